@@ -1,0 +1,284 @@
+"""The report: an ordered list of spans, each locked or open, and the edits that change it.
+
+A report is immutable. An edit is a value; `apply` gives a new report or refuses with `LockedTextError`. Offsets count
+Unicode code points of the joined text. This module knows nothing of tokens, models, images or browsers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+State = Literal["locked", "open"]
+Author = Literal["radiologist", "model", "template"]
+
+
+class ReportError(ValueError):
+    """A report, an edit or a markup text that cannot be; the message is one sentence for the person who wrote it."""
+
+
+class LockedTextError(ReportError):
+    """An edit would have changed locked text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of report text with one state and one author.
+
+    `id` is what drafts are merged by; it is unique within a report. An open span without text is a gap.
+    """
+
+    id: str
+    text: str
+    state: State
+    author: Author
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ReportError("A span needs an id.")
+        if self.state not in get_args(State):
+            raise ReportError(f"A span is 'locked' or 'open', not {self.state!r}.")
+        if self.author not in get_args(Author):
+            raise ReportError(f"A span's author is 'radiologist', 'model' or 'template', not {self.author!r}.")
+
+    @property
+    def locked(self) -> bool:
+        return self.state == "locked"
+
+    @property
+    def is_gap(self) -> bool:
+        return self.state == "open" and not self.text
+
+    @property
+    def unreviewed(self) -> bool:
+        """Whether a model wrote this text and no person has reviewed it: locking it is the review."""
+        return self.author == "model" and self.state == "open" and bool(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An ordered list of spans; joined, their text is the report.
+
+    `serial` numbers the spans that edits create; ids made elsewhere (by an editor) must not look like `s<number>`
+    with a number above it, which `from_spans` sees to.
+    """
+
+    spans: tuple[Span, ...] = ()
+    serial: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if len({span.id for span in self.spans}) != len(self.spans):
+            raise ReportError("Two spans of the report have the same id.")
+
+    @classmethod
+    def from_spans(cls, spans: Iterable[Span]) -> Report:
+        spans = tuple(spans)
+        numbers = [int(span.id[1:]) for span in spans if span.id[0] == "s" and span.id[1:].isdecimal()]
+        return cls(spans, max(numbers, default=0))
+
+    @property
+    def text(self) -> str:
+        return "".join(span.text for span in self.spans)
+
+    @property
+    def open_spans(self) -> tuple[Span, ...]:
+        return tuple(span for span in self.spans if not span.locked)
+
+    @property
+    def locked_text(self) -> tuple[str, ...]:
+        """The locked runs in order; runs that touch are one."""
+        runs: list[str] = []
+        touching = False
+        for span in self.spans:
+            if span.locked:
+                if touching:
+                    runs[-1] += span.text
+                else:
+                    runs.append(span.text)
+            if span.locked or span.text or span.is_gap:
+                touching = span.locked
+        return tuple(run for run in runs if run)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Lock the characters from `start` up to `end`. Gaps within are left as they are: nothing is there to lock."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the characters from `start` up to `end`: a draft may rewrite them."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """The radiologist puts `text` in the place of the characters from `start` up to `end`; it is locked at once.
+
+    Gaps strictly inside the range go. At a place where a gap stands, the text comes before it.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InsertGap:
+    """Put a gap at `at`. Inside locked text it stands between two locked spans whose bytes stay."""
+
+    at: int
+
+
+Edit = Lock | Open | Type | InsertGap
+
+
+def apply(report: Report, edit: Edit) -> Report:
+    """The report after `edit`.
+
+    Raises LockedTextError where the edit would change locked text, ReportError where its range is not in the report.
+    """
+    length = len(report.text)
+    start, end = (edit.at, edit.at) if isinstance(edit, InsertGap) else (edit.start, edit.end)
+    if not 0 <= start <= end <= length:
+        raise ReportError(f"The range {start} to {end} is not in a report of {length} characters.")
+    match edit:
+        case Lock():
+            return _with_state(report, start, end, "locked")
+        case Open():
+            return _with_state(report, start, end, "open")
+        case InsertGap():
+            before, _, after, serial = _cut(report, start, start)
+            return _joined((*before, Span(f"s{serial + 1}", "", "open", "radiologist"), *after), serial + 1)
+        case Type():
+            return _typed(report, start, end, edit.text)
+
+
+def _typed(report: Report, start: int, end: int, text: str) -> Report:
+    at = 0
+    for span in report.spans:
+        inside = start < at + len(span.text) and end > at if start < end else at < start < at + len(span.text)
+        if span.locked and inside:
+            raise LockedTextError("Locked text cannot be changed; open it first.")
+        at += len(span.text)
+    before, _, after, serial = _cut(report, start, end)
+    typed = (Span(f"s{serial + 1}", text, "locked", "radiologist"),) if text else ()
+    return _joined((*before, *typed, *after), serial + 1)
+
+
+def _with_state(report: Report, start: int, end: int, state: State) -> Report:
+    if start == end:
+        return report
+    before, within, after, serial = _cut(report, start, end)
+    changed = (replace(span, state=state) if span.text else span for span in within)
+    return _joined((*before, *changed, *after), serial)
+
+
+def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], list[Span], int]:
+    """The spans before, within and after a range, those across its borders cut in two.
+
+    The first piece of a cut span keeps its id, so that a draft under way still finds it. Gaps at a border stay
+    outside the range: at its start they count as before it, at its end as after it; at an empty range, as after it.
+    """
+    before: list[Span] = []
+    within: list[Span] = []
+    after: list[Span] = []
+    serial = report.serial
+    at = 0
+    for span in report.spans:
+        stop = at + len(span.text)
+        if not span.text:
+            (after if at >= end else before if at <= start else within).append(span)
+            continue
+        fresh = False
+        for room, low, high in ((before, at, start), (within, start, end), (after, end, stop)):
+            piece = span.text[max(low, at) - at : max(min(high, stop), at) - at]
+            if piece:
+                if fresh:
+                    serial += 1
+                room.append(replace(span, id=f"s{serial}" if fresh else span.id, text=piece))
+                fresh = True
+        at = stop
+    return before, within, after, serial
+
+
+def _joined(spans: Iterable[Span], serial: int) -> Report:
+    """A report of these spans, neighbours that are locked and have one author joined. Open spans keep their identity."""
+    joined: list[Span] = []
+    for span in spans:
+        last = joined[-1] if joined else None
+        if last and last.locked and span.locked and last.author == span.author:
+            joined[-1] = replace(last, text=last.text + span.text)
+        else:
+            joined.append(span)
+    return Report(tuple(joined), serial)
+
+
+def merge_draft(report: Report, texts: Mapping[str, str]) -> Report:
+    """The report with a draft's text in its open spans, found by identity.
+
+    Spans that are locked by now, or gone, are passed over: what the radiologist did while the draft ran stands.
+    Text that the draft left as it was keeps its author.
+    """
+    return replace(
+        report,
+        spans=tuple(
+            replace(span, text=texts[span.id], author="model")
+            if not span.locked and texts.get(span.id, span.text) != span.text
+            else span
+            for span in report.spans
+        ),
+    )
+
+
+def parse_markup(markup: str) -> Report:
+    """A report from text whose open spans stand in double square brackets; all else is locked, character for character.
+
+    `[[text]]` may be rewritten, `[[]]` is a gap. `]]` without an opening pair is ordinary text.
+    Raises ReportError for a pair that is not closed, or opened again inside.
+    """
+    spans: list[Span] = []
+    rest, line = markup, 1
+
+    def add(text: str, state: State) -> None:
+        spans.append(Span(f"s{len(spans) + 1}", text, state, "radiologist"))
+
+    while True:
+        locked, opening, tail = rest.partition("[[")
+        line += locked.count("\n")
+        if locked:
+            add(locked, "locked")
+        if not opening:
+            return Report(tuple(spans), len(spans))
+        text, closing, rest = tail.partition("]]")
+        if not closing:
+            raise ReportError(f"The open span that begins with '[[' in line {line} has no ']]'.")
+        if "[[" in text:
+            raise ReportError(f"The open span that begins in line {line} holds another '[['; close it with ']]' first.")
+        line += text.count("\n")
+        add(text, "open")
+
+
+def to_markup(report: Report) -> str:
+    """The report in the markup of `parse_markup`.
+
+    Raises ReportError where locked text holds '[[' or an open span holds brackets: the markup has no escape for them.
+    """
+    pieces: list[str] = []
+    for span in report.spans:
+        if span.locked:
+            pieces.append(span.text)
+        else:
+            if "[[" in span.text or "]]" in span.text or span.text.endswith("]"):
+                raise ReportError("An open span holds square brackets that the markup cannot express.")
+            pieces.append(f"[[{span.text}]]")
+    markup = "".join(pieces)
+    if [span.text for span in parse_markup(markup).open_spans] != [span.text for span in report.open_spans]:
+        raise ReportError("Locked text holds '[[', which the markup cannot express.")
+    return markup

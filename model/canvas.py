@@ -1,0 +1,238 @@
+"""Report <-> token positions: the pinned mask, the slots and their blanks.
+
+A layout is the report's tokens in order. Locked text is pinned; each open span has a slot, wider than its text needs, and
+what is left over becomes blanks. This module knows nothing of networks, sampling or images.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from drafting.report import Report, Span
+
+Encode = Callable[[str], list[int]]
+
+# Slot widths in tokens for gaps without text. The default model was trained with slots up to these widths and beyond.
+GAP_IN_LINE = 24
+GAP_OF_SECTION = 72
+GAP_OF_REPORT = 136
+ROOM_BESIDE_TEXT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The positions given to one open span: from `start` up to `stop` of the layout or canvas it belongs to.
+
+    `follows_space`: the locked text before the slot ends in white space, so the slot's own leading space is dropped.
+    `glue`: what locked text follows directly, empty where that begins with white space or nothing follows.
+    """
+
+    span_id: str
+    start: int
+    stop: int
+    follows_space: bool
+    glue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A report's token positions: ids and whether each is pinned, both (length,), and the slots in order.
+
+    At free positions `ids` hold the open span's text before the draft, then blanks.
+    """
+
+    ids: tuple[int, ...]
+    pinned: tuple[bool, ...]
+    slots: tuple[Slot, ...]
+
+
+def lay_out(report: Report, encode: Encode, blank_id: int | None, widest: int) -> Layout:
+    """The layout of a report: locked text pinned, a slot for each open span.
+
+    `encode` gives the token ids of a text. `widest`: no slot is wider than this many positions. Without a blank token
+    a slot that holds text has that text's width.
+    """
+    ids: list[int] = []
+    pinned: list[bool] = []
+    slots: list[Slot] = []
+    runs = _runs(report)
+    for index, run in enumerate(runs):
+        before = runs[index - 1] if index else None
+        after = runs[index + 1] if index + 1 < len(runs) else None
+        if isinstance(run, str):
+            # A word's token begins with its space. The space before a slot therefore belongs to the slot's first word.
+            text = run[:-1] if run.endswith(" ") and isinstance(after, Span) else run
+            locked = encode(text)
+            ids += locked
+            pinned += [True] * len(locked)
+            continue
+        spaced = isinstance(before, str) and before.endswith(" ")
+        text = _as_seen(run.text)
+        tokens = encode(f" {text}" if spaced and text else text)[:widest]
+        width = slot_width(report, before, after, len(tokens), blank_id is not None, widest)
+        filler = blank_id if blank_id is not None else 0
+        ids += tokens + [filler] * (width - len(tokens))
+        pinned += [False] * width
+        glue = after if isinstance(after, str) and not after[:1].isspace() else ""
+        follows_space = before is None or (isinstance(before, str) and before[-1:].isspace())
+        slots.append(Slot(run.id, len(ids) - width, len(ids), follows_space, glue))
+    return Layout(tuple(ids), tuple(pinned), tuple(slots))
+
+
+def slot_width(
+    report: Report, before: str | Span | None, after: str | Span | None, tokens: int, has_blanks: bool, widest: int
+) -> int:
+    """How many positions an open span gets, `before` and `after` being the runs beside it."""
+    if tokens:
+        return min(tokens + max(ROOM_BESIDE_TEXT, tokens // 2), widest) if has_blanks else tokens
+    alone = not any(span.locked and span.text.strip() for span in report.spans) and len(report.open_spans) == 1
+    begins_line = before is None or (isinstance(before, str) and re.search(r"(?:\n|:)\s*$", before) is not None)
+    ends_line = after is None or (isinstance(after, str) and re.match(r"\s*(?:\n|$)", after) is not None)
+    width = GAP_OF_REPORT if alone else GAP_OF_SECTION if begins_line and ends_line else GAP_IN_LINE
+    return min(width, widest)
+
+
+def _as_seen(text: str) -> str:
+    """Text as the model sees it: line ends are line feeds."""
+    return text.replace("\r\n", "\n")
+
+
+def _runs(report: Report) -> list[str | Span]:
+    """The report as the model sees it: locked text that touches is one string, open spans stand alone."""
+    runs: list[str | Span] = []
+    for span in report.spans:
+        if not span.locked:
+            runs.append(span)
+        elif span.text:
+            if runs and isinstance(runs[-1], str):
+                runs[-1] += _as_seen(span.text)
+            else:
+                runs.append(_as_seen(span.text))
+    return runs
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What is denoised together: scaffold and a window of the layout. `ids` and `pinned`: (length,).
+
+    `slots` are positions of this canvas.
+    """
+
+    ids: tuple[int, ...]
+    pinned: tuple[bool, ...]
+    slots: tuple[Slot, ...]
+
+
+def windows(layout: Layout, room: int) -> tuple[tuple[Slot, ...], ...]:
+    """The slots in groups that can be denoised together: what a group spans fits into `room` positions."""
+    groups: list[list[Slot]] = []
+    for slot in layout.slots:
+        if groups and slot.stop - groups[-1][0].start <= room:
+            groups[-1].append(slot)
+        else:
+            groups.append([slot])
+    return tuple(tuple(group) for group in groups)
+
+
+def canvas_for(
+    layout: Layout,
+    group: Sequence[Slot],
+    context: Mapping[str, Sequence[int]],
+    room: int,
+    before: Sequence[int],
+    after: Sequence[int],
+    padding: int = 0,
+    pad_id: int = 0,
+) -> Canvas:
+    """The canvas that denoises `group` with as much of the report around it as `room` positions hold.
+
+    Open spans outside the group are pinned to what `context` (span id -> token ids) has for them: their draft, or the
+    text they hold. `before` and `after` are the scaffold; the canvas is padded to `padding` positions.
+    """
+    wanted = {slot.span_id for slot in group}
+    ids: list[int] = []
+    pinned: list[bool] = []
+    slots: list[Slot] = []
+    at = 0
+    for slot in (*layout.slots, None):
+        stop = slot.start if slot else len(layout.ids)
+        ids += layout.ids[at:stop]
+        pinned += [True] * (stop - at)
+        if slot is None:
+            break
+        at = slot.stop
+        if slot.span_id in wanted:
+            start = len(ids)
+            ids += layout.ids[slot.start : slot.stop]
+            pinned += [False] * (slot.stop - slot.start)
+            slots.append(Slot(slot.span_id, start, len(ids), slot.follows_space, slot.glue))
+        else:
+            ids += context[slot.span_id]
+            pinned += [True] * len(context[slot.span_id])
+    first, last = slots[0].start, slots[-1].stop
+    spare = max(room - (last - first), 0)
+    low = max(first - max(spare // 2, spare - (len(ids) - last)), 0)
+    high = min(low + max(room, last - first), len(ids))
+    shift = len(before) - low
+    body = (*before, *ids[low:high], *after)
+    tail = max(padding - len(body), 0)
+    return Canvas(
+        ids=body + (pad_id,) * tail,
+        pinned=(True,) * len(before) + tuple(pinned[low:high]) + (True,) * (len(after) + tail),
+        slots=tuple(Slot(s.span_id, s.start + shift, s.stop + shift, s.follows_space, s.glue) for s in slots),
+    )
+
+
+def decode_pieces(
+    ids: Sequence[int], tokenizer: PreTrainedTokenizerBase, blank_id: int | None
+) -> list[tuple[str, list[int]]]:
+    """The text of a slot in pieces, each with the indices of its tokens in `ids`.
+
+    A piece is one token, or the several that together spell one character. Blanks and other special tokens have none.
+    """
+    special = set(tokenizer.all_special_ids) | {blank_id}
+    pieces: list[tuple[str, list[int]]] = []
+    waiting: list[int] = []
+    for index, id in enumerate(ids):
+        if id in special:
+            continue
+        waiting.append(index)
+        text = tokenizer.decode([ids[i] for i in waiting], clean_up_tokenization_spaces=False)
+        # An incomplete character decodes to the replacement character; no character has more than four bytes.
+        if "\ufffd" in text and len(waiting) < 4 and index + 1 < len(ids):
+            continue
+        pieces.append((_printable(text), waiting))
+        waiting = []
+    if waiting:
+        text = tokenizer.decode([ids[i] for i in waiting], clean_up_tokenization_spaces=False)
+        pieces.append((_printable(text), waiting))
+    return pieces
+
+
+def _printable(text: str) -> str:
+    """Text less what no report holds and a half-denoised canvas may: control characters and broken ones."""
+    return "".join(c for c in text if c == "\n" or (c != "\ufffd" and unicodedata.category(c) not in ("Cc", "Cs", "Co")))
+
+
+def fitted(texts: list[str], slot: Slot, line_end: str) -> list[str]:
+    """A slot's pieces of text as they go between their neighbours: white space at the borders, line ends as given."""
+    fitted_texts = list(texts)
+    if slot.follows_space:
+        for index, text in enumerate(fitted_texts):
+            fitted_texts[index] = text.lstrip()
+            if fitted_texts[index]:
+                break
+    for index in reversed(range(len(fitted_texts))):
+        fitted_texts[index] = fitted_texts[index].rstrip()
+        if fitted_texts[index]:
+            # Words that would run into each other get a space: after a sentence, and before a capital or a digit.
+            last, following = fitted_texts[index][-1], slot.glue[:1]
+            if following.isalnum() and (last in ".,;:!?)" or (last.isalnum() and not following.islower())):
+                fitted_texts[index] += " "
+            break
+    return [text.replace("\n", line_end) for text in fitted_texts]

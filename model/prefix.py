@@ -1,0 +1,109 @@
+"""The prefix: image and instructions, encoded once per study into the encoder's KV cache and reused by every draft.
+
+This module knows nothing of reports and canvases; the decoder reads what is encoded here and never writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
+
+from drafting.imaging import Study, StudyFacts
+from model.loading import DraftingModel, user_turn
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """An encoded prefix: `cache` holds keys and values for `length` tokens, batch 1."""
+
+    cache: DynamicCache
+    length: int
+
+
+def instruction(facts: StudyFacts, indication: str) -> str:
+    """What the model is told beside the image. The default model was trained on exactly this wording."""
+    sex = {"M": "male", "F": "female", "O": "other"}.get(facts.sex or "")
+    told = [
+        f"Age {facts.age}." if facts.age is not None else "",
+        f"Sex {sex}." if sex else "",
+        f"View {facts.view}." if facts.view else "",
+        f"Indication: {' '.join(indication.split())}" if indication.strip() else "",
+    ]
+    return " ".join(["Write the report of this radiograph.", *(part for part in told if part)])
+
+
+@torch.inference_mode()
+def encode_prefix(drafting_model: DraftingModel, study: Study | None, indication: str = "") -> Prefix:
+    """Encode the prefix of a study; without a study, of the instructions alone."""
+    tokenizer, network = drafting_model.tokenizer, drafting_model.network
+    text = user_turn(tokenizer, instruction(study.facts if study else StudyFacts(), indication), study is not None)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    config = network.config
+    pixels = positions = None
+    if study is not None:
+        pixels, positions, image_tokens = patches(drafting_model, study.model_picture)
+        ids = _with_image_tokens(ids, image_tokens, config.boi_token_id, config.image_token_id, config.eoi_token_id)
+    input_ids = torch.tensor([ids], device=network.device)
+    return Prefix(encode_tokens(network, input_ids, pixels, positions), len(ids))
+
+
+def patches(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
+    """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), and its image tokens.
+
+    `picture`: (height, width) or (height, width, 3) uint8.
+    """
+    image = Image.fromarray(picture).convert("RGB")
+    processor = drafting_model.image_processor
+    if drafting_model.traits.square_picture:
+        pooled = processor.patch_size * processor.pooling_kernel_size
+        side = int(processor.max_soft_tokens**0.5) * pooled
+        image = image.resize((side, side), Image.Resampling.BICUBIC)
+    processed = processor(image, return_tensors="pt")
+    network = drafting_model.network
+    positions = processed["image_position_ids"].to(network.device)
+    # The processor pads to the budget; the padding is not encoded.
+    real = positions[0, :, 0] >= 0
+    pixels = processed["pixel_values"].to(network.device, network.dtype)
+    return pixels[:, real], positions[:, real], int(processed["num_soft_tokens_per_image"][0])
+
+
+def encode_tokens(
+    network: DiffusionGemmaForBlockDiffusion, input_ids: Tensor, pixels: Tensor | None, positions: Tensor | None
+) -> DynamicCache:
+    """Run the encoder: its KV cache for `input_ids` (batch, length), image tokens among them attending both ways.
+
+    `pixels`: (batch, patches, 768); `positions`: (batch, patches, 2) patch columns and rows.
+    """
+    config = network.config
+    cache = DynamicCache(config=config.get_text_config(decoder=True))
+    is_image = (input_ids == config.image_token_id).long()
+    # The encoder ignores masks it would make itself for images, so they are made here, as `generate` does.
+    masks = network.model.encoder.create_masks_for_generate(
+        config=config,
+        inputs_embeds=torch.empty(*input_ids.shape, 0, device=input_ids.device, dtype=network.dtype),
+        attention_mask=None,
+        past_key_values=cache,
+        position_ids=torch.arange(input_ids.shape[1], device=input_ids.device)[None],
+        mm_token_type_ids=is_image,
+    )
+    network.model.encoder(
+        input_ids=input_ids,
+        pixel_values=pixels,
+        image_position_ids=positions,
+        past_key_values=cache,
+        attention_mask=masks,
+        mm_token_type_ids=is_image,
+    )
+    return cache
+
+
+def _with_image_tokens(ids: list[int], count: int, begin: int, image: int, end: int) -> list[int]:
+    """The prompt's one image placeholder widened to the tokens of the picture, between their markers."""
+    at = ids.index(image)
+    return [*ids[:at], begin, *[image] * count, end, *ids[at + 1 :]]

@@ -51,11 +51,38 @@ class Layout:
     slots: tuple[Slot, ...]
 
 
-def lay_out(report: Report, encode: Encode, blank_id: int | None, widest: int) -> Layout:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a slot's width is chosen by: the tokens its span holds, and where the span stands.
+
+    `alone`: nothing else is in the report. `own_lines`: the span begins a line or follows a colon, and ends a line.
+    """
+
+    tokens: int
+    alone: bool
+    own_lines: bool
+
+
+Width = Callable[[Place], int]
+
+
+def elastic_width(place: Place) -> int:
+    """The width of a slot for a checkpoint that knows blanks."""
+    if place.tokens:
+        return place.tokens + max(ROOM_BESIDE_TEXT, place.tokens // 2)
+    return GAP_OF_REPORT if place.alone else GAP_OF_SECTION if place.own_lines else GAP_IN_LINE
+
+
+def fixed_width(place: Place) -> int:
+    """The width of a slot for a checkpoint that knows no blanks: that of its text; a guess where it has none."""
+    return place.tokens or elastic_width(place)
+
+
+def lay_out(report: Report, encode: Encode, filler: int, widest: int, width: Width) -> Layout:
     """The layout of a report: locked text pinned, a slot for each open span.
 
-    `encode` gives the token ids of a text. `widest`: no slot is wider than this many positions. Without a blank token
-    a slot that holds text has that text's width.
+    `encode` gives the token ids of a text; `filler` stands after an open span's text to the end of its slot. `width`
+    chooses the width of a slot; none is wider than `widest` positions.
     """
     ids: list[int] = []
     pinned: list[bool] = []
@@ -74,27 +101,22 @@ def lay_out(report: Report, encode: Encode, blank_id: int | None, widest: int) -
         spaced = isinstance(before, str) and before.endswith(" ")
         text = _as_seen(run.text)
         tokens = encode(f" {text}" if spaced and text else text)[:widest]
-        width = slot_width(report, before, after, len(tokens), blank_id is not None, widest)
-        filler = blank_id if blank_id is not None else 0
-        ids += tokens + [filler] * (width - len(tokens))
-        pinned += [False] * width
+        positions = max(min(width(_place(runs, index, len(tokens))), widest), len(tokens), 1)
+        ids += tokens + [filler] * (positions - len(tokens))
+        pinned += [False] * positions
         glue = after if isinstance(after, str) and not after[:1].isspace() else ""
         follows_space = before is None or (isinstance(before, str) and before[-1:].isspace())
-        slots.append(Slot(run.id, len(ids) - width, len(ids), follows_space, glue))
+        slots.append(Slot(run.id, len(ids) - positions, len(ids), follows_space, glue))
     return Layout(tuple(ids), tuple(pinned), tuple(slots))
 
 
-def slot_width(
-    report: Report, before: str | Span | None, after: str | Span | None, tokens: int, has_blanks: bool, widest: int
-) -> int:
-    """How many positions an open span gets, `before` and `after` being the runs beside it."""
-    if tokens:
-        return min(tokens + max(ROOM_BESIDE_TEXT, tokens // 2), widest) if has_blanks else tokens
-    alone = not any(span.locked and span.text.strip() for span in report.spans) and len(report.open_spans) == 1
-    begins_line = before is None or (isinstance(before, str) and re.search(r"(?:\n|:)\s*$", before) is not None)
-    ends_line = after is None or (isinstance(after, str) and re.match(r"\s*(?:\n|$)", after) is not None)
-    width = GAP_OF_REPORT if alone else GAP_OF_SECTION if begins_line and ends_line else GAP_IN_LINE
-    return min(width, widest)
+def _place(runs: Sequence[str | Span], index: int, tokens: int) -> Place:
+    before = runs[index - 1] if index else ""
+    after = runs[index + 1] if index + 1 < len(runs) else ""
+    begins = isinstance(before, str) and re.search(r"(?:^|\n|:)\s*$", before) is not None
+    ends = isinstance(after, str) and re.match(r"\s*(?:\n|$)", after) is not None
+    alone = all(at == index or (isinstance(run, str) and not run.strip()) for at, run in enumerate(runs))
+    return Place(tokens, alone=alone, own_lines=begins and ends)
 
 
 def _as_seen(text: str) -> str:
@@ -216,7 +238,9 @@ def decode_pieces(
 
 def _printable(text: str) -> str:
     """Text less what no report holds and a half-denoised canvas may: control characters and broken ones."""
-    return "".join(c for c in text if c == "\n" or (c != "\ufffd" and unicodedata.category(c) not in ("Cc", "Cs", "Co")))
+    return "".join(
+        c for c in text if c == "\n" or (c != "\ufffd" and unicodedata.category(c) not in ("Cc", "Cs", "Co"))
+    )
 
 
 def fitted(texts: list[str], slot: Slot, line_end: str) -> list[str]:

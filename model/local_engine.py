@@ -46,6 +46,10 @@ class LocalEngine:
         return cls(load(model, adapter))
 
     @property
+    def _pad_id(self) -> int:
+        return self._model.tokenizer.pad_token_id or 0
+
+    @property
     def model(self) -> str:
         return self._model.name
 
@@ -70,7 +74,14 @@ class LocalEngine:
 
         scaffold = len(self._model.before) + len(self._model.after)
         room = self._model.canvas_length - scaffold
-        layout = canvases.lay_out(report, self._encode, self._model.blank_id, room)
+        elastic = self._model.blank_id is not None
+        layout = canvases.lay_out(
+            report,
+            self._encode,
+            self._model.blank_id if elastic else self._pad_id,
+            room,
+            canvases.elastic_width if elastic else canvases.fixed_width,
+        )
         context: dict[str, Sequence[int]] = {span.id: self._encode(span.text) for span in report.open_spans}
         groups = canvases.windows(layout, room)
         limit = sampler.steps * len(groups)
@@ -86,7 +97,7 @@ class LocalEngine:
                 self._model.before,
                 self._model.after,
                 0 if self._model.traits.fitted_canvas else self._model.canvas_length,
-                self._model.tokenizer.pad_token_id or 0,
+                self._pad_id,
             )
             for step in self._steps(canvas, prefix, sampler, generator):
                 step_count += 1

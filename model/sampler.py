@@ -83,7 +83,9 @@ class Step:
 def temperature(settings: SamplerSettings, step: int) -> float:
     """The temperature of step `step` (from 1): linear in the steps that remain, as DiffusionGemma was sampled."""
     remaining = settings.steps - step + 1
-    return settings.temperature_end + (settings.temperature_start - settings.temperature_end) * remaining / settings.steps
+    return (
+        settings.temperature_end + (settings.temperature_start - settings.temperature_end) * remaining / settings.steps
+    )
 
 
 def accept(entropy: Tensor, free: Tensor, entropy_bound: float) -> Tensor:

@@ -51,7 +51,7 @@ class Shape:
     vision_hidden: int = 192
     vision_layers: int = 8
     vocabulary: int = 2048
-    canvas_length: int = 192
+    canvas_length: int = 160
     steps: int = 32
 
 
@@ -116,7 +116,7 @@ def fresh_config(shape: Shape, vocabulary: int) -> DiffusionGemmaConfig:
         "head_dim": 64,
         "patch_size": 16,
         "pooling_kernel_size": 3,
-        "position_embedding_size": 256,
+        "position_embedding_size": 64,
     }
     return DiffusionGemmaConfig(
         text_config=text,

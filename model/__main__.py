@@ -1,0 +1,57 @@
+"""The model's command line: `python -m model train default`, `python -m model evaluate labels|infill`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m model")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_train(commands.add_parser("train", help="train a model"))
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True)
+    default = what.add_parser("default", help="the small model that the repository ships")
+    default.add_argument("--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs")
+    default.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one")
+    default.add_argument("--steps", type=int, help="training steps in all")
+    default.add_argument("--batch", type=int, help="examples a step")
+    default.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+    default.add_argument("--seed", type=int, default=0)
+    default.add_argument("--workers", type=int, default=2, help="processes that write reports")
+    default.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    default.set_defaults(run=_train_default)
+
+
+def _train_default(options: argparse.Namespace) -> int:
+    from model.training.default import Recipe, train_default
+    from model.training.fresh import Shape
+
+    if not options.data.is_file():
+        print(f"python -m model: {options.data} is not a file of packed radiographs.", file=sys.stderr)
+        return 2
+    recipe = Recipe(seed=options.seed)
+    chosen = {name: getattr(options, name) for name in ("steps", "batch") if getattr(options, name) is not None}
+    train_default(
+        options.data,
+        options.out,
+        Shape(),
+        replace(recipe, **chosen),
+        torch.device(options.device),
+        options.workers,
+        options.minutes,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

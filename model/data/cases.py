@@ -1,0 +1,396 @@
+"""The structured truth of one chest radiograph: what is painted into the picture and what the report must say.
+
+This module knows nothing of pictures, of wording and of networks. A field that is None is unknown: nothing is painted
+for it, and the report is silent about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Side = Literal["right", "left"]
+Zone = Literal["upper", "mid", "lower"]
+Source = Literal["adult_normal", "child_normal", "child_pneumonia"]
+
+# The patient's sides and, from the top, the lung zones. Every per-side column and label comes in this order.
+SIDES: tuple[Side, Side] = ("right", "left")
+ZONES: tuple[Zone, Zone, Zone] = ("upper", "mid", "lower")
+# Where a picture comes from; stored data refers to these by their position.
+SOURCES: tuple[Source, ...] = ("adult_normal", "child_normal", "child_pneumonia")
+DEVICES = ("pacemaker", "endotracheal_tube", "central_line", "nasogastric_tube", "sternal_wires")
+
+
+@dataclass(frozen=True, slots=True)
+class Opacity:
+    """An airspace opacity. `severity`: 1 faint, 2 moderate, 3 dense."""
+
+    zone: Zone
+    severity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nodule:
+    """A round solid nodule; `diameter` in millimetres, 8 to 30."""
+
+    zone: Zone
+    diameter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lung:
+    """What one side of the chest shows.
+
+    `effusion`, `pneumothorax`: 0 none, 1 small, 2 moderate, 3 large. `atelectasis`: 0 none, 1 bandlike at the base.
+    `opacities`: at most one a zone. `nodules`: at most one.
+    """
+
+    effusion: int | None = 0
+    pneumothorax: int | None = 0
+    atelectasis: int | None = 0
+    opacities: tuple[Opacity, ...] | None = ()
+    nodules: tuple[Nodule, ...] | None = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One radiograph's truth and what its header and request tell.
+
+    `cardiomegaly`: 0 none, 1 mild, 2 marked. `edema`: 0 none, 1 vascular congestion, 2 interstitial, 3 alveolar.
+    `unplaced_opacity`: the lungs show opacity, as of pneumonia, but it is unknown where. `bones`: True where the skeleton
+    shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from the right neck.
+    `age` in years; `sex` 'M' or 'F'; `view` 'PA' or 'AP'; `indication` a phrase.
+    """
+
+    right: Lung = Lung()
+    left: Lung = Lung()
+    cardiomegaly: int | None = 0
+    edema: int | None = 0
+    unplaced_opacity: bool = False
+    bones: bool | None = True
+    pacemaker: bool | None = False
+    endotracheal_tube: bool | None = False
+    central_line: bool | None = False
+    nasogastric_tube: bool | None = False
+    sternal_wires: bool | None = False
+    view: str | None = None
+    age: int | None = None
+    sex: str | None = None
+    indication: str | None = None
+    paediatric: bool = False
+
+    def lung(self, side: Side) -> Lung:
+        return self.right if side == "right" else self.left
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that are there, by their field names."""
+        return tuple(device for device in DEVICES if getattr(self, device))
+
+    @property
+    def has_finding(self) -> bool:
+        """Whether anything but a device is known to be abnormal."""
+        return bool(
+            self.cardiomegaly
+            or self.edema
+            or self.unplaced_opacity
+            or any(
+                lung.effusion or lung.pneumothorax or lung.atelectasis or lung.opacities or lung.nodules
+                for lung in (self.right, self.left)
+            )
+        )
+
+
+def mirrored(case: Case) -> Case:
+    """The case with the lungs' findings on the other side; heart and devices stay, their side is part of what they are."""
+    return replace(case, right=case.left, left=case.right)
+
+
+# What clinicians write on requests, by what it makes more likely; 'any' fits every case, so that none gives a case away.
+_INDICATIONS: dict[str, tuple[str, ...]] = {
+    "any": (
+        "Chest pain",
+        "Shortness of breath",
+        "Cough",
+        "Dyspnea",
+        "Dyspnea on exertion",
+        "Weakness",
+        "Fever",
+        "Preoperative evaluation",
+        "Preoperative for hernia repair",
+        "Fall",
+        "Dizziness",
+        "Abdominal pain",
+        "Hypertension",
+        "Back pain",
+        "Weight loss",
+        "Positive tuberculin test",
+        "Motor vehicle collision",
+        "Altered mental status",
+        "Palpitations",
+        "Asthma",
+        "Wheezing",
+        "Chest tightness",
+        "Syncope",
+        "Smoker with cough",
+        "Employment screening",
+        "Nausea and vomiting",
+    ),
+    "infection": ("Cough and fever", "Suspected pneumonia", "Productive cough", "Fever and chills", "Sepsis"),
+    "heart": ("Known heart failure", "Leg swelling", "Orthopnea", "Congestive heart failure", "Atrial fibrillation"),
+    "air": ("Sudden chest pain", "Chest trauma", "Pleuritic chest pain", "After thoracentesis"),
+    "nodule": ("Hemoptysis", "History of malignancy", "Long-term smoker", "Cancer staging"),
+    "intensive": ("Intubated patient", "Respiratory failure", "Line placement", "Tube placement", "Postoperative"),
+    "child": ("Cough and fever", "Fever", "Cough", "Wheezing", "Tachypnea", "Suspected pneumonia", "Fussiness"),
+}
+
+
+def sample_case(random: Random) -> Case:
+    """A case of an adult to be painted on a normal radiograph; about 35 % show no finding, some of those a device."""
+    case = _sample_findings(random) if random.random() < 0.65 else Case()
+    case = _with_devices(case, random)
+    intensive = bool(case.endotracheal_tube or case.nasogastric_tube or case.central_line)
+    age = min(max(round(random.gauss(62 if case.has_finding else 50, 17)), 18), 96)
+    return replace(
+        case,
+        view=random.choices(("PA", "AP", None), (0.2, 0.6, 0.2) if intensive else (0.5, 0.25, 0.25))[0],
+        age=age if random.random() < 0.7 else None,
+        sex=random.choice(("M", "F")) if random.random() < 0.7 else None,
+        indication=_sample_indication(case, intensive, random),
+    )
+
+
+def case_from_labels(source: Source, random: Random) -> Case:
+    """The case of a real picture that is left as it is, as far as its source's label tells.
+
+    A child with pneumonia has opacity somewhere; of the rest only the absence of air and of acute injury is known.
+    """
+    if source == "adult_normal":
+        return Case()
+    indication = random.choice(_INDICATIONS["child"]) if random.random() < 0.5 else None
+    if source == "child_normal":
+        return Case(paediatric=True, indication=indication)
+    unknown = Lung(effusion=None, pneumothorax=0, atelectasis=None, opacities=None, nodules=None)
+    return Case(
+        right=unknown,
+        left=unknown,
+        cardiomegaly=None,
+        edema=None,
+        unplaced_opacity=True,
+        pacemaker=None,
+        endotracheal_tube=None,
+        central_line=None,
+        nasogastric_tube=None,
+        sternal_wires=None,
+        paediatric=True,
+        indication=indication,
+    )
+
+
+def _sample_findings(random: Random) -> Case:
+    while True:
+        failing = random.random() < 0.22
+        edema = random.choice((1, 1, 2, 2, 3)) if failing and random.random() < 0.75 else 0
+        enlarged = random.random() < (0.75 if failing else 0.2)
+        cardiomegaly = random.choice((1, 1, 2)) if enlarged else 0
+        right, left = _sample_lungs(failing, edema, random)
+        case = Case(right=right, left=left, cardiomegaly=cardiomegaly, edema=edema)
+        if left.effusion == 3:
+            # The fluid hides the heart's border, so nobody could tell.
+            case = replace(case, cardiomegaly=None)
+        if case.has_finding:
+            return case
+
+
+def _sample_lungs(failing: bool, edema: int, random: Random) -> tuple[Lung, Lung]:
+    effusions = [0, 0]
+    if random.random() < (0.55 if failing else 0.25):
+        both = random.random() < (0.6 if failing else 0.2)
+        first = random.randrange(2)
+        effusions[first] = random.choice((1, 1, 2, 2, 3))
+        if both:
+            effusions[1 - first] = random.choice((1, 1, 2))
+    pneumothoraces = [0, 0]
+    if not failing and random.random() < 0.16:
+        pneumothoraces[random.randrange(2)] = random.choice((1, 1, 2, 2, 3))
+    opacities: list[dict[Zone, int]] = [{}, {}]
+    if random.random() < (0.15 if failing else 0.38):
+        for _ in range(random.choice((1, 1, 1, 1, 2, 2, 3))):
+            zone = random.choice((*ZONES, "lower"))
+            opacities[random.randrange(2)][zone] = random.choice((1, 2, 2, 3))
+    nodules: list[Nodule | None] = [None, None]
+    if random.random() < 0.14:
+        for _ in range(random.choice((1, 1, 1, 1, 2))):
+            nodules[random.randrange(2)] = Nodule(random.choice(ZONES), random.randint(8, 30))
+    bands = [0, 0]
+    if random.random() < 0.18:
+        bands = list(random.choice(((1, 0), (0, 1), (1, 1))))
+    lungs = [
+        _seen_together(effusion, pneumothorax, band, opacity, nodule, edema)
+        for effusion, pneumothorax, band, opacity, nodule in zip(
+            effusions, pneumothoraces, bands, opacities, nodules, strict=True
+        )
+    ]
+    return lungs[0], lungs[1]
+
+
+def _seen_together(
+    effusion: int, pneumothorax: int, band: int, opacities: dict[Zone, int], nodule: Nodule | None, edema: int
+) -> Lung:
+    """One lung without what its other findings would hide: a report speaks of what can be seen."""
+    if pneumothorax:
+        # Fluid beside air would be a level, which is not painted; a collapsed lung is dense of itself.
+        effusion, band, opacities, nodule = 0, 0, {}, None
+    if edema == 3:
+        opacities, nodule, band = {}, None, 0
+    hidden: set[Zone] = {"mid", "lower"} if effusion == 3 else {"lower"} if effusion == 2 else set()
+    if effusion >= 2:
+        band = 0
+    opacities = {zone: severity for zone, severity in opacities.items() if zone not in hidden}
+    if "lower" in opacities:
+        band = 0
+    if nodule and (nodule.zone in hidden or nodule.zone in opacities):
+        nodule = None
+    return Lung(
+        effusion=effusion,
+        pneumothorax=pneumothorax,
+        atelectasis=band,
+        opacities=tuple(Opacity(zone, opacities[zone]) for zone in ZONES if zone in opacities),
+        nodules=(nodule,) if nodule else (),
+    )
+
+
+def _with_devices(case: Case, random: Random) -> Case:
+    sick = case.has_finding
+    tube = random.random() < (0.12 if sick else 0.03)
+    return replace(
+        case,
+        pacemaker=random.random() < (0.2 if case.cardiomegaly else 0.06),
+        endotracheal_tube=tube,
+        central_line=random.random() < (0.6 if tube else 0.1 if sick else 0.04),
+        nasogastric_tube=random.random() < (0.7 if tube else 0.03),
+        sternal_wires=random.random() < (0.18 if case.cardiomegaly else 0.05),
+    )
+
+
+def _sample_indication(case: Case, intensive: bool, random: Random) -> str | None:
+    if random.random() < 0.4:
+        return None
+    lungs = (case.right, case.left)
+    fitting = ["any", "any"]
+    if any(lung.opacities for lung in lungs):
+        fitting.append("infection")
+    if case.edema or case.cardiomegaly:
+        fitting.append("heart")
+    if any(lung.pneumothorax for lung in lungs):
+        fitting.append("air")
+    if any(lung.nodules for lung in lungs):
+        fitting.append("nodule")
+    if intensive:
+        fitting.append("intensive")
+    if random.random() < 0.15:
+        # A suspicion that the picture does not bear out.
+        fitting = ["infection", "heart", "air", "nodule"]
+    return random.choice(_INDICATIONS[random.choice(fitting)])
+
+
+# Columns of `case_to_array`. Grades are the case's own numbers, opacities their severity by zone, `nodule_zone` 0 for no
+# nodule and 1 to 3 from the top, `nodule_diameter` in millimetres. Unknown counts as absent: nothing is painted.
+FIELDS: tuple[str, ...] = (
+    "cardiomegaly",
+    "edema",
+    *DEVICES,
+    *(
+        f"{field}_{side}"
+        for field in (
+            "effusion",
+            "pneumothorax",
+            "atelectasis",
+            *(f"opacity_{zone}" for zone in ZONES),
+            "nodule_zone",
+            "nodule_diameter",
+        )
+        for side in SIDES
+    ),
+)
+
+
+def case_to_array(cases: Sequence[Case]) -> NDArray[np.float32]:
+    """What a painter takes: (batch, len(FIELDS)) float32, columns as in `FIELDS`."""
+    return np.array([_row(case) for case in cases], dtype=np.float32).reshape(len(cases), len(FIELDS))
+
+
+def _row(case: Case) -> list[int]:
+    lungs = (case.right, case.left)
+    row: list[int] = [case.cardiomegaly or 0, case.edema or 0]
+    row += [bool(getattr(case, device)) for device in DEVICES]
+    row += [lung.effusion or 0 for lung in lungs]
+    row += [lung.pneumothorax or 0 for lung in lungs]
+    row += [lung.atelectasis or 0 for lung in lungs]
+    for zone in ZONES:
+        row += [sum(o.severity for o in lung.opacities or () if o.zone == zone) for lung in lungs]
+    row += [1 + ZONES.index(lung.nodules[0].zone) if lung.nodules else 0 for lung in lungs]
+    row += [lung.nodules[0].diameter if lung.nodules else 0 for lung in lungs]
+    return row
+
+
+# Columns of `labels_of`, each a yes-or-no question about the picture.
+LABELS: tuple[str, ...] = (
+    "cardiomegaly",
+    "marked_cardiomegaly",
+    "edema",
+    "interstitial_or_alveolar_edema",
+    "opacity",
+    *DEVICES,
+    *(
+        f"{label}_{side}"
+        for label in (
+            "effusion",
+            "moderate_or_large_effusion",
+            "large_effusion",
+            "pneumothorax",
+            "moderate_or_large_pneumothorax",
+            "atelectasis",
+            *(f"opacity_{zone}" for zone in ZONES),
+            "nodule",
+        )
+        for side in SIDES
+    ),
+)
+
+
+def labels_of(cases: Sequence[Case]) -> NDArray[np.float32]:
+    """The cases' answers: (batch, len(LABELS)) float32, 1 yes, 0 no, -1 unknown; columns as in `LABELS`."""
+    return np.array([_answers(case) for case in cases], dtype=np.float32).reshape(len(cases), len(LABELS))
+
+
+def _answers(case: Case) -> list[int]:
+    lungs = (case.right, case.left)
+    answers = [_at_least(case.cardiomegaly, 1), _at_least(case.cardiomegaly, 2)]
+    answers += [_at_least(case.edema, 1), _at_least(case.edema, 2)]
+    answers.append(_has_opacity(case))
+    answers += [_at_least(getattr(case, device), 1) for device in DEVICES]
+    for grade in (1, 2, 3):
+        answers += [_at_least(lung.effusion, grade) for lung in lungs]
+    for grade in (1, 2):
+        answers += [_at_least(lung.pneumothorax, grade) for lung in lungs]
+    answers += [_at_least(lung.atelectasis, 1) for lung in lungs]
+    for zone in ZONES:
+        answers += [-1 if lung.opacities is None else int(zone in {o.zone for o in lung.opacities}) for lung in lungs]
+    answers += [-1 if lung.nodules is None else int(bool(lung.nodules)) for lung in lungs]
+    return answers
+
+
+def _at_least(grade: int | None, least: int) -> int:
+    return -1 if grade is None else int(grade >= least)
+
+
+def _has_opacity(case: Case) -> int:
+    if case.unplaced_opacity or case.right.opacities or case.left.opacities:
+        return 1
+    return -1 if case.right.opacities is None or case.left.opacities is None else 0

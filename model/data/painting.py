@@ -1,0 +1,576 @@
+"""Paints a case's findings into real normal radiographs, and varies the pictures as detectors and positioning do.
+
+All of a batch is computed at once in static shapes, without a look at any value from Python, so that painting can be
+part of a captured CUDA graph. This module knows nothing of reports; of a case it knows the columns of `cases.FIELDS`.
+
+The patient's right is the image's left. Places in a lung are (u, v): u from 0 at the mediastinum to 1 at the lateral
+chest wall, v from 0 at the apex to 1 at the dome of the diaphragm. Fields over the picture are (batch, 1, side, side).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from model.data.cases import FIELDS, SIDES, ZONES
+
+# An adult's chest between the lateral walls, and a lung's height, in millimetres: what gives nodules their size.
+CHEST_WIDTH = 285.0
+LUNG_HEIGHT = 225.0
+
+_MATCHED = 32
+# Where mediastinal edge, lateral wall, apex and dome of the right lung are looked for, as shares of the picture.
+_SEARCHED = {
+    "medial": (0.32, 0.50, 5),
+    "lateral": (0.03, 0.27, 9),
+    "apex": (0.00, 0.28, 8),
+    "dome": (0.50, 0.94, 12),
+}
+_TYPICAL = (0.42, 0.13, 0.12, 0.74)
+_SPREAD = (0.05, 0.08, 0.06, 0.12)
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """Where the lungs are, as shares of the picture's side, each (batch, 1, 1, 1); `lateral` and `medial` are columns,
+    `apex` and `dome` rows."""
+
+    medial: tuple[Tensor, Tensor]
+    lateral: tuple[Tensor, Tensor]
+    apex: tuple[Tensor, Tensor]
+    dome: tuple[Tensor, Tensor]
+
+    @property
+    def midline(self) -> Tensor:
+        return (self.medial[0] + self.medial[1]) / 2
+
+    @property
+    def width(self) -> Tensor:
+        """Of the chest, between the lateral walls."""
+        return self.lateral[1] - self.lateral[0]
+
+    @property
+    def height(self) -> Tensor:
+        """Of the lungs, from apex to dome, the mean of both."""
+        return ((self.dome[0] - self.apex[0]) + (self.dome[1] - self.apex[1])) / 2
+
+    def column(self, side: int, u: Tensor) -> Tensor:
+        """The column of a place in a lung."""
+        return self.medial[side] + u * (self.lateral[side] - self.medial[side])
+
+    def row(self, side: int, v: Tensor) -> Tensor:
+        """The row of a place in a lung."""
+        return self.apex[side] + v * (self.dome[side] - self.apex[side])
+
+
+def _lung_shape(u: Tensor, v: Tensor, left: bool) -> Tensor:
+    """How far inside a typical lung a place is: above 0 inside, below outside, about 1 a lung's width."""
+    # Above the middle the lung narrows as an ellipse does; below, its lateral wall flares a little.
+    top = ((0.55 - v) / 0.55).clamp(0, 1.2)
+    half = (1 - top**2.4).clamp_min(0).sqrt()
+    flare = 0.9 + 0.1 * ((v - 0.5) / 0.5).clamp(0, 1)
+    walls = torch.minimum(u - 0.45 * (1 - half), 0.45 + (flare - 0.45) * half - u)
+    apex = v * 0.6
+    floor = (1 + 0.17 * ((u - 0.4) / 0.6).clamp(-0.6, 1.2) ** 2 - v) * 0.8
+    shape = torch.minimum(torch.minimum(walls, floor), apex)
+    if left:
+        # The heart lies before the left lung's inner lower part.
+        heart = 1 - ((u / 0.42) ** 2 + ((v - 0.85) / 0.38) ** 2).sqrt()
+        shape = torch.minimum(shape, -heart * 0.4)
+    return shape
+
+
+@cache
+def _templates(device: torch.device, left: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Lungs of every searched size and place: parameters (count, 4), patterns and weights (pixels, count).
+
+    A pattern is -1 in the lung and 1 in a rim around it; beyond the rim, whatever there is counts nothing.
+    """
+    ranges = [torch.linspace(low, high, count, device=device) for low, high, count in _SEARCHED.values()]
+    grid = torch.cartesian_prod(*ranges)
+    if left:
+        grid = torch.stack([1 - grid[:, 0], 1 - grid[:, 1], grid[:, 2], grid[:, 3]], dim=1)
+    centres = (torch.arange(_MATCHED, device=device) + 0.5) / _MATCHED
+    medial, lateral, apex, dome = (grid[:, k, None, None] for k in range(4))
+    u = (centres[None, None, :] - medial) / (lateral - medial)
+    v = (centres[None, :, None] - apex) / (dome - apex)
+    shape = _lung_shape(*torch.broadcast_tensors(u, v), left)
+    inside = torch.sigmoid(shape * 40)
+    rim = torch.sigmoid((shape + 0.22) * 40) - inside
+    # Above the apex lies the neck on one side and the shoulder on the other: both brighter than lung.
+    pattern = (rim - inside).flatten(1).T
+    weight = (rim + inside).flatten(1).T
+    return grid, pattern.contiguous(), weight.contiguous()
+
+
+def estimate_anatomy(pictures: Tensor) -> Anatomy:
+    """Where the lungs are in frontal radiographs (batch, 1, side, side): the best of many lungs of typical shape."""
+    batch = pictures.shape[0]
+    small = functional.adaptive_avg_pool2d(pictures.float(), _MATCHED).flatten(1)
+    grids, scores = zip(*(_match(small, left) for left in (False, True)), strict=True)
+    alone = [(score * 80).softmax(dim=1) @ grid for grid, score in zip(grids, scores, strict=True)]
+    agreed = []
+    for side in (0, 1):
+        # Apices and domes lie at about the same height on both sides, the left dome a little lower.
+        lower = torch.tensor([0.0, 0.015 if side else -0.015], device=small.device)
+        off = grids[side][None, :, 2:] - (alone[1 - side][:, None, 2:] + lower)
+        score = scores[side] - 0.02 * ((off / 0.05) ** 2).sum(dim=2)
+        agreed.append((score * 80).softmax(dim=1) @ grids[side])
+    right, left_lung = (parameters.view(batch, 4, 1, 1, 1).unbind(1) for parameters in agreed)
+    return Anatomy(*((right[k], left_lung[k]) for k in range(4)))
+
+
+def _match(small: Tensor, left: bool) -> tuple[Tensor, Tensor]:
+    """The templates' parameters (count, 4), and how well each fits each picture: (batch, count)."""
+    grid, pattern, weight = _templates(small.device, left)
+    total = weight.sum(0)
+    mean = small @ weight / total
+    variance = (small**2) @ weight / total - mean**2
+    pattern_mean = pattern.sum(0) / total
+    pattern_variance = (pattern**2 / weight.clamp_min(1e-6)).sum(0) / total - pattern_mean**2
+    covariance = small @ pattern / total - mean * pattern_mean
+    score = covariance / (variance * pattern_variance).clamp_min(1e-8).sqrt()
+    medial, lateral, apex, dome = _TYPICAL
+    typical = torch.tensor([1 - medial, 1 - lateral, apex, dome] if left else _TYPICAL, device=small.device)
+    return grid, score - 0.02 * (((grid - typical) / torch.tensor(_SPREAD, device=small.device)) ** 2).sum(1)
+
+
+class _Dice:
+    """Random numbers for a batch, from one generator."""
+
+    def __init__(self, batch: int, side: int, device: torch.device, generator: torch.Generator | None) -> None:
+        self.batch = batch
+        self.side = side
+        self._device = device
+        self._generator = generator
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """(batch, 1, 1, 1) between `low` and `high`."""
+        return low + (high - low) * torch.rand(self.batch, 1, 1, 1, device=self._device, generator=self._generator)
+
+    def by_grade(self, grade: Tensor, ranges: tuple[tuple[float, float], ...]) -> Tensor:
+        """(batch, 1, 1, 1) in the range of each case's `grade`, 1 and up; what comes of grade 0 means nothing."""
+        table = torch.stack([self.uniform(low, high) for low, high in ranges])
+        index = (grade.long() - 1).clamp(0, len(ranges) - 1)
+        return table.gather(0, index[None])[0]
+
+    def noise(self, rows: int, columns: int) -> Tensor:
+        """Smooth noise over the picture, mean 0 and about -1 to 1, with so many grains down and across."""
+        grains = torch.rand(self.batch, 1, rows, columns, device=self._device, generator=self._generator) * 2 - 1
+        return functional.interpolate(grains, (self.side, self.side), mode="bicubic", align_corners=False)
+
+    def texture(self, coarse: int) -> Tensor:
+        """Noise of three sizes of grain, as tissue has."""
+        return 0.55 * self.noise(coarse, coarse) + 0.3 * self.noise(2 * coarse, 2 * coarse) + 0.15 * self.noise(60, 60)
+
+    def grain(self) -> Tensor:
+        """Independent normal noise, a value a pixel."""
+        shape = (self.batch, 1, self.side, self.side)
+        return torch.randn(shape, device=self._device, generator=self._generator)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the painters of single findings share.
+
+    `x`, `y`: the pixels' columns (1, 1, 1, side) and rows (1, 1, side, 1), as shares of the side. For either lung
+    `u`, `v`, `shape` (see `_lung_shape`) and `lung`, 1 in lung tissue: (batch, 1, side, side). `tissue` and `air` are
+    the brightness of heart and lung, (batch, 1, 1, 1).
+    """
+
+    dice: _Dice
+    anatomy: Anatomy
+    cases: Tensor
+    x: Tensor
+    y: Tensor
+    u: tuple[Tensor, Tensor]
+    v: tuple[Tensor, Tensor]
+    shape: tuple[Tensor, Tensor]
+    lung: tuple[Tensor, Tensor]
+    tissue: Tensor
+    air: Tensor
+
+    def field(self, name: str) -> Tensor:
+        """A column of the cases: (batch, 1, 1, 1)."""
+        return self.cases[:, FIELDS.index(name)].view(-1, 1, 1, 1)
+
+    def pixels(self, width: float) -> float:
+        """A width in pixels of a picture of 224, as a share of the side; never below a pixel of this one."""
+        return max(width / 224, 0.9 / self.dice.side)
+
+
+def paint(backgrounds: Tensor, case_array: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Radiographs with the cases' findings, varied as acquisition varies: (batch, 1, side, side) in 0 to 1.
+
+    `backgrounds`: the same shape and range, frontal radiographs without findings, or with those that they are to keep
+    where a case has none to paint. `case_array`: (batch, len(FIELDS)), see `cases.case_to_array`. `generator` is of the
+    pictures' device; without one, the device's own is used, as a captured graph needs.
+    """
+    return vary(paint_findings(backgrounds, case_array, generator), generator)
+
+
+def paint_findings(backgrounds: Tensor, case_array: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The findings alone: what `paint` does before it varies the picture."""
+    batch, _, _, side = backgrounds.shape
+    dice = _Dice(batch, side, backgrounds.device, generator)
+    anatomy = estimate_anatomy(backgrounds)
+    centres = (torch.arange(side, device=backgrounds.device) + 0.5) / side
+    x, y = centres.view(1, 1, 1, side), centres.view(1, 1, side, 1)
+    tissue, air = _brightness(backgrounds, anatomy, x, y)
+    pictures = _enlarge_heart(backgrounds, anatomy, case_array, x, y, dice)
+
+    u, v, shape, lung = [], [], [], []
+    between = (_smoothed(pictures, 5) - (tissue + air) / 2) / (tissue - air)
+    for index in (0, 1):
+        across = (x - anatomy.medial[index]) / (anatomy.lateral[index] - anatomy.medial[index])
+        down = (y - anatomy.apex[index]) / (anatomy.dome[index] - anatomy.apex[index])
+        across, down = torch.broadcast_tensors(across, down)
+        inside = _lung_shape(across, down, left=index == 1)
+        u.append(across)
+        v.append(down)
+        shape.append(inside)
+        # The typical shape, let out a little and cut back to where the picture is dark; that also leaves out the heart.
+        loose = torch.minimum(_lung_shape(across, down, left=False) + 0.09, down * 1.5 + 0.06)
+        lung.append(torch.sigmoid(loose * 30) * torch.sigmoid(-between * 9 + 2.8))
+    scene = _Scene(
+        dice, anatomy, case_array, x, y, (u[0], u[1]), (v[0], v[1]), (shape[0], shape[1]), (lung[0], lung[1]), tissue, air
+    )
+    pictures = _edema(pictures, scene)
+    for index in (0, 1):
+        pictures = _opacities(pictures, scene, index)
+        pictures = _atelectasis(pictures, scene, index)
+        pictures = _nodule(pictures, scene, index)
+        pictures = _pneumothorax(pictures, scene, index)
+        pictures = _effusion(pictures, scene, index)
+    return _devices(pictures, scene).clamp(0, 1)
+
+
+def _smoothed(pictures: Tensor, width: int) -> Tensor:
+    """Blurred over about `width` pixels, an odd number."""
+    padded = functional.pad(pictures, [width // 2] * 4, mode="replicate")
+    once = functional.avg_pool2d(padded, width, stride=1)
+    return functional.avg_pool2d(functional.pad(once, [width // 2] * 4, mode="replicate"), width, stride=1)
+
+
+def _toward(pictures: Tensor, level: Tensor, share: Tensor) -> Tensor:
+    """Lighter where `share` is above 0, up to `level` where it is 1; what is lighter already stays."""
+    return pictures + (level - pictures).clamp_min(0) * share
+
+
+def _brightness(pictures: Tensor, anatomy: Anatomy, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """How bright the heart is, and the lungs: (batch, 1, 1, 1) each, the first the brighter."""
+
+    def mean(weight: Tensor) -> Tensor:
+        return (pictures * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(1e-3)
+
+    heart = torch.exp(
+        -(((x - anatomy.midline - 0.03) / 0.05) ** 2 + ((y - anatomy.row(0, torch.full_like(x, 0.75)[..., :1])) / 0.1) ** 2)
+    )
+    lungs = torch.zeros_like(pictures)
+    for index in (0, 1):
+        column = anatomy.column(index, torch.full_like(x[..., :1], 0.55))
+        row = anatomy.row(index, torch.full_like(x[..., :1], 0.5))
+        lungs = lungs + torch.exp(-(((x - column) / 0.06) ** 2 + ((y - row) / 0.16) ** 2))
+    tissue, air = mean(heart), mean(lungs)
+    return torch.maximum(tissue, air + 0.12).clamp_max(1), air
+
+
+def _enlarge_heart(
+    pictures: Tensor, anatomy: Anatomy, cases: Tensor, x: Tensor, y: Tensor, dice: _Dice
+) -> Tensor:
+    """Stretches the heart until it takes the share of the chest's width that its grade means."""
+    grade = cases[:, FIELDS.index("cardiomegaly")].view(-1, 1, 1, 1)
+    right, left = (_heart_border(pictures, anatomy, index) for index in (0, 1))
+    share = (left - right) / anatomy.width
+    wanted = dice.by_grade(grade, ((0.53, 0.57), (0.68, 0.76)))
+    least = 1.12 + 0.25 * (grade > 1)
+    stretch = torch.maximum(wanted / share.clamp(0.35, 0.50), least)
+    # A heart grows to the left more than to the right.
+    centre_x = right + 0.38 * (left - right)
+    centre_y = anatomy.row(1, torch.full_like(centre_x, 0.78))
+    reach_x = 1.5 * (left - centre_x) * stretch
+    reach_y = 0.42 * anatomy.height
+    pull = ((1 - 1 / stretch) / math.exp(-1 / 1.5**2)).clamp_max(0.8) * (grade > 0)
+    near = torch.exp(-(((x - centre_x) / reach_x) ** 2 + ((y - centre_y) / reach_y) ** 2)) * pull
+    source = torch.stack([x - (x - centre_x) * near, y - (y - centre_y) * near * 0.4], dim=-1)[:, 0]
+    return functional.grid_sample(pictures, source * 2 - 1, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _heart_border(pictures: Tensor, anatomy: Anatomy, index: int) -> Tensor:
+    """The column where the heart ends on one side of the body: (batch, 1, 1, 1).
+
+    It is where the picture darkens most on the way out, somewhere about where hearts of normal size end.
+    """
+    batch, samples = pictures.shape[0], 64
+    outward = torch.linspace(0, 0.9, samples, device=pictures.device)
+    down = torch.linspace(0.70, 0.88, 9, device=pictures.device).view(1, 1, 9, 1)
+    column = anatomy.midline + outward.view(1, 1, 1, samples) * (anatomy.lateral[index] - anatomy.midline)
+    row = anatomy.row(index, down)
+    points = torch.stack(torch.broadcast_tensors(column, row), dim=-1)[:, 0] * 2 - 1
+    profile = functional.grid_sample(pictures, points, align_corners=False, padding_mode="border").mean(2)
+    fall = (profile[..., :-6] - profile[..., 6:])[:, 0]
+    fall = fall / fall.amax(dim=1, keepdim=True).clamp_min(1e-3)
+    places = outward[3:-3]
+    usual, spread = ((0.26, 0.12), (0.56, 0.16))[index]
+    score = 12 * fall - 0.5 * ((places - usual) / spread) ** 2
+    reached = (score.softmax(dim=1) * places).sum(dim=1).view(batch, 1, 1, 1)
+    return anatomy.midline + reached * (anatomy.lateral[index] - anatomy.midline)
+
+
+def _edema(pictures: Tensor, scene: _Scene) -> Tensor:
+    """Wider vessels, then a haze about the hila and fine lines at the bases, then clouds like a bat's wings."""
+    grade = scene.field("edema")
+    dice = scene.dice
+    detail = pictures - _smoothed(pictures, 9)
+    haze_share = dice.by_grade(grade, ((0.16, 0.26), (0.24, 0.36), (0.35, 0.5))) * (grade > 0)
+    cloud_share = dice.uniform(0.45, 0.7) * (grade > 2)
+    mesh_share = dice.by_grade(grade, ((0.0, 0.04), (0.16, 0.26), (0.1, 0.2))) * (grade > 1)
+    texture = dice.texture(9)
+    mesh = (1 - (0.6 * (dice.noise(64, 64) + dice.noise(40, 40)) * 2.2).abs().clamp_max(1)) * (0.6 + 0.4 * dice.noise(12, 12))
+    lines = (1 - (dice.noise(80, 16) * 2.5).abs().clamp_max(1)) ** 2
+    for index in (0, 1):
+        u, v, lung = scene.u[index], scene.v[index], scene.lung[index]
+        hilum = torch.exp(-(((u - 0.12) / 0.42) ** 2 + ((v - 0.55) / 0.34) ** 2))
+        wing = torch.exp(-(((u - 0.12) / 0.5) ** 2 + ((v - 0.58) / 0.36) ** 2))
+        lateral_base = torch.sigmoid((u - 0.6) * 14) * torch.sigmoid((v - 0.62) * 16)
+        swollen = 1.1 * (grade > 0) * lung * hilum * dice.uniform(0.8, 1.3)
+        pictures = pictures + detail.clamp_min(0) * swollen
+        cloud = torch.sigmoid((wing + 0.7 * texture - 0.5) * 4) * wing.sqrt()
+        share = haze_share * hilum + cloud_share * cloud + mesh_share * mesh * (0.5 + 0.5 * hilum)
+        share = share + 0.13 * (grade > 1) * lines * lateral_base
+        pictures = _toward(pictures, scene.tissue, share.clamp(0, 0.9) * lung)
+    return pictures
+
+
+# Rows of a zone, as v, in which the middle of an opacity or nodule may lie.
+_ZONE_ROWS = ((0.18, 0.30), (0.47, 0.58), (0.79, 0.93))
+
+
+def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
+    """Airspace opacities: clouds of tissue brightness with frayed borders, one for each zone that has one."""
+    dice, u, v = scene.dice, scene.u[index], scene.v[index]
+    aspect = scene.anatomy.height / scene.anatomy.width * 2
+    for zone, (high, low) in zip(ZONES, _ZONE_ROWS, strict=True):
+        severity = scene.field(f"opacity_{zone}_{SIDES[index]}")
+        size = dice.by_grade(severity, ((0.23, 0.34), (0.24, 0.36), (0.30, 0.44)))
+        # The apex is narrow, and the heart hides the inner part of the left base.
+        low_u, high_u = (0.4, 0.62) if zone == "upper" else (0.58, 0.82) if zone == "lower" and index == 1 else (0.4, 0.72)
+        across = dice.uniform(low_u, high_u)
+        down = dice.uniform(high, low)
+        cloud = torch.zeros_like(u)
+        for _ in range(3):
+            off_u, off_v = dice.uniform(-0.6, 0.6) * size, dice.uniform(-0.2, 0.2) * size
+            wide, tall = size * dice.uniform(0.65, 1.1), size * dice.uniform(0.45, 0.8) / aspect
+            distance = ((u - across - off_u) / wide) ** 2 + ((v - down - off_v) / tall) ** 2
+            cloud = torch.maximum(cloud, torch.exp(-distance))
+        edge = dice.uniform(4, 8)
+        frayed = torch.sigmoid((cloud + 0.42 * dice.texture(10) - 0.45) * edge) * (cloud * 4).clamp_max(1)
+        share = dice.by_grade(severity, ((0.46, 0.58), (0.58, 0.70), (0.72, 0.90))) * (severity > 0)
+        # A little above the heart's brightness: at the bases lung alone comes near that.
+        level = scene.tissue + 0.1 * (scene.tissue - scene.air)
+        pictures = _toward(pictures, level.clamp_max(1), share * frayed * (0.9 + 0.25 * dice.texture(14)) * scene.lung[index])
+    return pictures
+
+
+def _atelectasis(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
+    """One to three bands across the base, a little oblique."""
+    present = scene.field(f"atelectasis_{SIDES[index]}")
+    dice, u, v = scene.dice, scene.u[index], scene.v[index]
+    slope = dice.uniform(-0.05, 0.16)
+    for number in range(3):
+        shown = present * (dice.uniform(0, 1) < (1.0, 0.6, 0.3)[number])
+        middle, reach = dice.uniform(0.4, 0.75), dice.uniform(0.22, 0.4)
+        bend = dice.uniform(-0.12, 0.12) * (u - middle) ** 2
+        height = dice.uniform(0.80, 0.88) if number == 0 else dice.uniform(0.74, 0.98)
+        thickness = dice.uniform(0.008, 0.018)
+        across = torch.exp(-(((v - height + slope * (u - middle) + bend) / thickness) ** 2))
+        along = torch.sigmoid((reach - (u - middle).abs()) * 22)
+        band = across * along * (0.85 + 0.3 * dice.noise(8, 16))
+        pictures = _toward(pictures, scene.tissue, (shown * dice.uniform(0.4, 0.65) * band).clamp(0, 1) * scene.lung[index])
+    return pictures
+
+
+def _nodule(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
+    """A ball of tissue: lightest in its middle, where the beam passes most of it."""
+    dice, anatomy = scene.dice, scene.anatomy
+    zone = scene.field(f"nodule_zone_{SIDES[index]}")
+    diameter = scene.field(f"nodule_diameter_{SIDES[index]}")
+    down = dice.by_grade(zone, tuple((high, min(low, 0.86)) for high, low in _ZONE_ROWS))
+    across = dice.uniform(0.4, 0.8) * (1 - 0.12 * (zone == 1))
+    column, row = anatomy.column(index, across), anatomy.row(index, down)
+    wide = (diameter / 2 / CHEST_WIDTH * anatomy.width).clamp_min(1e-3)
+    tall = (diameter / 2 / LUNG_HEIGHT * anatomy.height).clamp_min(1e-3)
+    stretch = dice.uniform(0.9, 1.1)
+    radius = (((scene.x - column) / wide * stretch) ** 2 + ((scene.y - row) / tall / stretch) ** 2).sqrt()
+    radius = radius * (1 + 0.08 * dice.noise(20, 20))
+    ball = (1 - (radius / 1.08) ** 2).clamp_min(0).sqrt().clamp_min(0)
+    rim = torch.sigmoid((1.02 - radius) * wide * 224 * 1.6)
+    share = dice.uniform(0.45, 0.7) + (diameter - 8) / 22 * 0.12
+    return _toward(pictures, scene.tissue, (zone > 0) * share * rim * (0.6 + 0.4 * ball))
+
+
+def _pneumothorax(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
+    """Air between chest wall and lung: darker, without markings, behind a thin pleural line; the lung falls together."""
+    grade = scene.field(f"pneumothorax_{SIDES[index]}")
+    dice, u, v = scene.dice, scene.u[index], scene.v[index]
+    # The lung that is left is a typical lung, narrower and lower: below 0 within it, above 0 in the air around it.
+    narrower = dice.by_grade(grade, ((0.06, 0.12), (0.14, 0.24), (0.42, 0.55)))
+    lower = dice.by_grade(grade, ((0.13, 0.20), (0.20, 0.30), (0.30, 0.42)))
+    # A small one ends on its way down the chest wall.
+    end = dice.by_grade(grade, ((0.40, 0.60), (1.0, 1.3), (3.0, 4.0)))
+    narrower = narrower * (1 - (v / end).clamp(0, 1) ** 2)
+    across = (u / (1 - narrower) - 0.43).abs() / 0.52
+    down = ((0.55 - (v - lower) / (1 - lower)) / 0.55).clamp_min(0)
+    outside = across**2.4 + down**2.4 - 1 + 0.03 * dice.noise(6, 6)
+    steep = torch.stack(torch.gradient(outside, dim=(2, 3))).square().sum(0).sqrt().clamp_min(1e-3)
+    pixels = (outside / steep).clamp(-60, 60)
+
+    top = ((0.55 - v) / 0.55).clamp(0, 1.2)
+    wall = 0.45 + (0.5 + 0.08 * ((v - 0.5) / 0.5).clamp(0, 1)) * (1 - top**2.4).clamp_min(0).sqrt() - u
+    cavity = torch.sigmoid((wall + 0.03) * 60) * torch.sigmoid((v + 0.03) * 60)
+    cavity = cavity * torch.sigmoid((1.12 - v) * 30) * torch.sigmoid((u - 0.02) * 40) * (grade > 0)
+    cavity = cavity * torch.sigmoid((end - v) * 18)
+    lung = scene.lung[index]
+    free = torch.sigmoid(pixels * 1.5) * cavity * lung.clamp_min(0.35)
+    empty = _smoothed(pictures, 3)
+    empty = empty - dice.uniform(0.28, 0.45) * (empty - scene.air * 0.35).clamp_min(0)
+    pictures = pictures + (empty - pictures) * free
+    collapsed = torch.sigmoid(-pixels) * lung * (grade > 0)
+    share = dice.by_grade(grade, ((0.0, 0.05), (0.08, 0.16), (0.3, 0.45)))
+    pictures = _toward(pictures, scene.tissue, (share * collapsed * (1 + 0.3 * dice.texture(12))).clamp(0, 1))
+    line = torch.exp(-((pixels / (scene.pixels(0.9) * dice.side)) ** 2)) * cavity * lung.clamp_min(0.3)
+    # Where the lung touches the chest wall there is no line to see.
+    return _toward(pictures, scene.tissue, dice.uniform(0.3, 0.55) * line * torch.sigmoid((wall - 0.02) * 80))
+
+
+def _effusion(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
+    """Fluid from the costophrenic angle up, its surface rising along the chest wall; the diaphragm drowns in it."""
+    grade = scene.field(f"effusion_{SIDES[index]}")
+    dice, u, v = scene.dice, scene.u[index], scene.v[index]
+    at_wall = dice.by_grade(grade, ((0.80, 0.90), (0.50, 0.64), (0.12, 0.28)))
+    at_heart = dice.by_grade(grade, ((1.04, 1.14), (0.80, 0.90), (0.34, 0.50)))
+    curve = dice.by_grade(grade, ((1.6, 2.4), (1.8, 2.6), (1.4, 2.2)))
+    level = at_heart + (at_wall - at_heart) * u.clamp(0, 1.15) ** curve + 0.012 * dice.noise(5, 5)
+    below = v - level
+    surface = torch.sigmoid(below / dice.uniform(0.016, 0.032))
+    depth = 1 - torch.exp(-(below.clamp_min(0) + 0.02) / dice.uniform(0.05, 0.09))
+    top = ((0.55 - v) / 0.55).clamp(0, 1.2)
+    wall = 0.45 + 0.66 * (1 - top**2.4).clamp_min(0).sqrt() - u
+    cavity = torch.sigmoid(wall * 45) * torch.sigmoid((u + 0.04) * 28) * torch.sigmoid((1.34 - v) * 16)
+    fluid = scene.tissue * dice.uniform(0.92, 1.06) + 0.02 * dice.noise(6, 6)
+    share = (grade > 0) * surface * depth * cavity * dice.uniform(0.86, 0.95)
+    return _toward(pictures, fluid.clamp(0, 1), share)
+
+
+def _devices(pictures: Tensor, scene: _Scene) -> Tensor:
+    """Metal and plastic: thin bright courses, each a row's column or a column's row, and the pacemaker's box."""
+    dice, anatomy, x, y = scene.dice, scene.anatomy, scene.x, scene.y
+    apex = (anatomy.apex[0] + anatomy.apex[1]) / 2
+    bottom = (anatomy.dome[0] + anatomy.dome[1]) / 2
+    height, width, middle = anatomy.height, anatomy.width, anatomy.midline
+    metal = torch.zeros_like(pictures)
+
+    def between(at: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        edge = 1.2 / dice.side
+        return torch.sigmoid((at - low) / edge) * torch.sigmoid((high - at) / edge)
+
+    def course(off: Tensor, thickness: float) -> Tensor:
+        return torch.exp(-((off / scene.pixels(thickness)) ** 2))
+
+    # Endotracheal tube: down the trachea, its tip between clavicles and carina.
+    tip = apex + height * dice.uniform(0.19, 0.31)
+    trachea = middle - width * 0.012 + width * dice.uniform(-0.015, 0.015) * ((tip - y) / height)
+    tube = course(x - trachea, 0.9) * 0.75 + 0.2 * between(x, trachea - width * 0.016, trachea + width * 0.016)
+    metal = torch.maximum(metal, scene.field("endotracheal_tube") * tube * between(y, y[..., :1, :] * 0 - 1, tip))
+
+    # Nasogastric tube: down the oesophagus, then into the stomach on the left.
+    along = ((y - bottom + 0.05 * height) / (0.3 * height)).clamp(0, 1)
+    swing = width * dice.uniform(0.008, 0.022) * torch.sin((y - apex) / height * 4 + dice.uniform(0, 6))
+    gullet = middle + width * dice.uniform(-0.01, 0.03) + swing + width * dice.uniform(0.10, 0.2) * along**1.7
+    end = bottom + height * dice.uniform(0.16, 0.32)
+    metal = torch.maximum(
+        metal, scene.field("nasogastric_tube") * course(x - gullet, 0.85) * 0.8 * between(y, y[..., :1, :] * 0 - 1, end)
+    )
+
+    # Central venous line: from the right neck to the superior vena cava.
+    start = apex - height * dice.uniform(0.02, 0.16)
+    end = apex + height * dice.uniform(0.40, 0.55)
+    cava = middle - width * dice.uniform(0.055, 0.085)
+    along = ((y - start) / (end - start)).clamp(0, 1)
+    vein = cava - width * dice.uniform(0.04, 0.10) * (1 - along) ** 2.2
+    metal = torch.maximum(metal, scene.field("central_line") * course(x - vein, 0.8) * 0.8 * between(y, start, end))
+
+    # Sternal wires: a row of small loops over the midline.
+    pitch = height * dice.uniform(0.12, 0.155)
+    first = apex + height * dice.uniform(0.12, 0.2)
+    within = ((y - first) / pitch) % 1.0 - 0.5
+    lean = width * dice.uniform(-0.01, 0.01) * torch.floor((y - first) / pitch)
+    off = (x - middle - lean * 0.5) / (width * 0.02)
+    loop = ((off**2 + (within * pitch / (height * 0.022)) ** 2).sqrt() - 1).abs() * width * 0.02
+    twist = course((off - 1.2) * width * 0.02, 0.8) * ((within * pitch / (height * 0.03)).abs() < 0.5)
+    wires = torch.maximum(torch.exp(-((loop / scene.pixels(0.8)) ** 2)), twist)
+    metal = torch.maximum(metal, scene.field("sternal_wires") * wires * between(y, first, first + 5 * pitch))
+
+    # Pacemaker: a box before the left upper chest, leads through the subclavian vein to the right heart.
+    box_x = anatomy.column(1, dice.uniform(0.52, 0.85))
+    box_y = anatomy.row(1, dice.uniform(0.14, 0.26))
+    half_x, half_y = width * dice.uniform(0.076, 0.092), height * dice.uniform(0.085, 0.105)
+    shape = (((x - box_x) / half_x).abs() ** 3.2 + ((y - box_y) / half_y).abs() ** 3.2).clamp_min(1e-6) ** (1 / 3.2)
+    box = torch.sigmoid((1 - shape) * half_x * dice.side * 1.5)
+    plain = 0.78 + 0.22 * torch.sigmoid((shape - 0.55) * 14)
+    leads = torch.zeros_like(pictures)
+    for number in (0, 1):
+        # Over to the great veins, ...
+        turn = cava + width * 0.006 * number
+        vein_y = anatomy.row(1, dice.uniform(0.08, 0.12))
+        along = ((box_x - x) / (box_x - turn)).clamp(0, 1)
+        corner = vein_y + height * (0.05 + 0.015 * number)
+        bend = width * 0.06
+        arch = box_y - half_y * 0.4 + (vein_y - box_y + half_y * 0.4) * torch.sin(along * math.pi / 2)
+        arch = arch + (corner - vein_y) * ((box_x - x) / (box_x - turn - bend)).clamp(0, 1) ** 4
+        over = course(y - arch, 0.75) * between(x, turn + bend, box_x)
+        # ... down to the right atrium, ...
+        low = apex + height * (dice.uniform(0.62, 0.68) if number == 0 else dice.uniform(0.74, 0.8))
+        vein = turn + bend * torch.exp(-((y - corner) / (0.06 * height)).clamp_min(0))
+        down = course(x - vein, 0.75) * between(y, corner, low)
+        leads = torch.maximum(leads, torch.maximum(over, down))
+        # ... and one of them on to the apex of the right ventricle.
+        if number == 1:
+            ventricle = middle + width * dice.uniform(0.10, 0.15)
+            along = ((x - turn) / (ventricle - turn)).clamp(0, 1)
+            floor = low + height * (0.11 * along.clamp_min(1e-4) ** 0.5 - 0.02 * along**2)
+            leads = torch.maximum(leads, course(y - floor, 0.85) * between(x, turn, ventricle))
+    pacemaker = torch.maximum(box * plain, leads * 0.8)
+    metal = torch.maximum(metal, scene.field("pacemaker") * pacemaker)
+    return pictures + (0.98 - pictures).clamp_min(0) * metal * dice.uniform(0.8, 1.0)
+
+
+def vary(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures (batch, 1, side, side) turned, shifted, scaled and exposed as another machine might have done it."""
+    batch, _, _, side = pictures.shape
+    dice = _Dice(batch, side, pictures.device, generator)
+    centres = (torch.arange(side, device=pictures.device) + 0.5) / side - 0.5
+    x, y = centres.view(1, 1, 1, side), centres.view(1, 1, side, 1)
+    angle = dice.uniform(-1, 1) * dice.uniform(0, math.radians(6))
+    wide, tall = dice.uniform(0.93, 1.10), dice.uniform(0.93, 1.10)
+    column = (x * torch.cos(angle) - y * torch.sin(angle)) * wide + dice.uniform(-0.04, 0.04)
+    row = (x * torch.sin(angle) + y * torch.cos(angle)) * tall + dice.uniform(-0.04, 0.04)
+    points = torch.stack([column, row], dim=-1)[:, 0] * 2
+    pictures = functional.grid_sample(pictures, points, mode="bilinear", padding_mode="border", align_corners=False)
+
+    smooth = _smoothed(pictures, 3)
+    # Below 0 the picture is sharpened, above it is blurred.
+    pictures = torch.lerp(pictures, smooth, dice.uniform(-0.6, 0.8))
+    local = functional.interpolate(
+        functional.adaptive_avg_pool2d(pictures, 8), (side, side), mode="bicubic", align_corners=False
+    )
+    pictures = pictures + dice.uniform(-0.15, 0.35) * (pictures - local)
+    pictures = pictures + dice.uniform(0, 0.05) * dice.noise(3, 3)
+    pictures = pictures.clamp(1e-4, 1) ** torch.exp(dice.uniform(-0.35, 0.35))
+    pictures = (pictures - 0.5) * dice.uniform(0.78, 1.18) + 0.5 + dice.uniform(-0.07, 0.07)
+    return (pictures + dice.grain() * dice.uniform(0.0, 0.022)).clamp(0, 1)

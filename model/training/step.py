@@ -1,0 +1,181 @@
+"""One training step of a small DiffusionGemma in static shapes: what can be captured in a CUDA graph and replayed.
+
+The loss is block diffusion's with uniform corruption: free positions are replaced by random tokens with probability t,
+t uniform, and predicted from both sides; pinned positions stay clean and stand one-hot in the self-conditioning, as in
+drafting. This module knows nothing of text and of where examples come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+from transformers import DiffusionGemmaForBlockDiffusion
+
+from model.sampler import pin_logits
+
+PATCH = 16
+POOL = 3
+GRID = 24
+LEAST_NOISE = 0.02
+SELF_CONDITIONED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch of examples on the device.
+
+    `images`: (batch, 1, side, side) in 0 to 1. `prefix`: (batch, prefix) ids, of which `prefix_length` (batch,) count.
+    `canvas`: (batch, length) wanted ids, of which `canvas_length` (batch,) count; `pinned`: (batch, length) bool.
+    `labels`: (batch, labels) 0, 1, or -1 where unknown.
+    """
+
+    images: Tensor
+    prefix: Tensor
+    prefix_length: Tensor
+    canvas: Tensor
+    canvas_length: Tensor
+    pinned: Tensor
+    labels: Tensor
+
+
+@dataclass(slots=True)
+class LayerCache:
+    """One layer's keys and values, (batch, heads, prefix, width)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+class PrefixCache:
+    """The encoder's keys and values as the decoder reads them, and nothing else.
+
+    The library's own caches move small tensors to the device as they fill, which a captured graph cannot.
+    """
+
+    is_compileable = False
+
+    def __init__(self) -> None:
+        self.layers: list[LayerCache] = []
+
+    def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """Called by the encoder's layers in order, each once."""
+        if layer != len(self.layers):
+            raise ValueError(f"Layer {layer} came when layer {len(self.layers)} was due.")
+        self.layers.append(LayerCache(keys, values))
+        return keys, values
+
+
+class LabelHead(nn.Module):
+    """Reads labels off the vision tower's output while training, so that it learns to see early; not shipped."""
+
+    def __init__(self, hidden: int, labels: int) -> None:
+        super().__init__()
+        self.attend = nn.Linear(hidden, labels)
+        self.read = nn.Linear(hidden, labels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, tokens, hidden) -> logits (batch, labels): each label attends to its own places."""
+        weights = self.attend(features).softmax(dim=1)
+        return (weights * self.read(features)).sum(dim=1)
+
+
+def to_patches(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Images (batch, 1, side, side) as the image processor gives them: pixels (batch, 576, 768), positions (batch, 576, 2)."""
+    batch, side = images.shape[0], GRID * PATCH
+    if images.shape[-1] != side:
+        images = functional.interpolate(images, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
+    grid = images.expand(-1, 3, -1, -1).reshape(batch, 3, GRID, PATCH, GRID, PATCH)
+    pixels = grid.permute(0, 2, 4, 3, 5, 1).reshape(batch, GRID * GRID, PATCH * PATCH * 3)
+    columns, rows = torch.meshgrid(*[torch.arange(GRID, device=images.device)] * 2, indexing="xy")
+    positions = torch.stack([columns, rows], dim=-1).reshape(1, GRID * GRID, 2)
+    return pixels, positions.expand(batch, -1, -1)
+
+
+def see(network: DiffusionGemmaForBlockDiffusion, images: Tensor) -> Tensor:
+    """The vision tower's pooled features: (batch, 64, vision hidden).
+
+    The same computation as the tower's own forward, for square pictures without padding; that one selects by a mask,
+    which a captured graph cannot.
+    """
+    tower = network.model.encoder.vision_tower
+    pixels, positions = to_patches(images)
+    nothing_padded = torch.zeros(pixels.shape[:2], dtype=torch.bool, device=pixels.device)
+    embedded = tower.patch_embedder(pixels, positions, nothing_padded)
+    hidden = tower.encoder(inputs_embeds=embedded, attention_mask=None, pixel_position_ids=positions).last_hidden_state
+    batch, _, width = hidden.shape
+    cells = GRID // POOL
+    pooled = hidden.reshape(batch, cells, POOL, cells, POOL, width).float().mean(dim=(2, 4))
+    return (pooled.reshape(batch, cells * cells, width) * width**0.5).to(embedded.dtype)
+
+
+def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: Tensor) -> PrefixCache:
+    """The encoder's cache for `prefix` (batch, prefix), its image tokens replaced by `features`."""
+    encoder = network.model.encoder
+    soft = encoder.embed_vision(inputs_embeds=features)
+    embedded = encoder.language_model.embed_tokens(prefix)
+    is_image = prefix == network.config.image_token_id
+    index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
+    spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
+    embedded = torch.where(is_image[..., None], spread, embedded)
+    length = prefix.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
+    mask = (causal[None] | (is_image[:, :, None] & is_image[:, None, :]))[:, None]
+    cache = PrefixCache()
+    encoder.language_model(
+        inputs_embeds=embedded,
+        attention_mask={"full_attention": mask, "sliding_attention": mask},
+        position_ids=torch.arange(length, device=prefix.device)[None],
+        past_key_values=cache,
+    )
+    return cache
+
+
+def decode(
+    network: DiffusionGemmaForBlockDiffusion,
+    batch: Batch,
+    cache: PrefixCache,
+    noised: Tensor,
+    belief: Tensor | None,
+    believed: Tensor | None,
+) -> Tensor:
+    """The decoder's logits (batch, length, vocabulary) for a noised canvas; padding is masked out of its sight."""
+    length = noised.shape[1]
+    prefix_keys = torch.arange(batch.prefix.shape[1], device=noised.device)[None] < batch.prefix_length[:, None]
+    canvas_keys = torch.arange(length, device=noised.device)[None] < batch.canvas_length[:, None]
+    mask = torch.cat([prefix_keys, canvas_keys], dim=1)[:, None, None, :].expand(-1, 1, length, -1)
+    return network(
+        decoder_input_ids=noised,
+        past_key_values=cache,
+        self_conditioning_logits=belief,
+        self_conditioning_mask=believed,
+        decoder_attention_mask={"full_attention": mask, "sliding_attention": mask},
+        decoder_position_ids=batch.prefix_length[:, None] + torch.arange(length, device=noised.device)[None],
+    ).logits
+
+
+def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """The denoising loss and the label loss (scalars), and the share of free positions predicted right."""
+    features = see(network, batch.images)
+    cache = encode(network, features, batch.prefix)
+    size, vocabulary = batch.canvas.shape[0], network.config.text_config.vocab_size
+    device = batch.canvas.device
+    level = torch.rand(size, 1, device=device) * (1 - LEAST_NOISE) + LEAST_NOISE
+    noised = (torch.rand(batch.canvas.shape, device=device) < level) & ~batch.pinned
+    random_tokens = (torch.rand(batch.canvas.shape, device=device) * vocabulary).long()
+    canvas = torch.where(noised, random_tokens, batch.canvas)
+    with torch.no_grad():
+        belief = pin_logits(decode(network, batch, cache, canvas, None, None), batch.canvas, batch.pinned)
+    believed = torch.rand(size, device=device) < SELF_CONDITIONED
+    logits = decode(network, batch, cache, canvas, belief, believed)
+    free = (~batch.pinned).float()
+    token_loss = functional.cross_entropy(logits.flatten(0, 1), batch.canvas.flatten(), reduction="none")
+    loss = (token_loss.view_as(free) * free).sum() / free.sum()
+    right = ((logits.argmax(dim=-1) == batch.canvas).float() * free).sum() / free.sum()
+
+    known = (batch.labels >= 0).float()
+    label_logits = head(features.float())
+    label_loss = functional.binary_cross_entropy_with_logits(label_logits, batch.labels.clamp_min(0), reduction="none")
+    return loss, (label_loss * known).sum() / known.sum().clamp_min(1), right

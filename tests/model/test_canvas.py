@@ -1,0 +1,98 @@
+"""Layouts: what is pinned, where slots lie, and how a slot's text goes back between its neighbours."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drafting.report import Report, Span, parse_markup
+from model.canvas import Layout, Slot, canvas_for, decode_pieces, elastic_width, fitted, lay_out, windows
+from model.loading import DraftingModel
+
+TEXT = st.text(alphabet=st.sampled_from("The heart. \n\r\té😀א0"), max_size=20)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> Report:
+    spans = draw(st.lists(st.tuples(TEXT, st.sampled_from(["locked", "open"])), max_size=8))
+    return Report.from_spans(Span(f"s{i}", text, state, "radiologist") for i, (text, state) in enumerate(spans))
+
+
+def layout_of(report: Report, model: DraftingModel, widest: int = 64) -> Layout:
+    encode = lambda text: model.tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    return lay_out(report, encode, model.blank_id or 0, widest, elastic_width)
+
+
+def test_locked_text_is_pinned_and_gaps_are_blank_slots(tiny_model: DraftingModel) -> None:
+    layout = layout_of(parse_markup("The heart is [[]]. No effusion."), tiny_model)
+    (slot,) = layout.slots
+    assert not any(layout.pinned[slot.start : slot.stop])
+    assert all(layout.pinned[: slot.start]) and all(layout.pinned[slot.stop :])
+    assert set(layout.ids[slot.start : slot.stop]) == {tiny_model.blank_id}
+    pinned = [id for id, is_pinned in zip(layout.ids, layout.pinned, strict=True) if is_pinned]
+    assert tiny_model.tokenizer.decode(pinned) == "The heart is. No effusion."
+    assert slot.follows_space and slot.glue.startswith(".")
+
+
+@given(reports())
+@settings(max_examples=300, deadline=None)
+def test_every_open_span_has_one_slot_and_all_else_is_pinned(tiny_model: DraftingModel, report: Report) -> None:
+    layout = layout_of(report, tiny_model)
+    assert [slot.span_id for slot in layout.slots] == [span.id for span in report.open_spans]
+    free = {at for slot in layout.slots for at in range(slot.start, slot.stop)}
+    assert [at in free for at in range(len(layout.ids))] == [not pinned for pinned in layout.pinned]
+    assert all(0 < slot.stop - slot.start <= 64 for slot in layout.slots)
+
+
+@given(reports(), st.integers(70, 200))
+@settings(max_examples=300, deadline=None)
+def test_windows_hold_every_slot_once_and_fit_the_room(tiny_model: DraftingModel, report: Report, room: int) -> None:
+    layout = layout_of(report, tiny_model)
+    groups = windows(layout, room)
+    assert [slot for group in groups for slot in group] == list(layout.slots)
+    context = {slot.span_id: (9, 9) for slot in layout.slots}
+    for group in groups:
+        canvas = canvas_for(layout, group, context, room, (7,), (8,), padding=room + 2, pad_id=0)
+        assert len(canvas.ids) == len(canvas.pinned) == room + 2
+        assert canvas.ids[0] == 7
+        assert [slot.span_id for slot in canvas.slots] == [slot.span_id for slot in group]
+        free = {at for slot in canvas.slots for at in range(slot.start, slot.stop)}
+        assert [not pinned for pinned in canvas.pinned] == [at in free for at in range(len(canvas.ids))]
+        for slot, laid in zip(canvas.slots, group, strict=True):
+            assert canvas.ids[slot.start : slot.stop] == layout.ids[laid.start : laid.stop]
+
+
+def test_a_long_report_gives_a_window_the_text_on_both_sides(tiny_model: DraftingModel) -> None:
+    layout = layout_of(parse_markup("The lungs are clear. " * 40 + "[[]]" + " The heart is normal." * 40), tiny_model)
+    (group,) = windows(layout, 90)
+    canvas = canvas_for(layout, group, {"s2": ()}, 90, (), ())
+    (slot,) = canvas.slots
+    assert len(canvas.ids) == 90
+    assert slot.start > 20 and slot.stop < 70
+
+
+def test_pieces_spell_characters_of_several_tokens_as_one(tiny_model: DraftingModel) -> None:
+    ids = tiny_model.tokenizer("The 😀 heart", add_special_tokens=False)["input_ids"]
+    pieces = decode_pieces([*ids, tiny_model.blank_id], tiny_model.tokenizer, tiny_model.blank_id)
+    assert "".join(text for text, _ in pieces) == "The 😀 heart"
+    assert sorted(index for _, indices in pieces for index in indices) == list(range(len(ids)))
+    assert any(text.strip() == "😀" for text, _ in pieces)
+
+
+@pytest.mark.parametrize(
+    ("texts", "follows_space", "glue", "expected"),
+    [
+        ([" The", " heart"], True, "", "The heart"),
+        ([" The", " heart"], False, "", " The heart"),
+        ([" ", "The", " heart", " "], True, "", "The heart"),
+        (["Clear."], True, "No effusion", "Clear. "),
+        (["Clear"], True, ".", "Clear"),
+        (["pneumo"], True, "thorax", "pneumo"),
+        (["a\n", "b"], True, "", "a\r\nb"),
+    ],
+)
+def test_a_slots_text_fits_between_its_neighbours(
+    texts: list[str], follows_space: bool, glue: str, expected: str
+) -> None:
+    assert "".join(fitted(texts, Slot("s1", 0, 9, follows_space, glue), "\r\n")) == expected

@@ -1,0 +1,355 @@
+"""Reports say what their case holds, and nothing else. The checker reads the finished text, not the grammar."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+import pytest
+
+from model.data.cases import (
+    DEVICES,
+    FIELDS,
+    LABELS,
+    SIDES,
+    SOURCES,
+    Case,
+    Lung,
+    Nodule,
+    Opacity,
+    case_from_labels,
+    case_to_array,
+    labels_of,
+    mirrored,
+    sample_case,
+)
+from model.data.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
+
+REPORTS = 4000
+HEADINGS = r"(?:findings|impression|examination|exam|technique|indication|clinical history|history|comparison)"
+EFFUSION_SIZES = {
+    "small": 1, "trace": 1, "minimal": 1, "mild": 1, "moderate": 2, "moderate-sized": 2, "medium-sized": 2,
+    "large": 3, "massive": 3,
+}  # fmt: skip
+AIR_SIZES = {"small": 1, "tiny": 1, "minimal": 1, "moderate": 2, "moderate-sized": 2, "large": 3}
+DEVICE_WORDS = {
+    "pacemaker": "pacemaker",
+    "endotracheal_tube": "endotracheal",
+    "central_line": "central venous|jugular",
+    "nasogastric_tube": "nasogastric|enteric",
+    "sternal_wires": "wires",
+}
+OPACITY = r"opacity|opacities|consolidations?|infiltrates?|airspace disease"
+MAIN_FINDINGS = {
+    "effusion": "effusion|costophrenic",
+    "pneumothorax": "pneumothorax",
+    "opacities": OPACITY + "|pneumonia|infection",
+    "nodules": "nodul",
+    "atelectasis": "atelectasis",
+}
+
+
+@pytest.fixture(scope="module")
+def written() -> list[tuple[Case, WrittenReport]]:
+    random = Random(11)
+    cases = [sample_case(random) for _ in range(REPORTS)]
+    cases += [case_from_labels(source, random) for source in SOURCES for _ in range(200)]
+    return [(case, write_report(case, random)) for case in cases]
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences in lower case, without headings and numbers; a number's point ends no sentence."""
+    lines = [re.sub(rf"^{HEADINGS}\s*:?\s*", "", line, flags=re.IGNORECASE) for line in text.splitlines()]
+    parts = [part for line in lines for part in re.split(r"\.(?:\s+|$)", line)]
+    return [part.strip().lower() for part in parts if part.strip() and not part.strip().isdigit()]
+
+
+def sides_in(sentence: str) -> set[str]:
+    if re.search(r"bilateral|bibas", sentence):
+        return set(SIDES)
+    return {side for side in SIDES if re.search(rf"\b{side}\b", sentence)}
+
+
+def is_negated(sentence: str, word: str) -> bool:
+    """Whether a denial stands before the word."""
+    found = re.search(word, sentence)
+    assert found
+    return bool(re.search(r"\b(no|not|without|negative for)\b", sentence[: found.start()]))
+
+
+def there(case: Case, finding: str) -> set[str]:
+    return {side for side in SIDES if getattr(case.lung(side), finding)}  # type: ignore[arg-type]
+
+
+def complaints(case: Case, text: str) -> list[str]:
+    """Everything in the text that the case does not bear out."""
+    found = []
+    for sentence in sentences_of(text):
+        if case.indication and sentence == case.indication.lower():
+            continue
+        found += [f"{what}: {sentence}" for what in sentence_complaints(case, sentence)]
+    return found
+
+
+def sentence_complaints(case: Case, sentence: str) -> list[str]:
+    found = []
+    for finding, word, sizes in (
+        ("effusion", "effusion|costophrenic", EFFUSION_SIZES),
+        ("pneumothorax", "pneumothorax", AIR_SIZES),
+    ):
+        if not re.search(word, sentence) or "obscured by the effusion" in sentence:
+            continue
+        sharp = re.search(r"angle is (sharp|clear)", sentence)
+        sides = sides_in(sentence)
+        if is_negated(sentence, word) or sharp:
+            if there(case, finding) & (sides or set(SIDES)):
+                found.append(f"{finding} denied")
+        elif sides != there(case, finding) and not (sides and sides < there(case, finding)):
+            found.append(f"{finding} on the wrong side")
+        elif "," not in sentence and " and " not in sentence and "with" not in sentence:
+            said = {grade for size, grade in sizes.items() if re.search(rf"(?<![\w-]){size} (?!to)", sentence)}
+            if said and said != {getattr(case.lung(side), finding) for side in sides}:  # type: ignore[arg-type]
+                found.append(f"{finding} of the wrong size")
+    paired = re.search(r"([\w-]+) on the right and ([\w-]+) on the left", sentence) or re.search(
+        r"([\w-]+) right and ([\w-]+) left (?:pleural )?effusions", sentence
+    )
+    if paired and (case.right.effusion, case.left.effusion) != tuple(EFFUSION_SIZES[size] for size in paired.groups()):
+        found.append("effusions swapped")
+    larger = re.search(r"larger on the (right|left)|(right|left) greater than", sentence)
+    if larger:
+        more, less = (case.right, case.left) if "right" in (larger.groups() or ()) else (case.left, case.right)
+        if (more.effusion or 0) <= (less.effusion or 0):
+            found.append("the wrong effusion is larger")
+    return found + density_complaints(case, sentence) + heart_complaints(case, sentence)
+
+
+def density_complaints(case: Case, sentence: str) -> list[str]:
+    found = []
+    of_edema = re.search(r"edema|perihilar|interstitial", sentence)
+    if re.search(OPACITY, sentence) and not re.search(r"nodul|atelectasis|other focal", sentence) and not of_edema:
+        zones = {zone for zone, word in (("upper", "upper"), ("mid", r"\bmid"), ("lower", r"lower|\bbas|bibas")) if re.search(word, sentence)}
+        if is_negated(sentence, OPACITY):
+            if there(case, "opacities") or case.unplaced_opacity or case.edema == 3:
+                found.append("opacity denied")
+        elif not case.unplaced_opacity:
+            if not sides_in(sentence) or not sides_in(sentence) <= there(case, "opacities"):
+                found.append("opacity on the wrong side")
+            for side in sides_in(sentence):
+                if not zones <= {opacity.zone for opacity in case.lung(side).opacities or ()}:  # type: ignore[arg-type]
+                    found.append("opacity in the wrong zone")
+    if "nodul" in sentence:
+        if is_negated(sentence, "nodul"):
+            if there(case, "nodules"):
+                found.append("nodule denied")
+        else:
+            (side,) = sides_in(sentence) or {"right"}
+            nodule = (case.lung(side).nodules or (None,))[0]  # type: ignore[arg-type]
+            said = re.search(r"(\d+) mm|(\d\.\d) cm", sentence)
+            if nodule is None:
+                found.append("nodule on the wrong side")
+            elif said and round(float(said.group(1) or float(said.group(2)) * 10)) != nodule.diameter:
+                found.append("nodule of the wrong size")
+            elif not re.search({"upper": "upper", "mid": r"\bmid", "lower": r"lower|\bbas"}[nodule.zone], sentence):
+                found.append("nodule in the wrong zone")
+    if "atelectasis" in sentence and "effusion" not in sentence and sides_in(sentence) != there(case, "atelectasis"):
+        found.append("atelectasis on the wrong side")
+    if "atelectasis" in sentence and "effusion" in sentence and max(case.right.effusion or 0, case.left.effusion or 0) < 2:
+        found.append("atelectasis beside a small effusion")
+    if re.search(r"^(the |both )?(lungs|lung fields) (are|appear) (well|normally|clear|free)|^clear lungs", sentence):
+        if any(there(case, finding) for finding in MAIN_FINDINGS) or case.edema or case.unplaced_opacity:
+            found.append("lungs called clear")
+    one = re.search(r"(right|left) lung is (clear|well|unremarkable)|^clear (right|left) lung", sentence)
+    if one and case.lung(one.group(1) or one.group(3)) != Lung():  # type: ignore[arg-type]
+        found.append("a lung called clear")
+    return found
+
+
+def heart_complaints(case: Case, sentence: str) -> list[str]:
+    found = []
+    large = r"enlarged|cardiomegaly|enlargement|heart size is (?:\w+ )?increased"
+    if re.search(large, sentence):
+        denied = is_negated(sentence, large)
+        if denied == bool(case.cardiomegaly):
+            found.append("heart size")
+        if not denied and case.cardiomegaly == 1 and re.search(r"marked(?:ly)? (?:card|enl)|severe(?:ly)? (?:card|enl)", sentence):
+            found.append("heart too large")
+        if not denied and case.cardiomegaly == 2 and re.search(r"(?:mild|mildly|slightly) (?:card|enl)", sentence):
+            found.append("heart too small")
+    if re.search(r"(heart|cardi\w+)\b.*\b(normal|unremarkable)|(normal|unremarkable).*\b(heart|cardi\w+)", sentence):
+        if case.cardiomegaly != 0:
+            found.append("heart called normal")
+    congested = r"edema|congest(?:ion|ed)|engorged|cephalization|prominent|interstitial"
+    if re.search(congested, sentence) and "congestive" not in sentence:
+        if is_negated(sentence, congested) == bool(case.edema):
+            found.append("edema")
+        if re.search("alveolar|perihilar", sentence) and case.edema != 3 and not is_negated(sentence, congested):
+            found.append("edema too grave")
+    if re.search(r"(vascul|vessel).*(normal|unremarkable)|normal.*vascul", sentence) and case.edema != 0:
+        found.append("vessels called normal")
+    for device, word in DEVICE_WORDS.items():
+        if re.search(word, sentence) and not getattr(case, device):
+            found.append(f"{device} that is not there")
+    return found
+
+
+def test_no_report_contradicts_its_case(written: list[tuple[Case, WrittenReport]]) -> None:
+    wrong = [(found, report.text) for case, report in written if (found := complaints(case, report.text))]
+    assert not wrong, f"{len(wrong)} of {len(written)}, first: {wrong[:3]}"
+
+
+def test_the_checker_finds_what_is_wrong() -> None:
+    assert complaints(Case(right=Lung(effusion=1)), "Small left pleural effusion.")
+    assert complaints(Case(right=Lung(effusion=1)), "No pleural effusion or pneumothorax.")
+    assert complaints(Case(right=Lung(effusion=1)), "Large right pleural effusion.")
+    assert complaints(Case(), "There is mild cardiomegaly.")
+    assert complaints(Case(cardiomegaly=1), "The heart is normal in size.")
+    assert complaints(Case(left=Lung(opacities=(Opacity("lower", 2),))), "Airspace opacity in the left upper zone.")
+    assert complaints(Case(left=Lung(nodules=(Nodule("mid", 12),))), "13 mm nodule in the left mid zone.")
+    assert complaints(Case(), "There is a left chest wall pacemaker.")
+    assert not complaints(Case(), "FINDINGS:\nThe lungs are clear. No pleural effusion.\n\nIMPRESSION:\nNo acute disease.")
+
+
+def test_the_impression_names_every_main_finding(written: list[tuple[Case, WrittenReport]]) -> None:
+    for case, report in written:
+        conclusions = [report.text[s.start : s.end].lower() for s in report.sentences if s.section == "impression"]
+        if not conclusions:
+            continue
+        for finding, word in MAIN_FINDINGS.items():
+            for side in there(case, finding):
+                named = [c for c in conclusions if re.search(word, c) and side in sides_in(c) and not is_negated(c, word)]
+                assert named, (finding, side, report.text)
+        impression = " ".join(conclusions)
+        if case.cardiomegaly:
+            assert re.search("cardiomegaly|cardiac enlargement", impression), report.text
+        if case.edema:
+            assert re.search("edema|congestion", impression), report.text
+        if case.unplaced_opacity:
+            assert re.search("pneumonia|infecti", impression), report.text
+
+
+def test_findings_name_every_finding_and_device(written: list[tuple[Case, WrittenReport]]) -> None:
+    for case, report in written:
+        described = [report.text[s.start : s.end].lower() for s in report.sentences if s.section == "findings"]
+        if not described:
+            continue
+        for device in case.devices:
+            assert re.search(DEVICE_WORDS[device], " ".join(described)), (device, report.text)
+        for finding, word in MAIN_FINDINGS.items():
+            for side in there(case, finding):
+                assert any(re.search(word, d) and side in sides_in(d) for d in described), (finding, report.text)
+
+
+def test_sentences_are_where_they_say_and_cover_the_text(written: list[tuple[Case, WrittenReport]]) -> None:
+    for _, report in written:
+        at = 0
+        for sentence in report.sentences:
+            between, text = report.text[at : sentence.start], report.text[sentence.start : sentence.end]
+            assert re.fullmatch(rf"\s*(?:{HEADINGS}:?\s+)?", between, re.IGNORECASE), report.text
+            assert re.match(r"(?:\d\. )?[A-Z0-9].*\.$", text, re.DOTALL), text
+            assert sentence.keys
+            at = sentence.end
+        assert at == len(report.text)
+
+
+def test_no_sentence_stands_twice(written: list[tuple[Case, WrittenReport]]) -> None:
+    for _, report in written:
+        texts = sentences_of(report.text)
+        assert len(texts) == len(set(texts)), report.text
+
+
+def test_the_english_is_clean(written: list[tuple[Case, WrittenReport]]) -> None:
+    wrong = re.compile(
+        r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11 |18 )|\b[Aa]n (?![aeiou]|8|11 |18 )|\b(\w+) \1\b"
+        r"|\b(?:opacities|effusions|wires|contours|lungs|silhouettes|consolidations) is\b|\b(?:opacity|effusion|nodule) are\b"
+        r"|[Tt]here is [^.,]*\b(?:opacities|effusions|wires)\b(?! and)|[Tt]here are (?:a|an) "
+    )
+    for _, report in written:
+        found = wrong.search(report.text)
+        assert not found, (found, report.text)
+
+
+def test_reports_have_a_reports_length(written: list[tuple[Case, WrittenReport]]) -> None:
+    for case, report in written:
+        words = len(report.text.split())
+        assert (10 if case.unplaced_opacity else LEAST_WORDS) <= words <= MOST_WORDS
+
+
+def test_the_same_seed_writes_the_same_report() -> None:
+    case = sample_case(Random(3))
+    assert write_report(case, Random(5)) == write_report(case, Random(5))
+    assert len({write_report(case, Random(seed)).text for seed in range(50)}) > 45
+
+
+def test_reports_rarely_agree(written: list[tuple[Case, WrittenReport]]) -> None:
+    assert len({report.text for _, report in written}) > 0.97 * len(written)
+
+
+def test_what_is_unknown_is_not_spoken_of() -> None:
+    random = Random(2)
+    for _ in range(300):
+        text = write_report(case_from_labels("child_pneumonia", random), random).text.lower()
+        assert not re.search(r"heart|cardi|effusion|edema|nodul|right|left|pacemaker|tube", text), text
+
+
+def test_about_a_third_of_the_cases_are_normal_and_every_finding_is_frequent() -> None:
+    random = Random(1)
+    cases = [sample_case(random) for _ in range(8000)]
+    assert 0.31 < sum(not case.has_finding for case in cases) / len(cases) < 0.39
+    rates = dict(zip(LABELS, labels_of(cases).mean(axis=0), strict=True))
+    assert min(rates.values()) > 0.02, rates
+
+
+def test_findings_that_hide_each_other_do_not_occur_together() -> None:
+    random = Random(4)
+    for _ in range(8000):
+        case = sample_case(random)
+        for side in SIDES:
+            lung = case.lung(side)
+            assert not (lung.pneumothorax and (lung.effusion or lung.opacities or lung.nodules or lung.atelectasis))
+            assert not (lung.effusion == 3 and any(opacity.zone != "upper" for opacity in lung.opacities or ()))
+
+
+def test_arrays_hold_the_case_in_named_columns() -> None:
+    case = Case(
+        right=Lung(effusion=2, opacities=(Opacity("upper", 3),)),
+        left=Lung(nodules=(Nodule("mid", 17),)),
+        cardiomegaly=1,
+        pacemaker=True,
+    )
+    row = dict(zip(FIELDS, case_to_array([case])[0].tolist(), strict=True))
+    expected = {
+        "effusion_right": 2, "opacity_upper_right": 3, "nodule_zone_left": 2, "nodule_diameter_left": 17,
+        "cardiomegaly": 1, "pacemaker": 1,
+    }  # fmt: skip
+    assert row == {field: float(expected.get(field, 0)) for field in FIELDS}
+    answers = dict(zip(LABELS, labels_of([case])[0].tolist(), strict=True))
+    assert {label for label, answer in answers.items() if answer} == {
+        "cardiomegaly", "opacity", "pacemaker", "effusion_right", "moderate_or_large_effusion_right",
+        "opacity_upper_right", "nodule_left",
+    }  # fmt: skip
+
+
+def test_unknown_is_neither_yes_nor_no() -> None:
+    case = case_from_labels("child_pneumonia", Random(0))
+    answers = dict(zip(LABELS, labels_of([case])[0].tolist(), strict=True))
+    assert answers["opacity"] == 1
+    assert answers["pneumothorax_left"] == 0
+    assert answers["effusion_right"] == answers["cardiomegaly"] == answers["opacity_lower_left"] == -1
+    assert not case_to_array([case]).any()
+
+
+def test_mirroring_twice_changes_nothing() -> None:
+    case = Case(right=Lung(effusion=1), pacemaker=True)
+    assert mirrored(case) == Case(left=Lung(effusion=1), pacemaker=True)
+    assert mirrored(mirrored(case)) == case
+
+
+@pytest.mark.parametrize(
+    ("noun", "wanted"), [("effusion", "an"), ("small", "a"), ("8 mm", "an"), ("11 mm", "an"), ("18 mm", "an"), ("1.1 cm", "a"), ("20 mm", "a")]
+)
+def test_articles_follow_the_spoken_word(noun: str, wanted: str) -> None:
+    assert article(noun) == wanted
+
+
+def test_every_device_has_words() -> None:
+    assert set(DEVICE_WORDS) == set(DEVICES)

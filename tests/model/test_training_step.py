@@ -1,0 +1,67 @@
+"""The training step's static forward is the library's own: what is trained is what drafting runs."""
+
+from __future__ import annotations
+
+import torch
+
+from model.loading import DraftingModel
+from model.prefix import encode_tokens
+from model.training.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
+from model.training.step import Batch, LabelHead, decode, encode, losses, see, to_patches
+
+
+def batch(image_first: bool, generator: torch.Generator) -> Batch:
+    text = torch.randint(9, 200, (2, 6), generator=generator)
+    image = torch.tensor([BEGIN_IMAGE, *[IMAGE] * 64, END_IMAGE]).expand(2, -1)
+    parts = [text[:, :2], image, text[:, 2:]] if image_first else [text, image]
+    prefix = torch.cat([*parts, torch.zeros(2, 9, dtype=torch.long)], dim=1)
+    return Batch(
+        images=torch.rand(2, 1, 384, 384, generator=generator),
+        prefix=prefix,
+        prefix_length=torch.full((2,), 72 if image_first else 6),
+        canvas=torch.randint(9, 200, (2, 20), generator=generator),
+        canvas_length=torch.full((2,), 15),
+        pinned=torch.arange(20)[None].expand(2, -1) % 3 == 0,
+        labels=torch.tensor([[1.0, 0.0], [-1.0, 1.0]]),
+    )
+
+
+@torch.no_grad()
+def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_model: DraftingModel) -> None:
+    network = tiny_model.network
+    for image_first in (True, False):
+        made = batch(image_first, torch.Generator().manual_seed(1))
+        ours = decode(network, made, encode(network, see(network, made.images), made.prefix), made.canvas, None, None)
+        pixels, positions = to_patches(made.images)
+        length = int(made.prefix_length[0])
+        cache = encode_tokens(
+            network, made.prefix[:, :length], pixels if image_first else None, positions if image_first else None
+        )
+        theirs = network(decoder_input_ids=made.canvas[:, :15], past_key_values=cache).logits
+        assert torch.allclose(ours[:, :15], theirs, atol=1e-4)
+
+
+def test_the_image_processor_gives_the_patches_that_training_saw(tiny_model: DraftingModel) -> None:
+    from model.prefix import patches
+
+    picture = torch.randint(0, 256, (384, 384), dtype=torch.uint8)
+    pixels, positions, tokens = patches(tiny_model, picture.numpy())
+    trained, trained_positions = to_patches(picture[None, None].float() / 255)
+    assert tokens == 64
+    assert torch.equal(positions, trained_positions)
+    assert torch.allclose(pixels, trained, atol=1e-6)
+
+
+def test_losses_reach_the_vision_tower_and_the_decoder(tiny_model: DraftingModel) -> None:
+    network = type(tiny_model.network)(tiny_model.network.config)
+    head = LabelHead(64, 2)
+    loss, label_loss, right = losses(network, head, batch(True, torch.Generator().manual_seed(2)))
+    (loss + label_loss).backward()
+    assert 0 <= right <= 1
+    for parameter in (
+        network.model.encoder.vision_tower.patch_embedder.input_proj.weight,
+        network.model.decoder.self_conditioning.up_proj.weight,
+        network.model.decoder.layers[0].experts.gate_up_proj,
+        head.read.weight,
+    ):
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0

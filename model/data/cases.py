@@ -62,8 +62,8 @@ class Case:
     """One radiograph's truth and what its header and request tell.
 
     `cardiomegaly`: 0 none, 1 mild, 2 marked. `edema`: 0 none, 1 vascular congestion, 2 interstitial, 3 alveolar.
-    `unplaced_opacity`: the lungs show opacity, as of pneumonia, but it is unknown where. `bones`: True where the skeleton
-    shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from the right neck.
+    `unplaced_opacity`: the lungs show opacity, as of pneumonia, but it is unknown where. `bones`: True where the
+    skeleton shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from the right neck.
     `age` in years; `sex` 'M' or 'F'; `view` 'PA' or 'AP'; `indication` a phrase.
     """
 
@@ -107,11 +107,13 @@ class Case:
 
 
 def mirrored(case: Case) -> Case:
-    """The case with the lungs' findings on the other side; heart and devices stay, their side is part of what they are."""
+    """The case with the lungs' findings on the other side; heart and devices stay, their side is part of what "
+    "they are."""
     return replace(case, right=case.left, left=case.right)
 
 
-# What clinicians write on requests, by what it makes more likely; 'any' fits every case, so that none gives a case away.
+# What clinicians write on requests, by what it makes more likely; 'any' fits every case, so that none gives a case
+# away.
 _INDICATIONS: dict[str, tuple[str, ...]] = {
     "any": (
         "Chest pain",
@@ -212,11 +214,11 @@ def _sample_lungs(failing: bool, edema: int, random: Random) -> tuple[Lung, Lung
     if random.random() < (0.55 if failing else 0.25):
         both = random.random() < (0.6 if failing else 0.2)
         first = random.randrange(2)
-        effusions[first] = random.choice((1, 1, 2, 2, 3))
+        effusions[first] = random.choice((1, 1, 1, 2, 2, 2, 3, 3))
         if both:
             effusions[1 - first] = random.choice((1, 1, 2))
     pneumothoraces = [0, 0]
-    if not failing and random.random() < 0.16:
+    if not failing and random.random() < 0.2:
         pneumothoraces[random.randrange(2)] = random.choice((1, 1, 2, 2, 3))
     opacities: list[dict[Zone, int]] = [{}, {}]
     if random.random() < (0.15 if failing else 0.38):
@@ -299,8 +301,8 @@ def _sample_indication(case: Case, intensive: bool, random: Random) -> str | Non
     return random.choice(_INDICATIONS[random.choice(fitting)])
 
 
-# Columns of `case_to_array`. Grades are the case's own numbers, opacities their severity by zone, `nodule_zone` 0 for no
-# nodule and 1 to 3 from the top, `nodule_diameter` in millimetres. Unknown counts as absent: nothing is painted.
+# Columns of `case_to_array`. Grades are the case's own numbers, opacities their severity by zone, `nodule_zone` 0 for
+# no nodule and 1 to 3 from the top, `nodule_diameter` in millimetres. Unknown counts as absent: nothing is painted.
 FIELDS: tuple[str, ...] = (
     "cardiomegaly",
     "edema",

@@ -134,7 +134,8 @@ _ON = {"right": "[on the right|at the right]", "left": "[on the left|at the left
 _ZONE_PLACE: dict[Zone, str] = {
     "upper": "in the <side> [upper zone|upper lung zone|upper lobe|upper lung|upper lung field]",
     "mid": "in the <side> [mid zone|mid lung zone|midlung|mid lung|mid lung field]",
-    "lower": "[in the <side> [lower zone|lower lung zone|lower lobe|lower lung|lung base]|at the <side> [base|lung base]]",
+    "lower": "[in the <side> [lower zone|lower lung zone|lower lobe|lower lung|lung base]|at the <side> [base"
+    "|lung base]]",
 }
 _ZONE_ADJECTIVE: dict[Zone, str] = {
     "upper": "<side> [upper zone|upper lobe|upper lung|upper lung zone]",
@@ -147,7 +148,11 @@ _EFFUSION_SIZE = {
     3: "[large|large|large|massive]",
 }
 _PNEUMOTHORAX_SIZE = {1: "[small|small|tiny|minimal]", 2: "[moderate|moderate|moderate-sized]", 3: "large"}
-_OPACITY_LOOK = {1: "[faint|subtle|hazy|mild|ill-defined]", 2: "[patchy|focal|moderate|hazy|]", 3: "[dense|confluent|extensive]"}
+_OPACITY_LOOK = {
+    1: "[faint|subtle|hazy|mild|ill-defined]",
+    2: "[patchy|focal|moderate|hazy|]",
+    3: "[dense|confluent|extensive]",
+}
 _OPACITY_NOUN = {
     1: "[opacity|airspace opacity|airspace opacity|infiltrate]",
     2: "[airspace opacity|airspace opacity|opacity|consolidation|infiltrate|airspace disease]",
@@ -156,12 +161,15 @@ _OPACITY_NOUN = {
 _MASS_NOUNS = ("consolidation", "disease", "edema", "atelectasis", "congestion", "cardiomegaly", "fluid")
 _SUGGESTS = (
     "[consistent with|compatible with|in keeping with|suggestive of|suspicious for|concerning for|likely representing"
-    "|most likely|which may represent|which could represent|possibly representing|worrisome for]"
+    "|most likely|which may represent|which could represent|possibly representing|worrisome for|probably representing"
+    "|which may be due to]"
 )
 _DEVICE_NAMES = {
-    "pacemaker": "[left chest wall|left-sided|left] [pacemaker|dual-lead pacemaker|dual-chamber pacemaker|cardiac pacemaker]",
+    "pacemaker": "[left chest wall|left-sided|left] [pacemaker|dual-lead pacemaker|dual-chamber pacemaker"
+    "|cardiac pacemaker]",
     "endotracheal_tube": "endotracheal tube",
-    "central_line": "right [central venous catheter|central venous line|internal jugular catheter|internal jugular central line]",
+    "central_line": "right [central venous catheter|central venous line|internal jugular catheter|internal "
+    "jugular central line]",
     "nasogastric_tube": "[nasogastric tube|enteric tube]",
     "sternal_wires": "[median sternotomy|sternal|sternotomy] wires",
 }
@@ -170,7 +178,8 @@ _DEVICE_PLACES = {
     "|with intact leads|with its leads projecting over the right heart|]",
     "endotracheal_tube": "[with its tip above the carina|terminating above the carina|in satisfactory position"
     "|with its tip in the mid trachea|in good position]",
-    "central_line": "[with its tip in the superior vena cava|with tip overlying the superior vena cava|with its tip in the SVC"
+    "central_line": "[with its tip in the superior vena cava|with tip overlying the superior vena cava|with its "
+    "tip in the SVC"
     "|terminating in the region of the SVC|terminating over the superior vena cava]",
     "nasogastric_tube": "[coursing below the diaphragm|passing below the left hemidiaphragm|extending into the stomach"
     "|with its tip in the region of the stomach|with tip below the diaphragm]",
@@ -211,7 +220,7 @@ class _Writer:
     def _sections(self) -> list[_Section]:
         findings, impression = self._findings, self._impression
         upper = self.chance(0.6)
-        name = (lambda heading: heading.upper()) if upper else (lambda heading: heading)
+        name: Callable[[str], str] = str.upper if upper else str
         after = self.random.choice((":\n", ":\n", ":\n", ":\n", ": ", ": ", ": ", "\n"))
         form = self.random.random()
         numbered = self.chance(0.45)
@@ -225,7 +234,10 @@ class _Writer:
         elif form < 0.87:
             body = [_Section("impression", name("Impression") + after, impression(whole=True), numbered)]
         elif form < 0.93:
-            body = [_Section("findings", "", findings()), _Section("impression", name("Impression") + after, impression())]
+            body = [
+                _Section("findings", "", findings()),
+                _Section("impression", name("Impression") + after, impression()),
+            ]
         elif form < 0.97:
             body = [_Section("findings", "", findings()), _Section("impression", "", impression())]
         else:
@@ -235,13 +247,16 @@ class _Writer:
     def _preamble(self, name: Callable[[str], str], after: str) -> list[_Section]:
         view = f"{self.case.view} " if self.case.view and self.chance(0.6) else ""
         examination = self.say(
-            "[<view>chest radiograph|chest radiograph, <view>view|chest, single <view>view|frontal chest radiograph]", view=view
+            "[<view>chest radiograph|chest radiograph, <view>view|chest, single <view>view|frontal chest radiograph]",
+            view=view,
         ).replace("radiograph, view", "radiograph, one view")
         sections = [_Section("examination", name(self.say("[Examination|Exam|Technique]")) + after)]
         sections[0].statements.append(_Statement(examination, ("view",)))
         if self.case.indication and self.chance(0.7):
             indication = _Statement(self.case.indication, ("indication",))
-            sections.append(_Section("indication", name(self.say("[Indication|Clinical history|History]")) + after, [indication]))
+            sections.append(
+                _Section("indication", name(self.say("[Indication|Clinical history|History]")) + after, [indication])
+            )
         if self.chance(0.4):
             comparison = _Statement(self.say("[none|none available|no prior studies]"), ("comparison",))
             sections.append(_Section("comparison", name("Comparison") + after, [comparison]))
@@ -284,9 +299,7 @@ class _Writer:
         return (
             self._no_opacity()
             and self.case.edema == 0
-            and all(
-                self._all_absent(finding) for finding in ("nodules", "atelectasis", "effusion", "pneumothorax")
-            )
+            and all(self._all_absent(finding) for finding in ("nodules", "atelectasis", "effusion", "pneumothorax"))
         )
 
     # Findings.
@@ -313,8 +326,8 @@ class _Writer:
         grade = self.case.cardiomegaly
         if grade is None:
             if self.case.left.effusion == 3 and self.chance(0.5):
-                hidden = "[the heart size is|cardiac size is] [difficult to assess|not well assessed|obscured by the effusion]"
-                return [_Statement(self.say(hidden), ("cardiomegaly",))]
+                hidden = "[difficult to assess|not well assessed|obscured by the effusion]"
+                return [_Statement(self.say(f"[the heart size is|cardiac size is] {hidden}"), ("cardiomegaly",))]
             return []
         if grade:
             statements = [self._cardiomegaly(grade)]
@@ -333,7 +346,8 @@ class _Writer:
             )
             return [_Statement(self.say(both, normal=self._normal()), ("cardiomegaly", "mediastinum"))]
         alone = (
-            "[[the |]heart is [normal in size|not enlarged|normal in size and contour|of normal size]"
+            "[[the |]heart is [normal in size|not enlarged|normal in size and contour|of normal size]|[the "
+            "|]heart appears normal"
             "|[the |]heart size is <normal>|normal heart size|heart size normal|[the |]cardiac silhouette is <normal>"
             "|[the |]cardiac silhouette is [normal in size|not enlarged]|[the |]cardiac contours are <normal>"
             "|no cardiomegaly|no cardiac enlargement]"
@@ -351,7 +365,8 @@ class _Writer:
         adverb = "[mildly|mildly|slightly]" if grade == 1 else "[markedly|markedly|severely|significantly]"
         pattern = (
             "[[the |]heart is <adverb> enlarged|[the |]cardiac silhouette is <adverb> enlarged"
-            "|[there is |]<size> [cardiomegaly|cardiac enlargement|enlargement of the cardiac silhouette|enlargement of the heart]"
+            "|[there is |]<size> [cardiomegaly|cardiac enlargement|enlargement of the cardiac silhouette"
+            "|enlargement of the heart]"
             "|<size> cardiomegaly is [present|noted|seen]|[the |]heart size is <adverb> [enlarged|increased]"
             "|<adverb> enlarged [cardiac silhouette|heart]]"
         )
@@ -359,7 +374,8 @@ class _Writer:
 
     def _mediastinum(self) -> _Statement:
         pattern = (
-            "[[the |]mediastinum is [<normal>|not widened|midline]|[the |]mediastinal [contours are|contour is] <normal>"
+            "[[the |]mediastinum [is <normal>|appears <normal>|is not widened|is midline]|[the |]mediastinal "
+            "[contours are|contour is] <normal>"
             "|[the |]mediastinal silhouette is <normal>|[the |]trachea is midline|no mediastinal [widening|shift]"
             "|[the |]mediastinal structures are [<normal>|midline]]"
         )
@@ -372,8 +388,10 @@ class _Writer:
         if grade == 0:
             pattern = (
                 "[[the |]pulmonary [vascularity|vasculature] is <normal>|[the |]pulmonary vessels are <normal>"
-                "|[the |]pulmonary vascular markings are <normal>|no [evidence of |][pulmonary edema|vascular congestion]"
-                "|no [pulmonary |]vascular congestion or [pulmonary |][edema|interstitial edema]|normal pulmonary vascularity"
+                "|[the |]pulmonary vascular markings are <normal>|no [evidence of |][pulmonary edema|vascular "
+                "congestion]"
+                "|no [pulmonary |]vascular congestion or [pulmonary |][edema|interstitial edema]|normal "
+                "pulmonary vascularity"
                 "|no overt pulmonary edema]"
             )
             return [_Statement(self.say(pattern, normal=self._normal()), ("edema",))]
@@ -385,10 +403,13 @@ class _Writer:
             "|[mild |]cephalization of the pulmonary vessels[, suggesting vascular congestion|]]",
             2: "[[diffuse|bilateral|mild diffuse] [prominence of the interstitial markings|interstitial prominence"
             "|increased interstitial markings], <suggests> [interstitial edema|interstitial pulmonary edema]"
-            "|[the |]interstitial markings are [diffusely |]increased, <suggests> [interstitial edema|pulmonary edema]]",
-            3: "[[bilateral|symmetric bilateral|diffuse bilateral] perihilar [airspace opacities|opacities|hazy opacities"
+            "|[the |]interstitial markings are [diffusely |]increased, <suggests> [interstitial edema|pulmonary "
+            "edema]]",
+            3: "[[bilateral|symmetric bilateral|diffuse bilateral] perihilar [airspace opacities|opacities|hazy "
+            "opacities"
             "|opacification], <suggests> [pulmonary edema|alveolar edema]"
-            "|there [are bilateral|are extensive bilateral] perihilar opacities, <suggests> [alveolar edema|pulmonary edema]]",
+            "|there [are bilateral|are extensive bilateral] perihilar opacities, <suggests> [alveolar edema"
+            "|pulmonary edema]]",
         }[grade]
         return [_Statement(self.say(pattern, suggests=self.say(_SUGGESTS)), ("edema",))]
 
@@ -408,18 +429,15 @@ class _Writer:
         if self.case.unplaced_opacity:
             statements.append(self._unplaced())
         focal = bool(statements) and not self.case.unplaced_opacity
-        clear = [
-            side
-            for side, lung in self._lungs()
-            if self.case.edema == 0 and lung == Lung()
-        ]
+        clear = [side for side, lung in self._lungs() if self.case.edema == 0 and lung == Lung()]
         if len(clear) == 1 and self.chance(0.3):
             pattern = "[[the |]<side> lung is [clear|clear|well aerated and clear|unremarkable]|clear <side> lung]"
             keys = tuple(f"{finding}_{clear[0]}" for finding in ("opacity", "nodule", "atelectasis"))
             statements.append(_Statement(self.say(pattern, side=clear[0]), keys))
         elif focal and self.case.edema == 0 and self.chance(0.4):
             pattern = (
-                "[[the |]lungs are otherwise clear|otherwise[,|] the lungs are clear|the [remaining lungs are|remainder of the"
+                "[[the |]lungs are otherwise clear|otherwise[,|] the lungs are clear|the [remaining lungs are"
+                "|remainder of the"
                 " lungs is] clear|no other focal [airspace |]opacity]"
             )
             statements.append(_Statement(self.say(pattern), ("lungs",)))
@@ -457,14 +475,18 @@ class _Writer:
 
     def _bilateral_opacity(self, opacity: Opacity) -> _Thing:
         look = self.say(_OPACITY_LOOK[opacity.severity])
-        noun = self.say("[airspace opacities|opacities|airspace opacities|consolidations]" if opacity.severity > 1 else "opacities")
+        noun = self.say(
+            "[airspace opacities|opacities|airspace opacities|consolidations]" if opacity.severity > 1 else "opacities"
+        )
         keys = ("opacity_right", "opacity_left")
         places = {
             "upper": "[bilateral upper zone|bilateral upper lobe|bilateral upper lung]",
             "mid": "[bilateral mid zone|bilateral midlung|bilateral mid lung]",
             "lower": "[bibasilar|bilateral lower zone|bilateral lower lobe|bibasal|bilateral basilar]",
         }
-        return _Thing(f"{look} {self.say(places[opacity.zone])} {noun}".strip(), keys, plural=True, tail=self._cause(0.2))
+        return _Thing(
+            f"{look} {self.say(places[opacity.zone])} {noun}".strip(), keys, plural=True, tail=self._cause(0.2)
+        )
 
     def _double_opacity(self, found: list[Opacity], side: Side) -> _Thing:
         look = self.say(_OPACITY_LOOK[found[0].severity])
@@ -476,10 +498,12 @@ class _Writer:
     def _cause(self, probability: float) -> str:
         if not self.chance(probability):
             return ""
-        return f", {self.say(_SUGGESTS)} {self.say('[pneumonia|pneumonia|infection|an infectious process|an infiltrate]')}"
+        return self.say(f", {_SUGGESTS} [pneumonia|pneumonia|infection|an infectious process|an inflammatory process]")
 
     def _unplaced(self) -> _Statement:
-        noun = self.say("[patchy|focal|hazy|] [airspace opacity|pulmonary opacity|airspace disease|parenchymal opacity]")
+        noun = self.say(
+            "[patchy|focal|hazy|] [airspace opacity|pulmonary opacity|airspace disease|parenchymal opacity]"
+        )
         thing = _Thing(noun.strip(), ("opacity",), mass=True, tail=self._cause(0.5))
         if self.chance(0.4):
             plural = self.say("[pulmonary opacities|airspace opacities|patchy opacities|lung opacities]")
@@ -487,30 +511,27 @@ class _Writer:
         return self._shown(thing)
 
     def _nodule_things(self) -> list[_Thing]:
+        present = self._present("nodules")
         things = []
-        for side, lung in self._present("nodules"):
+        for side, lung in present:
             nodule = (lung.nodules or ())[0]
-            millimetres = f"{nodule.diameter} mm"
-            centimetres = f"{nodule.diameter / 10:.1f} cm"
-            small = "[small|small|subcentimeter]" if nodule.diameter < 10 else "small" if nodule.diameter < 15 else ""
-            large = "[large|sizeable]" if nodule.diameter > 24 else ""
+            judged = "small" if nodule.diameter < 15 else "large" if nodule.diameter > 24 else ""
             size = self.say(
-                f"[<mm>|<mm>|approximately <mm>|<cm>|roughly <cm>|{small or large}|{small or large}|]",
-                mm=millimetres,
-                cm=centimetres,
+                "[<mm>|<mm>|approximately <mm>|<cm>|roughly <cm>|<judged>|<judged>|]",
+                mm=f"{nodule.diameter} mm",
+                cm=f"{nodule.diameter / 10:.1f} cm",
+                judged=judged,
             )
-            look = self.say("[round|rounded|well-defined|solitary|nodular opacity|||]" if self.chance(0.6) else "")
-            noun = "nodular opacity" if look == "nodular opacity" else self.say("[nodule|nodule|pulmonary nodule|lung nodule]")
-            look = "" if look in ("nodular opacity", "solitary") and len(self._present("nodules")) > 1 else look
-            look = "" if look == "nodular opacity" else look
-            zone = (_ZONE_ADJECTIVE if self.chance(0.4) else _ZONE_PLACE)[nodule.zone]
-            place = self.say(zone, side=side)
+            look = self.say("[round|rounded|well-defined||||]" if len(present) > 1 else "[round|rounded|solitary||||]")
+            noun = self.say("[nodule|nodule|nodule|pulmonary nodule|nodular opacity]")
             keys = (f"nodule_{side}",)
-            if place.startswith(("in ", "at ")):
-                noun, tail = f"{size} {look} {noun}", place
+            if self.chance(0.4):
+                place = self.say(_ZONE_ADJECTIVE[nodule.zone], side=side)
+                things.append(_Thing(" ".join(f"{size} {look} {place} {noun}".split()), keys))
             else:
-                noun, tail = f"{size} {look} {place} {noun}", ""
-            things.append(_Thing(" ".join(noun.split()), keys, tail=tail))
+                noun = self.say("[<noun>|<noun>|<noun>|lung nodule]", noun=noun)
+                place = self.say(_ZONE_PLACE[nodule.zone], side=side)
+                things.append(_Thing(" ".join(f"{size} {look} {noun}".split()), keys, tail=place))
         return things
 
     def _atelectasis_things(self) -> list[_Thing]:
@@ -524,9 +545,15 @@ class _Writer:
             else self.say(f"{sides[0]} [basilar|basilar|basal|lung base|lower lobe]")
         )
         look = self.say("[mild|minimal|linear|bandlike|subsegmental|platelike|discoid|streaky|]")
+        if len(sides) == 2 and self.chance(0.2):
+            return [
+                _Thing(f"{look} atelectasis".strip(), keys, mass=True, tail=self.say("at [both lung bases|both bases]"))
+            ]
         if self.chance(0.25):
             noun = self.say(f"[streaky|linear|bandlike] {place} opacities")
-            tail = self.say(", [consistent with|likely|compatible with|suggestive of|most likely representing] [atelectasis]")
+            tail = self.say(
+                ", [consistent with|likely|compatible with|suggestive of|most likely representing] [atelectasis]"
+            )
             return [_Thing(noun, keys, plural=True, tail=tail)]
         return [_Thing(f"{look} {place} atelectasis".strip(), keys, mass=True)]
 
@@ -545,14 +572,15 @@ class _Writer:
             other: Side = "left" if side == "right" else "right"
             if self.case.lung(other).effusion == 0 and self.chance(0.3):
                 pattern = (
-                    "[no <other> pleural effusion|the <other> costophrenic angle is [sharp|clear]|no [pleural |]effusion on the <other>"
+                    "[no <other> pleural effusion|the <other> costophrenic angle is [sharp|clear]|no [pleural "
+                    "|]effusion on the <other>"
                     "|no [evidence of |]<other>-sided [pleural |]effusion]"
                 )
                 statements.append(_Statement(self.say(pattern, other=other), (f"effusion_{other}",)))
         for thing in self._pneumothorax_things():
             statements.append(self._shown(thing))
             if self.chance(0.3):
-                pattern = "[no [evidence of |]tension|no mediastinal shift|no shift of the mediastinum|no signs of tension]"
+                pattern = "[no [evidence of |signs of |]tension|no mediastinal shift|no shift of the mediastinum]"
                 statements.append(_Statement(self.say(pattern), ("tension",)))
         return statements
 
@@ -561,18 +589,20 @@ class _Writer:
         noun = self.say("[pleural effusion|pleural effusion|pleural effusion|effusion]")
         if len(present) == 2:
             right, left = (self.say(_EFFUSION_SIZE[lung.effusion or 1]) for _, lung in present)
-            keys = ("effusion_right", "effusion_left")
+            both = ("effusion_right", "effusion_left")
             same = present[0][1].effusion == present[1][1].effusion
             if same and self.chance(0.8):
-                return [_Thing(f"{right} bilateral {noun}s", keys, plural=True)]
+                return [_Thing(f"{right} bilateral {noun}s", both, plural=True)]
             if not same and self.chance(0.45):
                 if brief or self.chance(0.3):
                     more = "right" if (present[0][1].effusion or 0) > (present[1][1].effusion or 0) else "left"
-                    tail = self.say("[, larger on the <more>|, <more> greater than <less>]", more=more, less=_other(more))
-                    return [_Thing(f"bilateral {noun}s", keys, plural=True, tail=tail)]
+                    tail = self.say(
+                        "[, larger on the <more>|, <more> greater than <less>]", more=more, less=_other(more)
+                    )
+                    return [_Thing(f"bilateral {noun}s", both, plural=True, tail=tail)]
                 tail = f", {right} on the right and {left} on the left"
-                return [_Thing(f"bilateral {noun}s", keys, plural=True, tail=tail)]
-            return [_Thing(f"{right} right and {left} left {noun}s", keys, plural=True)]
+                return [_Thing(f"bilateral {noun}s", both, plural=True, tail=tail)]
+            return [_Thing(f"{right} right and {left} left {noun}s", both, plural=True)]
         things = []
         for side, lung in present:
             size = self.say(_EFFUSION_SIZE[lung.effusion or 1])
@@ -597,6 +627,9 @@ class _Writer:
                 tail = self.say("with [collapse|partial collapse|marked volume loss] of the <side> lung", side=side)
             elif grade < 3 and self.chance(0.2):
                 tail = "with a visible pleural line"
+            if grade == 1 and not tail and self.chance(0.15):
+                things.append(_Thing(f"{size} pneumothorax", (f"pneumothorax_{side}",), tail=f"at the {side} apex"))
+                continue
             noun = f"{size} {side}{self.say('[||-sided]')} {apical} pneumothorax"
             things.append(_Thing(" ".join(noun.split()), (f"pneumothorax_{side}",), tail=tail))
         return things
@@ -614,8 +647,11 @@ class _Writer:
         if self._lungs_clear():
             if self.chance(0.45):
                 denied = absent if self.chance(0.5) else ["opacity"]
-                pattern = "[the |]lungs are [clear|clear bilaterally|well expanded and clear] [without|with no] [evidence of |]<list>"
-                text = self.say(pattern, list=self._denied(denied, "or"))
+                pattern = (
+                    "[the |both |]lungs are [clear [without|with no] [evidence of |]|clear bilaterally without "
+                    "|well expanded and clear without |free of ]<list>"
+                )
+                text = self.say(pattern, list=self._denied(denied))
                 statements.append(_Statement(text, self._denied_keys(denied)))
                 absent = [finding for finding in absent if finding not in denied]
             elif self.chance(0.85):
@@ -625,28 +661,30 @@ class _Writer:
         elif "opacity" in absent and self.chance(0.35):
             absent.remove("opacity")
         if self._all_absent("nodules") and self._no_opacity() and self.case.edema in (0, 1) and self.chance(0.08):
-            text = self.say("no [suspicious|focal|] pulmonary [nodule|nodule or mass|nodules|mass or nodule] [is seen|identified|]")
+            text = self.say(
+                "no [suspicious|focal|] pulmonary [nodule|nodule or mass|nodules|mass or nodule] [is seen|identified|]"
+            )
             nodule = [_Statement(" ".join(text.split()), ("nodule_right", "nodule_left"))]
         else:
             nodule = []
         if len(absent) == 3 and self.chance(0.35):
             groups = [absent[:1], absent[1:]]
-        elif len(absent) == 3 and self.chance(0.2) or len(absent) == 2 and self.chance(0.25):
+        elif (len(absent) == 3 and self.chance(0.2)) or (len(absent) == 2 and self.chance(0.25)):
             groups = [[finding] for finding in absent]
         else:
             groups = [absent] if absent else []
-        for group in groups:
-            statements.append(_Statement(self._no(self._denied(group, "or")), self._denied_keys(group)))
+        statements += [_Statement(self._no(self._denied(group)), self._denied_keys(group)) for group in groups]
         return statements + nodule
 
     def _clear(self) -> str:
         return self.say(
             "[[the |both |]lungs are [clear|clear|clear bilaterally|well expanded and clear|well-aerated and clear"
-            "|normally inflated and clear|free of [focal |][airspace disease|infiltrates|consolidation]]|clear lungs"
-            "|[the |]lungs appear clear|[the |]lung fields are clear]"
+            "|normally inflated and clear]|clear lungs"
+            "|[the |]lungs [appear clear|have a normal appearance]|[the |]lung fields are clear"
+            "|[the |]lungs and pleural spaces are [clear|unremarkable]]"
         )
 
-    def _denied(self, findings: list[str], conjunction: str) -> str:
+    def _denied(self, findings: list[str]) -> str:
         shown = findings[:]
         if len(shown) > 1 and self.chance(0.35):
             self.random.shuffle(shown)
@@ -659,13 +697,15 @@ class _Writer:
         )
         names = {
             "opacity": self.say(opacity),
-            "effusion": self.say("[pleural effusion|pleural effusion|pleural effusion|effusion]"),
+            "effusion": self.say(
+                "[pleural effusion|pleural effusion|pleural effusion|effusion|effusion|pleural fluid]"
+            ),
             "pneumothorax": "pneumothorax",
         }
         parts = [names[finding] for finding in shown]
         if len(parts) == 3 and not self.comma:
-            return f"{parts[0]}, {parts[1]} {conjunction} {parts[2]}"
-        return joined(parts, conjunction)
+            return f"{parts[0]}, {parts[1]} or {parts[2]}"
+        return joined(parts, "or")
 
     def _denied_keys(self, findings: list[str]) -> tuple[str, ...]:
         return tuple(f"{finding}_{side}" for finding in findings for side in SIDES)
@@ -673,6 +713,14 @@ class _Writer:
     def _no(self, what: str) -> str:
         if self.terse and self.chance(0.7):
             return f"no {what}"
+        if self.chance(0.08):
+            return self.say(
+                "[specifically[,|] no|there is no radiographic evidence of|negative for|there is no visible] <what>",
+                what=what,
+            )
+        plurals = {"pleural effusion": "pleural effusions", "pneumothorax": "pneumothoraces"}
+        if what in plurals and self.chance(0.15):
+            return self.say("[no|there are no] <what>", what=plurals[what])
         return self.say(
             "[there is no|no|no evidence of|no|there is no evidence of|no definite|there is no] <what>"
             if self.chance(0.7)
@@ -718,19 +766,28 @@ class _Writer:
         if self.case.bones and self.chance(0.55):
             pattern = (
                 "[no acute [osseous|bony|skeletal] [abnormality|abnormalities|findings|lesion]"
-                "|[the |][visualized |visible |][osseous structures|bony structures|bones] [are [unremarkable|intact|grossly intact"
-                "|within normal limits|normal]|appear intact|show no acute abnormality|demonstrate no acute abnormality]"
+                "|[the |][visualized |visible |][osseous structures|bony structures|bones] [are [unremarkable"
+                "|intact|grossly intact"
+                "|within normal limits|normal]|appear intact|show no acute abnormality|demonstrate no acute "
+                "abnormality]"
                 "|[the |]bony thorax is [intact|unremarkable|grossly unremarkable]"
-                "|no [displaced |acute |]rib fracture [is seen|is identified|]"
+                "|no [displaced |acute |]rib fracture [is seen|is identified|]|no [acute |]fractures|no acute "
+                "bony changes"
+                "|[the |]ribs appear intact|[the |]visualized thoracic spine is [unremarkable|intact]"
+                "|[the |]bones of the thorax appear intact"
                 "|[the |]bones and soft tissues are [unremarkable|normal|within normal limits]"
                 "|[the |]skeletal structures are [unremarkable|intact]|no acute bone abnormality]"
             )
             statements.append(_Statement(self.say(pattern), ("bones",)))
         elif self.case.bones and self.chance(0.12):
-            statements.append(_Statement(self.say("[the |]soft tissues are [unremarkable|normal|within normal limits]"), ("bones",)))
-        if self._all_absent("effusion") and self.case.cardiomegaly is not None and self.chance(0.05):
+            statements.append(
+                _Statement(self.say("[the |]soft tissues are [unremarkable|normal|within normal limits]"), ("bones",))
+            )
+        if self._all_absent("effusion") and self.case.cardiomegaly is not None and self.chance(0.07):
             pattern = (
-                "[[the |][hemidiaphragms|diaphragms|diaphragm contours] are [normal|well defined|unremarkable|sharply defined]"
+                "[[the |]visualized [upper |]abdomen is unremarkable|"
+                "[the |][hemidiaphragms|diaphragms|diaphragm contours] are [normal|well defined|unremarkable"
+                "|sharply defined]"
                 "|no free [air|intraperitoneal air] [under the diaphragm|beneath the diaphragm|is seen]]"
             )
             statements.append(_Statement(self.say(pattern), ("diaphragm",)))
@@ -739,7 +796,7 @@ class _Writer:
     def _shown(self, thing: _Thing) -> _Statement:
         """A thing as a sentence that says that it is there."""
         are = "are" if thing.plural else "is"
-        if self.terse and self.chance(0.75) or self.chance(0.12):
+        if (self.terse and self.chance(0.75)) or self.chance(0.12):
             return _Statement(_close(thing.bare), thing.keys)
         if self.chance(0.5):
             return _Statement(_close(f"there {are} {thing.with_article}"), thing.keys)
@@ -754,9 +811,7 @@ class _Writer:
         case = self.case
         if not case.has_finding:
             return self._nothing(whole)
-        statements: list[_Statement] = []
-        for thing in self._pneumothorax_things():
-            statements.append(self._concluded(thing))
+        statements = [self._concluded(thing) for thing in self._pneumothorax_things()]
         effusions = self._effusion_things(brief=True)
         if case.edema:
             statements.append(self._failure(effusions))
@@ -781,8 +836,12 @@ class _Writer:
         elif self._all_absent("pneumothorax") and self.chance(0.08):
             statements.append(_Statement(self._no("pneumothorax"), self._denied_keys(["pneumothorax"])))
         if not self._needs_attention() and self.chance(0.4):
-            text = self.say("no [acute cardiopulmonary|acute pulmonary|other acute|acute] [abnormality|process|disease|finding]")
-            statements.insert(0 if self.chance(0.3) and "other" not in text else len(statements), _Statement(text, ("lungs",)))
+            text = self.say(
+                "no [acute cardiopulmonary|acute pulmonary|other acute|acute] [abnormality|process|disease|finding]"
+            )
+            statements.insert(
+                0 if self.chance(0.3) and "other" not in text else len(statements), _Statement(text, ("lungs",))
+            )
         return statements
 
     def _needs_attention(self) -> bool:
@@ -798,8 +857,10 @@ class _Writer:
 
     def _nothing(self, whole: bool) -> list[_Statement]:
         pattern = (
-            "[no [evidence of |radiographic evidence of |][acute|active] [cardiopulmonary|cardiopulmonary|pulmonary|intrathoracic"
-            "|cardiothoracic] [abnormality|disease|process|findings|pathology]|no [active|acute] disease [in the chest|]"
+            "[no [evidence of |radiographic evidence of |][acute|active] [cardiopulmonary|cardiopulmonary"
+            "|pulmonary|intrathoracic"
+            "|cardiothoracic] [abnormality|disease|process|findings|pathology]|no [active|acute] disease [in "
+            "the chest|]"
             "|no acute [abnormality|findings|radiographic abnormality] [in the chest|]"
             "|negative for acute [cardiopulmonary |][abnormality|disease|process]"
             "|no acute cardiopulmonary [abnormality|disease|process|findings] [identified|seen|]]"
@@ -833,8 +894,8 @@ class _Writer:
                 "|support devices [as described|in satisfactory position|as above|are in expected position]]"
             )
             return [_Statement(self.say(pattern), tuple(tubes))]
-        text = f"{self.say(_DEVICE_NAMES[tubes[0]])} {self.say('[in satisfactory position|in good position|in place|as described]')}"
-        return [_Statement(text, (tubes[0],))]
+        where = "[in satisfactory position|in good position|in place|as described]"
+        return [_Statement(self.say(f"{_DEVICE_NAMES[tubes[0]]} {where}"), (tubes[0],))]
 
     def _cardiomegaly_thing(self) -> _Thing:
         size = "[mild|mild|]" if self.case.cardiomegaly == 1 else "[marked|severe|moderate to marked|marked]"
@@ -848,7 +909,9 @@ class _Writer:
             things.insert(0, self._cardiomegaly_thing())
         statement = self._together(things)
         if self.case.cardiomegaly and self.chance(0.45):
-            failure = self.say("[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation]")
+            failure = self.say(
+                "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation]"
+            )
             return _Statement(f"{statement.text}, {self.say(_SUGGESTS)} {failure}", statement.keys)
         return statement
 
@@ -856,7 +919,9 @@ class _Writer:
         keys = tuple(key for thing in things for key in thing.keys)
         if len(things) == 2 and "," not in things[0].bare and self.chance(0.5):
             return _Statement(_close(f"{things[0].bare} with {things[1].bare}"), keys)
-        parts = [thing.bare.replace(" ,", "").replace(",", "") if thing is not things[-1] else thing.bare for thing in things]
+        parts = [
+            thing.bare.replace(" ,", "").replace(",", "") if thing is not things[-1] else thing.bare for thing in things
+        ]
         return _Statement(_close(joined(parts, "and")), keys)
 
     def _concluded(self, thing: _Thing) -> _Statement:
@@ -869,7 +934,8 @@ class _Writer:
         suggests = self.say(_SUGGESTS)
         if self.case.unplaced_opacity:
             pattern = (
-                "[findings [consistent with|suggestive of|concerning for|suspicious for|compatible with] <disease>|[airspace disease|pulmonary opacities|lung opacities], <suggests> <disease>"
+                "[findings [consistent with|suggestive of|concerning for|suspicious for|compatible with] "
+                "<disease>|[airspace disease|pulmonary opacities|lung opacities], <suggests> <disease>"
                 "|pneumonia|[likely|probable|suspected] pneumonia|pulmonary infection is suspected]"
             )
             return [_Statement(self.say(pattern, suggests=suggests, disease=disease), ("opacity",))]
@@ -905,20 +971,25 @@ class _Writer:
     def _advice(self) -> list[_Statement]:
         if self._present("nodules") and self.chance(0.5):
             pattern = (
-                "[[CT|chest CT|CT of the chest|dedicated chest CT] is [recommended|suggested|advised] [for further evaluation"
+                "[[CT|chest CT|CT of the chest|dedicated chest CT] is [recommended|suggested|advised] [for "
+                "further evaluation"
                 "|for further characterization|]|recommend [chest CT|CT of the chest] [for further evaluation|]"
                 "|[consider|recommend] further evaluation with CT]"
             )
             return [_Statement(self.say(pattern), ("advice",))]
         if (self._present("opacities") or self.case.unplaced_opacity) and self.chance(0.3):
             pattern = (
-                "[follow-up [radiographs are|radiograph is|imaging is] [recommended|suggested] [to document resolution"
+                "[[this|this finding] [could be followed to resolution|should be followed to resolution]|"
+                "follow-up [radiographs are|radiograph is|imaging is] [recommended|suggested] [to document resolution"
                 "|to ensure resolution|after treatment|]|recommend follow-up to [ensure|document] resolution"
-                "|clinical correlation is [recommended|suggested|advised]|[correlate clinically|recommend clinical correlation]]"
+                "|clinical correlation is [recommended|suggested|advised]|[correlate clinically|recommend "
+                "clinical correlation]]"
             )
             return [_Statement(self.say(pattern), ("advice",))]
         if self._present("pneumothorax") and self.chance(0.2):
-            return [_Statement(self.say("[follow-up radiograph is|short-interval follow-up is] recommended"), ("advice",))]
+            return [
+                _Statement(self.say("[follow-up radiograph is|short-interval follow-up is] recommended"), ("advice",))
+            ]
         return []
 
 

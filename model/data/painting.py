@@ -59,11 +59,11 @@ class Anatomy:
         """Of the lungs, from apex to dome, the mean of both."""
         return ((self.dome[0] - self.apex[0]) + (self.dome[1] - self.apex[1])) / 2
 
-    def column(self, side: int, u: Tensor) -> Tensor:
+    def column(self, side: int, u: Tensor | float) -> Tensor:
         """The column of a place in a lung."""
         return self.medial[side] + u * (self.lateral[side] - self.medial[side])
 
-    def row(self, side: int, v: Tensor) -> Tensor:
+    def row(self, side: int, v: Tensor | float) -> Tensor:
         """The row of a place in a lung."""
         return self.apex[side] + v * (self.dome[side] - self.apex[side])
 
@@ -86,26 +86,28 @@ def _lung_shape(u: Tensor, v: Tensor, left: bool) -> Tensor:
 
 
 @cache
-def _templates(device: torch.device, left: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Lungs of every searched size and place: parameters (count, 4), patterns and weights (pixels, count).
+def _templates(device: torch.device, left: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lungs of every searched size and place: parameters (count, 4), how unusual each is (count,), and patterns
+    and weights (pixels, count).
 
     A pattern is -1 in the lung and 1 in a rim around it; beyond the rim, whatever there is counts nothing.
     """
     ranges = [torch.linspace(low, high, count, device=device) for low, high, count in _SEARCHED.values()]
     grid = torch.cartesian_prod(*ranges)
+    unusual = torch.stack([((grid[:, k] - _TYPICAL[k]) / _SPREAD[k]) ** 2 for k in range(4)]).sum(0)
     if left:
         grid = torch.stack([1 - grid[:, 0], 1 - grid[:, 1], grid[:, 2], grid[:, 3]], dim=1)
     centres = (torch.arange(_MATCHED, device=device) + 0.5) / _MATCHED
     medial, lateral, apex, dome = (grid[:, k, None, None] for k in range(4))
-    u = (centres[None, None, :] - medial) / (lateral - medial)
-    v = (centres[None, :, None] - apex) / (dome - apex)
-    shape = _lung_shape(*torch.broadcast_tensors(u, v), left)
+    u = ((centres[None, None, :] - medial) / (lateral - medial)).expand(-1, _MATCHED, -1)
+    v = ((centres[None, :, None] - apex) / (dome - apex)).expand(-1, -1, _MATCHED)
+    shape = _lung_shape(u, v, left)
     inside = torch.sigmoid(shape * 40)
     rim = torch.sigmoid((shape + 0.22) * 40) - inside
     # Above the apex lies the neck on one side and the shoulder on the other: both brighter than lung.
     pattern = (rim - inside).flatten(1).T
     weight = (rim + inside).flatten(1).T
-    return grid, pattern.contiguous(), weight.contiguous()
+    return grid, unusual, pattern.contiguous(), weight.contiguous()
 
 
 def estimate_anatomy(pictures: Tensor) -> Anatomy:
@@ -116,8 +118,8 @@ def estimate_anatomy(pictures: Tensor) -> Anatomy:
     alone = [(score * 80).softmax(dim=1) @ grid for grid, score in zip(grids, scores, strict=True)]
     agreed = []
     for side in (0, 1):
-        # Apices and domes lie at about the same height on both sides, the left dome a little lower.
-        lower = torch.tensor([0.0, 0.015 if side else -0.015], device=small.device)
+        # Apices and domes lie at about the same height on both sides, the left ones a little lower.
+        lower = 0.015 if side else -0.015
         off = grids[side][None, :, 2:] - (alone[1 - side][:, None, 2:] + lower)
         score = scores[side] - 0.02 * ((off / 0.05) ** 2).sum(dim=2)
         agreed.append((score * 80).softmax(dim=1) @ grids[side])
@@ -127,7 +129,7 @@ def estimate_anatomy(pictures: Tensor) -> Anatomy:
 
 def _match(small: Tensor, left: bool) -> tuple[Tensor, Tensor]:
     """The templates' parameters (count, 4), and how well each fits each picture: (batch, count)."""
-    grid, pattern, weight = _templates(small.device, left)
+    grid, unusual, pattern, weight = _templates(small.device, left)
     total = weight.sum(0)
     mean = small @ weight / total
     variance = (small**2) @ weight / total - mean**2
@@ -135,9 +137,7 @@ def _match(small: Tensor, left: bool) -> tuple[Tensor, Tensor]:
     pattern_variance = (pattern**2 / weight.clamp_min(1e-6)).sum(0) / total - pattern_mean**2
     covariance = small @ pattern / total - mean * pattern_mean
     score = covariance / (variance * pattern_variance).clamp_min(1e-8).sqrt()
-    medial, lateral, apex, dome = _TYPICAL
-    typical = torch.tensor([1 - medial, 1 - lateral, apex, dome] if left else _TYPICAL, device=small.device)
-    return grid, score - 0.02 * (((grid - typical) / torch.tensor(_SPREAD, device=small.device)) ** 2).sum(1)
+    return grid, score - 0.02 * unusual
 
 
 class _Dice:
@@ -227,9 +227,8 @@ def paint_findings(backgrounds: Tensor, case_array: Tensor, generator: torch.Gen
     u, v, shape, lung = [], [], [], []
     between = (_smoothed(pictures, 5) - (tissue + air) / 2) / (tissue - air)
     for index in (0, 1):
-        across = (x - anatomy.medial[index]) / (anatomy.lateral[index] - anatomy.medial[index])
-        down = (y - anatomy.apex[index]) / (anatomy.dome[index] - anatomy.apex[index])
-        across, down = torch.broadcast_tensors(across, down)
+        across = ((x - anatomy.medial[index]) / (anatomy.lateral[index] - anatomy.medial[index])).expand_as(pictures)
+        down = ((y - anatomy.apex[index]) / (anatomy.dome[index] - anatomy.apex[index])).expand_as(pictures)
         inside = _lung_shape(across, down, left=index == 1)
         u.append(across)
         v.append(down)
@@ -238,7 +237,17 @@ def paint_findings(backgrounds: Tensor, case_array: Tensor, generator: torch.Gen
         loose = torch.minimum(_lung_shape(across, down, left=False) + 0.09, down * 1.5 + 0.06)
         lung.append(torch.sigmoid(loose * 30) * torch.sigmoid(-between * 9 + 2.8))
     scene = _Scene(
-        dice, anatomy, case_array, x, y, (u[0], u[1]), (v[0], v[1]), (shape[0], shape[1]), (lung[0], lung[1]), tissue, air
+        dice,
+        anatomy,
+        case_array,
+        x,
+        y,
+        (u[0], u[1]),
+        (v[0], v[1]),
+        (shape[0], shape[1]),
+        (lung[0], lung[1]),
+        tissue,
+        air,
     )
     pictures = _edema(pictures, scene)
     for index in (0, 1):
@@ -259,30 +268,25 @@ def _smoothed(pictures: Tensor, width: int) -> Tensor:
 
 def _toward(pictures: Tensor, level: Tensor, share: Tensor) -> Tensor:
     """Lighter where `share` is above 0, up to `level` where it is 1; what is lighter already stays."""
-    return pictures + (level - pictures).clamp_min(0) * share
+    return pictures + (level.clamp_max(1) - pictures).clamp_min(0) * share
 
 
 def _brightness(pictures: Tensor, anatomy: Anatomy, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """How bright the heart is, and the lungs: (batch, 1, 1, 1) each, the first the brighter."""
+    """How bright the heart is, and the lungs: (batch, 1, 1, 1) each, the first always the brighter."""
 
     def mean(weight: Tensor) -> Tensor:
         return (pictures * weight).sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp_min(1e-3)
 
-    heart = torch.exp(
-        -(((x - anatomy.midline - 0.03) / 0.05) ** 2 + ((y - anatomy.row(0, torch.full_like(x, 0.75)[..., :1])) / 0.1) ** 2)
-    )
+    heart = torch.exp(-(((x - anatomy.midline - 0.03) / 0.05) ** 2 + ((y - anatomy.row(0, 0.75)) / 0.1) ** 2))
     lungs = torch.zeros_like(pictures)
     for index in (0, 1):
-        column = anatomy.column(index, torch.full_like(x[..., :1], 0.55))
-        row = anatomy.row(index, torch.full_like(x[..., :1], 0.5))
+        column, row = anatomy.column(index, 0.55), anatomy.row(index, 0.5)
         lungs = lungs + torch.exp(-(((x - column) / 0.06) ** 2 + ((y - row) / 0.16) ** 2))
     tissue, air = mean(heart), mean(lungs)
-    return torch.maximum(tissue, air + 0.12).clamp_max(1), air
+    return torch.maximum(tissue, air + 0.12), air
 
 
-def _enlarge_heart(
-    pictures: Tensor, anatomy: Anatomy, cases: Tensor, x: Tensor, y: Tensor, dice: _Dice
-) -> Tensor:
+def _enlarge_heart(pictures: Tensor, anatomy: Anatomy, cases: Tensor, x: Tensor, y: Tensor, dice: _Dice) -> Tensor:
     """Stretches the heart until it takes the share of the chest's width that its grade means."""
     grade = cases[:, FIELDS.index("cardiomegaly")].view(-1, 1, 1, 1)
     right, left = (_heart_border(pictures, anatomy, index) for index in (0, 1))
@@ -292,7 +296,7 @@ def _enlarge_heart(
     stretch = torch.maximum(wanted / share.clamp(0.35, 0.50), least)
     # A heart grows to the left more than to the right.
     centre_x = right + 0.38 * (left - right)
-    centre_y = anatomy.row(1, torch.full_like(centre_x, 0.78))
+    centre_y = anatomy.row(1, 0.78)
     reach_x = 1.5 * (left - centre_x) * stretch
     reach_y = 0.42 * anatomy.height
     pull = ((1 - 1 / stretch) / math.exp(-1 / 1.5**2)).clamp_max(0.8) * (grade > 0)
@@ -311,7 +315,8 @@ def _heart_border(pictures: Tensor, anatomy: Anatomy, index: int) -> Tensor:
     down = torch.linspace(0.70, 0.88, 9, device=pictures.device).view(1, 1, 9, 1)
     column = anatomy.midline + outward.view(1, 1, 1, samples) * (anatomy.lateral[index] - anatomy.midline)
     row = anatomy.row(index, down)
-    points = torch.stack(torch.broadcast_tensors(column, row), dim=-1)[:, 0] * 2 - 1
+    grid = (batch, 1, 9, samples)
+    points = torch.stack([column.expand(grid), row.expand(grid)], dim=-1)[:, 0] * 2 - 1
     profile = functional.grid_sample(pictures, points, align_corners=False, padding_mode="border").mean(2)
     fall = (profile[..., :-6] - profile[..., 6:])[:, 0]
     fall = fall / fall.amax(dim=1, keepdim=True).clamp_min(1e-3)
@@ -331,7 +336,9 @@ def _edema(pictures: Tensor, scene: _Scene) -> Tensor:
     cloud_share = dice.uniform(0.45, 0.7) * (grade > 2)
     mesh_share = dice.by_grade(grade, ((0.0, 0.04), (0.16, 0.26), (0.1, 0.2))) * (grade > 1)
     texture = dice.texture(9)
-    mesh = (1 - (0.6 * (dice.noise(64, 64) + dice.noise(40, 40)) * 2.2).abs().clamp_max(1)) * (0.6 + 0.4 * dice.noise(12, 12))
+    mesh = (1 - (0.6 * (dice.noise(64, 64) + dice.noise(40, 40)) * 2.2).abs().clamp_max(1)) * (
+        0.6 + 0.4 * dice.noise(12, 12)
+    )
     lines = (1 - (dice.noise(80, 16) * 2.5).abs().clamp_max(1)) ** 2
     for index in (0, 1):
         u, v, lung = scene.u[index], scene.v[index], scene.lung[index]
@@ -359,7 +366,9 @@ def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
         severity = scene.field(f"opacity_{zone}_{SIDES[index]}")
         size = dice.by_grade(severity, ((0.23, 0.34), (0.24, 0.36), (0.30, 0.44)))
         # The apex is narrow, and the heart hides the inner part of the left base.
-        low_u, high_u = (0.4, 0.62) if zone == "upper" else (0.58, 0.82) if zone == "lower" and index == 1 else (0.4, 0.72)
+        low_u, high_u = (
+            (0.4, 0.62) if zone == "upper" else (0.58, 0.82) if zone == "lower" and index == 1 else (0.4, 0.72)
+        )
         across = dice.uniform(low_u, high_u)
         down = dice.uniform(high, low)
         cloud = torch.zeros_like(u)
@@ -373,7 +382,7 @@ def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
         share = dice.by_grade(severity, ((0.46, 0.58), (0.58, 0.70), (0.72, 0.90))) * (severity > 0)
         # A little above the heart's brightness: at the bases lung alone comes near that.
         level = scene.tissue + 0.1 * (scene.tissue - scene.air)
-        pictures = _toward(pictures, level.clamp_max(1), share * frayed * (0.9 + 0.25 * dice.texture(14)) * scene.lung[index])
+        pictures = _toward(pictures, level, share * frayed * (0.9 + 0.25 * dice.texture(14)) * scene.lung[index])
     return pictures
 
 
@@ -391,7 +400,9 @@ def _atelectasis(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
         across = torch.exp(-(((v - height + slope * (u - middle) + bend) / thickness) ** 2))
         along = torch.sigmoid((reach - (u - middle).abs()) * 22)
         band = across * along * (0.85 + 0.3 * dice.noise(8, 16))
-        pictures = _toward(pictures, scene.tissue, (shown * dice.uniform(0.4, 0.65) * band).clamp(0, 1) * scene.lung[index])
+        pictures = _toward(
+            pictures, scene.tissue, (shown * dice.uniform(0.4, 0.65) * band).clamp(0, 1) * scene.lung[index]
+        )
     return pictures
 
 
@@ -415,7 +426,8 @@ def _nodule(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
 
 
 def _pneumothorax(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
-    """Air between chest wall and lung: darker, without markings, behind a thin pleural line; the lung falls together."""
+    """Air between chest wall and lung: darker, without markings, behind a thin pleural line; the lung falls "
+    "together."""
     grade = scene.field(f"pneumothorax_{SIDES[index]}")
     dice, u, v = scene.dice, scene.u[index], scene.v[index]
     # The lung that is left is a typical lung, narrower and lower: below 0 within it, above 0 in the air around it.
@@ -464,7 +476,7 @@ def _effusion(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
     cavity = torch.sigmoid(wall * 45) * torch.sigmoid((u + 0.04) * 28) * torch.sigmoid((1.34 - v) * 16)
     fluid = scene.tissue * dice.uniform(0.92, 1.06) + 0.02 * dice.noise(6, 6)
     share = (grade > 0) * surface * depth * cavity * dice.uniform(0.86, 0.95)
-    return _toward(pictures, fluid.clamp(0, 1), share)
+    return _toward(pictures, fluid, share)
 
 
 def _devices(pictures: Tensor, scene: _Scene) -> Tensor:
@@ -475,9 +487,11 @@ def _devices(pictures: Tensor, scene: _Scene) -> Tensor:
     height, width, middle = anatomy.height, anatomy.width, anatomy.midline
     metal = torch.zeros_like(pictures)
 
+    def upto(at: Tensor, high: Tensor) -> Tensor:
+        return torch.sigmoid((high - at) * dice.side / 1.2)
+
     def between(at: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        edge = 1.2 / dice.side
-        return torch.sigmoid((at - low) / edge) * torch.sigmoid((high - at) / edge)
+        return torch.sigmoid((at - low) * dice.side / 1.2) * upto(at, high)
 
     def course(off: Tensor, thickness: float) -> Tensor:
         return torch.exp(-((off / scene.pixels(thickness)) ** 2))
@@ -486,16 +500,14 @@ def _devices(pictures: Tensor, scene: _Scene) -> Tensor:
     tip = apex + height * dice.uniform(0.19, 0.31)
     trachea = middle - width * 0.012 + width * dice.uniform(-0.015, 0.015) * ((tip - y) / height)
     tube = course(x - trachea, 0.9) * 0.75 + 0.2 * between(x, trachea - width * 0.016, trachea + width * 0.016)
-    metal = torch.maximum(metal, scene.field("endotracheal_tube") * tube * between(y, y[..., :1, :] * 0 - 1, tip))
+    metal = torch.maximum(metal, scene.field("endotracheal_tube") * tube * upto(y, tip))
 
     # Nasogastric tube: down the oesophagus, then into the stomach on the left.
     along = ((y - bottom + 0.05 * height) / (0.3 * height)).clamp(0, 1)
     swing = width * dice.uniform(0.008, 0.022) * torch.sin((y - apex) / height * 4 + dice.uniform(0, 6))
     gullet = middle + width * dice.uniform(-0.01, 0.03) + swing + width * dice.uniform(0.10, 0.2) * along**1.7
     end = bottom + height * dice.uniform(0.16, 0.32)
-    metal = torch.maximum(
-        metal, scene.field("nasogastric_tube") * course(x - gullet, 0.85) * 0.8 * between(y, y[..., :1, :] * 0 - 1, end)
-    )
+    metal = torch.maximum(metal, scene.field("nasogastric_tube") * course(x - gullet, 0.85) * 0.8 * upto(y, end))
 
     # Central venous line: from the right neck to the superior vena cava.
     start = apex - height * dice.uniform(0.02, 0.16)
@@ -561,7 +573,7 @@ def vary(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
     column = (x * torch.cos(angle) - y * torch.sin(angle)) * wide + dice.uniform(-0.04, 0.04)
     row = (x * torch.sin(angle) + y * torch.cos(angle)) * tall + dice.uniform(-0.04, 0.04)
     points = torch.stack([column, row], dim=-1)[:, 0] * 2
-    pictures = functional.grid_sample(pictures, points, mode="bilinear", padding_mode="border", align_corners=False)
+    pictures = functional.grid_sample(pictures, points, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     smooth = _smoothed(pictures, 3)
     # Below 0 the picture is sharpened, above it is blurred.

@@ -70,15 +70,15 @@ def split_of(path: Path) -> int:
 def pack(adult: Path, kermany: Path, out: Path, side: int, quality: int, children_per_label: int, seed: int = 0) -> int:
     """Write the pack and return its number of pictures.
 
-    All adults, and `children_per_label` children of either label, chosen by `seed`. JPEGs are stored grey, `side` pixels
-    square, at `quality`. Raises ValueError where the pack comes out larger than `MOST_BYTES`.
+    All adults, and `children_per_label` pictures of children of either label, chosen by `seed`. JPEGs are stored grey,
+    `side` pixels square, at `quality`. Raises ValueError where the pack comes out larger than `MOST_BYTES`.
     """
     random = Random(seed)
     chosen: list[tuple[Path, Source]] = [(path, "adult_normal") for path in sorted(adult.glob("*.jp*g"))]
-    for folder, source in (("NORMAL", "child_normal"), ("PNEUMONIA", "child_pneumonia")):
+    labels: tuple[tuple[str, Source], ...] = (("NORMAL", "child_normal"), ("PNEUMONIA", "child_pneumonia"))
+    for folder, source in labels:
         paths = sorted((kermany / "train" / folder).glob("*.jp*g"))
-        for path in sorted(random.sample(paths, min(children_per_label, len(paths)))):
-            chosen.append((path, "child_normal" if source == "child_normal" else "child_pneumonia"))
+        chosen += [(path, source) for path in sorted(random.sample(paths, min(children_per_label, len(paths))))]
     if not chosen:
         raise ValueError(f"No radiographs were found in {adult} and {kermany}.")
     with ThreadPoolExecutor() as pool:
@@ -133,12 +133,14 @@ def _grey_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m model.data.radiographs", description="Pack radiographs for training.")
+    parser = argparse.ArgumentParser(
+        prog="python -m model.data.radiographs", description="Pack radiographs for training."
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with adult_normal_cxr/ and kermany_cxr/")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--side", type=int, default=224, help="pixels a side (default 224)")
     parser.add_argument("--quality", type=int, default=62, help="JPEG quality (default 62)")
-    parser.add_argument("--children", type=int, default=1000, help="children of either label (default 1000)")
+    parser.add_argument("--children", type=int, default=1000, help="children's pictures of either label (default 1000)")
     chosen = parser.parse_args()
     count = pack(
         chosen.data / "adult_normal_cxr",

@@ -41,31 +41,38 @@ class Batch:
     labels: Tensor
 
 
-@dataclass(slots=True)
-class LayerCache:
-    """One layer's keys and values, (batch, heads, prefix, width)."""
+class LayerPrefix:
+    """One layer's keys and values, (batch, heads, prefix, width): written by the encoder's layer, read by the decoder's.
 
-    keys: Tensor
-    values: Tensor
-
-
-class PrefixCache:
-    """The encoder's keys and values as the decoder reads them, and nothing else.
-
-    The library's own caches move small tensors to the device as they fill, which a captured graph cannot.
+    It stands for a whole cache whose every layer is this one. With a cache for all layers each layer would be compiled
+    by itself, because its place in the cache is a constant to the compiler; and the library's caches move small tensors
+    to the device as they fill, which a captured graph cannot.
     """
 
     is_compileable = False
+    keys: Tensor
+    values: Tensor
 
-    def __init__(self) -> None:
-        self.layers: list[LayerCache] = []
+    @property
+    def layers(self) -> list[LayerPrefix]:
+        return [self]
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """Called by the encoder's layers in order, each once."""
-        if layer != len(self.layers):
-            raise ValueError(f"Layer {layer} came when layer {len(self.layers)} was due.")
-        self.layers.append(LayerCache(keys, values))
+        self.keys, self.values = keys, values
         return keys, values
+
+
+def fast_layers(network: DiffusionGemmaForBlockDiffusion) -> None:
+    """Compile the layers, one piece of code for all of a kind. The network then only serves `encode` and `decode`."""
+    model = network.model
+    for layer in (*model.encoder.vision_tower.encoder.layers, *model.encoder.language_model.layers, *model.decoder.layers):
+        layer.compile(dynamic=False)
+
+
+def one_place(network: DiffusionGemmaForBlockDiffusion) -> None:
+    """Let every layer find its keys and values in the first place of its own `LayerPrefix`."""
+    for layer in (*network.model.encoder.language_model.layers, *network.model.decoder.layers):
+        layer.self_attn.layer_idx = 0
 
 
 class LabelHead(nn.Module):
@@ -111,55 +118,81 @@ def see(network: DiffusionGemmaForBlockDiffusion, images: Tensor) -> Tensor:
     return (pooled.reshape(batch, cells * cells, width) * width**0.5).to(embedded.dtype)
 
 
-def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: Tensor) -> PrefixCache:
-    """The encoder's cache for `prefix` (batch, prefix), its image tokens replaced by `features`."""
+def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: Tensor) -> list[LayerPrefix]:
+    """Each layer's keys and values for `prefix` (batch, prefix), its image tokens replaced by `features`."""
     encoder = network.model.encoder
     soft = encoder.embed_vision(inputs_embeds=features)
     embedded = encoder.language_model.embed_tokens(prefix)
     is_image = prefix == network.config.image_token_id
     index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
     spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
-    embedded = torch.where(is_image[..., None], spread, embedded)
+    hidden = torch.where(is_image[..., None], spread, embedded)
     length = prefix.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
     mask = (causal[None] | (is_image[:, :, None] & is_image[:, None, :]))[:, None]
-    cache = PrefixCache()
-    encoder.language_model(
-        inputs_embeds=embedded,
-        attention_mask={"full_attention": mask, "sliding_attention": mask},
-        position_ids=torch.arange(length, device=prefix.device)[None],
-        past_key_values=cache,
-    )
-    return cache
+    positions = torch.arange(length, device=prefix.device)[None]
+    rotary = _rotary(network, encoder.language_model.rotary_emb, hidden, positions)
+    caches: list[LayerPrefix] = []
+    for layer, kind in zip(encoder.language_model.layers, network.config.text_config.layer_types, strict=True):
+        caches.append(LayerPrefix())
+        hidden = layer(
+            hidden,
+            position_embeddings=rotary[kind],
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=caches[-1],
+        )
+    return caches
 
 
 def decode(
     network: DiffusionGemmaForBlockDiffusion,
     batch: Batch,
-    cache: PrefixCache,
+    caches: list[LayerPrefix],
     noised: Tensor,
     belief: Tensor | None,
     believed: Tensor | None,
 ) -> Tensor:
-    """The decoder's logits (batch, length, vocabulary) for a noised canvas; padding is masked out of its sight."""
-    length = noised.shape[1]
+    """The decoder's logits (batch, length, vocabulary) for a noised canvas; padding is masked out of its sight.
+
+    `belief`: self-conditioning logits, (batch, length, vocabulary), counted where `believed` (batch,) says so.
+    """
+    decoder, length = network.model.decoder, noised.shape[1]
     prefix_keys = torch.arange(batch.prefix.shape[1], device=noised.device)[None] < batch.prefix_length[:, None]
     canvas_keys = torch.arange(length, device=noised.device)[None] < batch.canvas_length[:, None]
     mask = torch.cat([prefix_keys, canvas_keys], dim=1)[:, None, None, :].expand(-1, 1, length, -1)
-    return network(
-        decoder_input_ids=noised,
-        past_key_values=cache,
-        self_conditioning_logits=belief,
-        self_conditioning_mask=believed,
-        decoder_attention_mask={"full_attention": mask, "sliding_attention": mask},
-        decoder_position_ids=batch.prefix_length[:, None] + torch.arange(length, device=noised.device)[None],
-    ).logits
+    positions = batch.prefix_length[:, None] + torch.arange(length, device=noised.device)[None]
+
+    embedded = decoder.embed_tokens(noised)
+    signal = torch.zeros_like(embedded)
+    if belief is not None and believed is not None:
+        expected = belief.softmax(dim=-1, dtype=torch.float32) @ decoder.embed_tokens.weight
+        signal = expected * decoder.embed_tokens.embed_scale * believed[:, None, None]
+    hidden = decoder.self_conditioning(embedded, signal.to(embedded.dtype))
+    rotary = _rotary(network, decoder.rotary_emb, hidden, positions)
+    for layer, kind, cache in zip(decoder.layers, network.config.text_config.layer_types, caches, strict=True):
+        hidden = layer(
+            hidden,
+            position_embeddings=rotary[kind],
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+        )
+    logits = network.lm_head(decoder.norm(hidden)).float()
+    cap = network.final_logit_softcapping
+    return (logits / cap).tanh() * cap
+
+
+def _rotary(
+    network: DiffusionGemmaForBlockDiffusion, embed: nn.Module, hidden: Tensor, positions: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    return {kind: embed(hidden, positions, kind) for kind in sorted(set(network.config.text_config.layer_types))}
 
 
 def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """The denoising loss and the label loss (scalars), and the share of free positions predicted right."""
     features = see(network, batch.images)
-    cache = encode(network, features, batch.prefix)
+    caches = encode(network, features, batch.prefix)
     size, vocabulary = batch.canvas.shape[0], network.config.text_config.vocab_size
     device = batch.canvas.device
     level = torch.rand(size, 1, device=device) * (1 - LEAST_NOISE) + LEAST_NOISE
@@ -167,9 +200,9 @@ def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Bat
     random_tokens = (torch.rand(batch.canvas.shape, device=device) * vocabulary).long()
     canvas = torch.where(noised, random_tokens, batch.canvas)
     with torch.no_grad():
-        belief = pin_logits(decode(network, batch, cache, canvas, None, None), batch.canvas, batch.pinned)
+        belief = pin_logits(decode(network, batch, caches, canvas, None, None), batch.canvas, batch.pinned)
     believed = torch.rand(size, device=device) < SELF_CONDITIONED
-    logits = decode(network, batch, cache, canvas, belief, believed)
+    logits = decode(network, batch, caches, canvas, belief, believed)
     free = (~batch.pinned).float()
     token_loss = functional.cross_entropy(logits.flatten(0, 1), batch.canvas.flatten(), reduction="none")
     loss = (token_loss.view_as(free) * free).sum() / free.sum()

@@ -41,8 +41,8 @@ DEVICE_WORDS = {
 }
 OPACITY = r"opacity|opacities|consolidations?|infiltrates?|airspace disease"
 MAIN_FINDINGS = {
-    "effusion": "effusion|costophrenic",
-    "pneumothorax": "pneumothorax",
+    "effusion": "effusion|costophrenic|pleural fluid|pleural spaces",
+    "pneumothorax": "pneumothora",
     "opacities": OPACITY + "|pneumonia|infection",
     "nodules": "nodul",
     "atelectasis": "atelectasis",
@@ -65,7 +65,7 @@ def sentences_of(text: str) -> list[str]:
 
 
 def sides_in(sentence: str) -> set[str]:
-    if re.search(r"bilateral|bibas", sentence):
+    if re.search(r"bilateral|bibas|both", sentence):
         return set(SIDES)
     return {side for side in SIDES if re.search(rf"\b{side}\b", sentence)}
 
@@ -74,7 +74,7 @@ def is_negated(sentence: str, word: str) -> bool:
     """Whether a denial stands before the word."""
     found = re.search(word, sentence)
     assert found
-    return bool(re.search(r"\b(no|not|without|negative for)\b", sentence[: found.start()]))
+    return bool(re.search(r"\b(no|not|without|free of|negative for)\b", sentence[: found.start()]))
 
 
 def there(case: Case, finding: str) -> set[str]:
@@ -94,12 +94,12 @@ def complaints(case: Case, text: str) -> list[str]:
 def sentence_complaints(case: Case, sentence: str) -> list[str]:
     found = []
     for finding, word, sizes in (
-        ("effusion", "effusion|costophrenic", EFFUSION_SIZES),
-        ("pneumothorax", "pneumothorax", AIR_SIZES),
+        ("effusion", "effusion|costophrenic|pleural fluid|pleural spaces", EFFUSION_SIZES),
+        ("pneumothorax", "pneumothora", AIR_SIZES),
     ):
         if not re.search(word, sentence) or "obscured by the effusion" in sentence:
             continue
-        sharp = re.search(r"angle is (sharp|clear)", sentence)
+        sharp = re.search(r"angle is (sharp|clear)|pleural spaces are", sentence)
         sides = sides_in(sentence)
         if is_negated(sentence, word) or sharp:
             if there(case, finding) & (sides or set(SIDES)):
@@ -127,16 +127,20 @@ def density_complaints(case: Case, sentence: str) -> list[str]:
     found = []
     of_edema = re.search(r"edema|perihilar|interstitial", sentence)
     if re.search(OPACITY, sentence) and not re.search(r"nodul|atelectasis|other focal", sentence) and not of_edema:
-        zones = {zone for zone, word in (("upper", "upper"), ("mid", r"\bmid"), ("lower", r"lower|\bbas|bibas")) if re.search(word, sentence)}
+        zones = {
+            zone
+            for zone, word in (("upper", "upper"), ("mid", r"\bmid"), ("lower", r"lower|\bbas|bibas"))
+            if re.search(word, sentence)
+        }
         if is_negated(sentence, OPACITY):
             if there(case, "opacities") or case.unplaced_opacity or case.edema == 3:
                 found.append("opacity denied")
         elif not case.unplaced_opacity:
             if not sides_in(sentence) or not sides_in(sentence) <= there(case, "opacities"):
                 found.append("opacity on the wrong side")
-            for side in sides_in(sentence):
-                if not zones <= {opacity.zone for opacity in case.lung(side).opacities or ()}:  # type: ignore[arg-type]
-                    found.append("opacity in the wrong zone")
+            lungs = [case.lung(side) for side in SIDES if side in sides_in(sentence)]
+            if any(not zones <= {opacity.zone for opacity in lung.opacities or ()} for lung in lungs):
+                found.append("opacity in the wrong zone")
     if "nodul" in sentence:
         if is_negated(sentence, "nodul"):
             if there(case, "nodules"):
@@ -153,11 +157,16 @@ def density_complaints(case: Case, sentence: str) -> list[str]:
                 found.append("nodule in the wrong zone")
     if "atelectasis" in sentence and "effusion" not in sentence and sides_in(sentence) != there(case, "atelectasis"):
         found.append("atelectasis on the wrong side")
-    if "atelectasis" in sentence and "effusion" in sentence and max(case.right.effusion or 0, case.left.effusion or 0) < 2:
+    if (
+        "atelectasis" in sentence
+        and "effusion" in sentence
+        and max(case.right.effusion or 0, case.left.effusion or 0) < 2
+    ):
         found.append("atelectasis beside a small effusion")
-    if re.search(r"^(the |both )?(lungs|lung fields) (are|appear) (well|normally|clear|free)|^clear lungs", sentence):
-        if any(there(case, finding) for finding in MAIN_FINDINGS) or case.edema or case.unplaced_opacity:
-            found.append("lungs called clear")
+    if re.search(
+        r"^(the |both )?(lungs|lung fields) (are|appear) (well|normally|clear|free)|^clear lungs", sentence
+    ) and (any(there(case, finding) for finding in MAIN_FINDINGS) or case.edema or case.unplaced_opacity):
+        found.append("lungs called clear")
     one = re.search(r"(right|left) lung is (clear|well|unremarkable)|^clear (right|left) lung", sentence)
     if one and case.lung(one.group(1) or one.group(3)) != Lung():  # type: ignore[arg-type]
         found.append("a lung called clear")
@@ -171,13 +180,22 @@ def heart_complaints(case: Case, sentence: str) -> list[str]:
         denied = is_negated(sentence, large)
         if denied == bool(case.cardiomegaly):
             found.append("heart size")
-        if not denied and case.cardiomegaly == 1 and re.search(r"marked(?:ly)? (?:card|enl)|severe(?:ly)? (?:card|enl)", sentence):
+        if (
+            not denied
+            and case.cardiomegaly == 1
+            and re.search(
+                r"marked(?:ly)? (?:card|enl)|severe(?:ly)? (?:card"
+                r"|enl)",
+                sentence,
+            )
+        ):
             found.append("heart too large")
         if not denied and case.cardiomegaly == 2 and re.search(r"(?:mild|mildly|slightly) (?:card|enl)", sentence):
             found.append("heart too small")
-    if re.search(r"(heart|cardi\w+)\b.*\b(normal|unremarkable)|(normal|unremarkable).*\b(heart|cardi\w+)", sentence):
-        if case.cardiomegaly != 0:
-            found.append("heart called normal")
+    if re.search(
+        r"(heart|cardi\w+)\b.*\b(normal|unremarkable)|(normal|unremarkable).*\b(heart|cardi\w+)", sentence
+    ) and (case.cardiomegaly != 0):
+        found.append("heart called normal")
     congested = r"edema|congest(?:ion|ed)|engorged|cephalization|prominent|interstitial"
     if re.search(congested, sentence) and "congestive" not in sentence:
         if is_negated(sentence, congested) == bool(case.edema):
@@ -206,7 +224,9 @@ def test_the_checker_finds_what_is_wrong() -> None:
     assert complaints(Case(left=Lung(opacities=(Opacity("lower", 2),))), "Airspace opacity in the left upper zone.")
     assert complaints(Case(left=Lung(nodules=(Nodule("mid", 12),))), "13 mm nodule in the left mid zone.")
     assert complaints(Case(), "There is a left chest wall pacemaker.")
-    assert not complaints(Case(), "FINDINGS:\nThe lungs are clear. No pleural effusion.\n\nIMPRESSION:\nNo acute disease.")
+    assert not complaints(
+        Case(), "FINDINGS:\nThe lungs are clear. No pleural effusion.\n\nIMPRESSION:\nNo acute disease."
+    )
 
 
 def test_the_impression_names_every_main_finding(written: list[tuple[Case, WrittenReport]]) -> None:
@@ -216,7 +236,9 @@ def test_the_impression_names_every_main_finding(written: list[tuple[Case, Writt
             continue
         for finding, word in MAIN_FINDINGS.items():
             for side in there(case, finding):
-                named = [c for c in conclusions if re.search(word, c) and side in sides_in(c) and not is_negated(c, word)]
+                named = [
+                    c for c in conclusions if re.search(word, c) and side in sides_in(c) and not is_negated(c, word)
+                ]
                 assert named, (finding, side, report.text)
         impression = " ".join(conclusions)
         if case.cardiomegaly:
@@ -260,8 +282,8 @@ def test_no_sentence_stands_twice(written: list[tuple[Case, WrittenReport]]) -> 
 def test_the_english_is_clean(written: list[tuple[Case, WrittenReport]]) -> None:
     wrong = re.compile(
         r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11 |18 )|\b[Aa]n (?![aeiou]|8|11 |18 )|\b(\w+) \1\b"
-        r"|\b(?:opacities|effusions|wires|contours|lungs|silhouettes|consolidations) is\b|\b(?:opacity|effusion|nodule) are\b"
-        r"|[Tt]here is [^.,]*\b(?:opacities|effusions|wires)\b(?! and)|[Tt]here are (?:a|an) "
+        r"|\b(?:opacities|effusions|wires|contours|silhouettes|consolidations) is\b|\b(?:opacity|effusion|nodule) are\b"
+        r"|[Tt]here is (?!an? )[^.,]*\b(?:opacities|effusions|wires)\b(?! and)|[Tt]here are (?:a|an) "
     )
     for _, report in written:
         found = wrong.search(report.text)
@@ -345,7 +367,16 @@ def test_mirroring_twice_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noun", "wanted"), [("effusion", "an"), ("small", "a"), ("8 mm", "an"), ("11 mm", "an"), ("18 mm", "an"), ("1.1 cm", "a"), ("20 mm", "a")]
+    ("noun", "wanted"),
+    [
+        ("effusion", "an"),
+        ("small", "a"),
+        ("8 mm", "an"),
+        ("11 mm", "an"),
+        ("18 mm", "an"),
+        ("1.1 cm", "a"),
+        ("20 mm", "a"),
+    ],
 )
 def test_articles_follow_the_spoken_word(noun: str, wanted: str) -> None:
     assert article(noun) == wanted

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from model.loading import DraftingModel
 from model.prefix import encode_tokens
 from model.training.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
-from model.training.step import Batch, LabelHead, decode, encode, losses, see, to_patches
+from model.training.step import Batch, LabelHead, decode, encode, losses, one_place, see, to_patches
 
 
 def batch(image_first: bool, generator: torch.Generator) -> Batch:
@@ -28,17 +30,31 @@ def batch(image_first: bool, generator: torch.Generator) -> Batch:
 
 @torch.no_grad()
 def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_model: DraftingModel) -> None:
-    network = tiny_model.network
+    network = copy.deepcopy(tiny_model.network)
+    reference = tiny_model.network
+    one_place(network)
     for image_first in (True, False):
         made = batch(image_first, torch.Generator().manual_seed(1))
-        ours = decode(network, made, encode(network, see(network, made.images), made.prefix), made.canvas, None, None)
+        caches = encode(network, see(network, made.images), made.prefix)
+        ours = decode(network, made, caches, made.canvas, None, None)
         pixels, positions = to_patches(made.images)
         length = int(made.prefix_length[0])
         cache = encode_tokens(
-            network, made.prefix[:, :length], pixels if image_first else None, positions if image_first else None
+            reference, made.prefix[:, :length], pixels if image_first else None, positions if image_first else None
         )
-        theirs = network(decoder_input_ids=made.canvas[:, :15], past_key_values=cache).logits
+        theirs = reference(decoder_input_ids=made.canvas[:, :15], past_key_values=cache).logits
         assert torch.allclose(ours[:, :15], theirs, atol=1e-4)
+
+        believed = torch.tensor([True, False])
+        ours_again = decode(network, made, caches, made.canvas, ours, believed)
+        theirs_again = reference(
+            decoder_input_ids=made.canvas[:, :15],
+            past_key_values=cache,
+            self_conditioning_logits=theirs,
+            self_conditioning_mask=believed,
+        ).logits
+        assert not torch.allclose(ours_again[0], ours[0], atol=1e-2)
+        assert torch.allclose(ours_again[:, :15], theirs_again, atol=1e-4)
 
 
 def test_the_image_processor_gives_the_patches_that_training_saw(tiny_model: DraftingModel) -> None:
@@ -54,6 +70,7 @@ def test_the_image_processor_gives_the_patches_that_training_saw(tiny_model: Dra
 
 def test_losses_reach_the_vision_tower_and_the_decoder(tiny_model: DraftingModel) -> None:
     network = type(tiny_model.network)(tiny_model.network.config)
+    one_place(network)
     head = LabelHead(64, 2)
     loss, label_loss, right = losses(network, head, batch(True, torch.Generator().manual_seed(2)))
     (loss + label_loss).backward()

@@ -1,0 +1,119 @@
+// Building the page: text goes in as text, never as markup.
+
+/**
+ * @param {string} tag @param {Record<string, any>} [attributes] `class`, `on...` handlers and plain attributes
+ * @param {...(Node|string|null|undefined|false)} children
+ * @returns {any}
+ */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else node.setAttribute(name, String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+const PATHS = {
+  open: ["M2 12.5V4a1 1 0 0 1 1-1h3l1.5 1.7H12a1 1 0 0 1 1 1v1", "M2 12.5l1.7-5a1 1 0 0 1 .9-.7h9.1l-1.9 5.7z"],
+  draft: ["M4.5 3v10l8-5z"],
+  stop: ["M4.5 4.5h7v7h-7z"],
+  lock: ["M4 7.2h8v6H4z", "M5.6 7V5a2.4 2.4 0 0 1 4.8 0v2"],
+  unlock: ["M4 7.2h8v6H4z", "M5.6 7V5a2.4 2.4 0 0 1 4.6-.9"],
+  gap: ["M5 3.5H3v9h2", "M11 3.5h2v9h-2", "M6.4 8h3.2"],
+  undo: ["M5.5 3 2.8 5.7l2.7 2.7", "M3 5.7h6a3.6 3.6 0 0 1 0 7.2H6"],
+  redo: ["M10.5 3l2.7 2.7-2.7 2.7", "M13 5.7H7a3.6 3.6 0 0 0 0 7.2h3"],
+  copy: ["M5.5 5.5h7.5v7.5H5.5z", "M3 10.5V3h7.5"],
+  download: ["M8 2.5v7", "M5 7l3 3 3-3", "M3 13h10"],
+  settings: [
+    "M2.5 5h6",
+    "M11.5 5h2",
+    "M8.5 5a1.5 1.5 0 1 0 3 0 1.5 1.5 0 1 0-3 0",
+    "M2.5 11h2",
+    "M7.5 11h6",
+    "M4.5 11a1.5 1.5 0 1 0 3 0 1.5 1.5 0 1 0-3 0",
+  ],
+  invert: ["M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 1 0 0-11", "M8 2.5v11a5.5 5.5 0 0 0 0-11z"],
+  fit: ["M3 6V3h3", "M10 3h3v3", "M13 10v3h-3", "M6 13H3v-3"],
+  reset: ["M3.2 6.2A5.2 5.2 0 1 1 2.8 9", "M3 2.8v3.5h3.5"],
+  examples: ["M2.5 3h5v4.5h-5z", "M8.5 3h5v4.5h-5z", "M2.5 8.5h5V13h-5z", "M8.5 8.5h5V13h-5z"],
+  close: ["M4 4l8 8", "M12 4l-8 8"],
+  warn: ["M8 2.6 14 13H2z", "M8 6.5v3", "M8 11.2v.3"],
+};
+const FILLED = new Set(["draft", "stop"]);
+
+/** @param {keyof typeof PATHS} name */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  for (const [key, value] of Object.entries({
+    viewBox: "0 0 16 16",
+    width: "16",
+    height: "16",
+    "aria-hidden": "true",
+    class: `icon icon-${name}`,
+  }))
+    svg.setAttribute(key, value);
+  PATHS[name].forEach((d, i) => {
+    const path = document.createElementNS(space, "path");
+    path.setAttribute("d", d);
+    path.setAttribute("fill", FILLED.has(name) || (name === "invert" && i) ? "currentColor" : "none");
+    path.setAttribute("stroke", "currentColor");
+    svg.append(path);
+  });
+  return svg;
+}
+
+/**
+ * @param {{name: string, icon?: keyof typeof PATHS, title?: string, iconOnly?: boolean, class?: string, onclick: (event: MouseEvent) => void}} options
+ * @returns {HTMLButtonElement}
+ */
+export function button({ name, icon: shape, title, iconOnly, class: extra, onclick }) {
+  const node = el("button", {
+    type: "button",
+    class: `button ${iconOnly ? "icon-only" : ""} ${extra ?? ""}`,
+    "aria-label": name,
+    title: title ?? name,
+    onclick,
+  });
+  if (shape) node.append(icon(shape));
+  if (!iconOnly) node.append(el("span", { class: "button-name" }, name));
+  return node;
+}
+
+/** A question inside the page; resolves with the chosen answer, or null. @returns {Promise<string|null>} */
+export function ask(parent, question, explanation, answers) {
+  return new Promise((resolve) => {
+    const id = `question-${Math.random().toString(36).slice(2)}`;
+    const dialog = el("dialog", { class: "question", "aria-labelledby": id });
+    dialog.append(
+      el("h2", { id }, question),
+      el("p", {}, explanation),
+      el(
+        "div",
+        { class: "answers" },
+        ...answers.map(({ value, name, primary }) =>
+          el(
+            "button",
+            {
+              type: "button",
+              class: `button ${primary ? "primary" : ""}`,
+              onclick: () => dialog.close(value),
+              autofocus: primary,
+            },
+            name,
+          ),
+        ),
+      ),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue || null);
+    });
+    parent.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,680 @@
+// The editor component: tools, indication, report, status; sends the report and runs drafts.
+// Knows nothing of how locked text is kept (report-editor.js) nor of the study (viewer.js).
+
+import { desk, shared, watchPage } from "./desk.js";
+import { button, el, icon } from "./dom.js";
+import { CERTAINTY_LEVELS, createReportEditor } from "./report-editor.js";
+import { newId } from "./spans.js";
+
+const SAVE_MS = 400;
+const RETRY_MS = 3000;
+const STOP_PATIENCE_MS = 5000;
+const HINT_MS = 3500;
+const MAX_SEED = 2 ** 31 - 1;
+
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+const key = (name) => (isMac ? "Cmd+" : "Ctrl+") + name;
+
+const HINTS = {
+  locked: `Locked. ${key("E")} to edit, ${key("U")} to unlock.`,
+  "locked-other": `Locked. ${key("U")} to unlock.`,
+  drafted: "The model is writing here. Press Stop (Esc) to edit it.",
+  undo: "Undo stopped: it would change locked text. Unlock it first.",
+  "nothing-to-lock": "Nothing open here to lock.",
+  "nothing-to-unlock": "Nothing locked here.",
+  "gap-here": "There is a gap here already.",
+  "no-gap-left": "No gap and no unreviewed text left.",
+  "nothing-to-undo": "Nothing to undo.",
+  "nothing-to-redo": "Nothing to redo.",
+};
+const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
+const RESEARCH_ONLY = "Research use only. Not a medical device.";
+
+const template = () => [
+  { id: newId(), text: "FINDINGS:\n", state: "locked", author: "template" },
+  { id: newId(), text: "", state: "open", author: "model" },
+  { id: newId(), text: "\n\nIMPRESSION:\n", state: "locked", author: "template" },
+  { id: newId(), text: "", state: "open", author: "model" },
+];
+
+/** @param {{element: HTMLElement, props: any, trigger: (event: string, data?: any) => void, watch: (prop: string, callback: () => void) => void}} component */
+export function mountEditor({ element, props, trigger, watch }) {
+  const root = element.querySelector(".editor-root") ?? element;
+  root.classList.add("workstation", "editor");
+  root.setAttribute("role", "region");
+  root.setAttribute("aria-label", "Report editor");
+  watchPage();
+
+  /** The draft under way. @type {{version: number, id: string|null, started: number, stopping: boolean, clock: number}|null} */
+  let run = null;
+  const endedRuns = new Set();
+  let version = 0;
+  let lastSeed = null;
+
+  // ---- the page
+
+  const draftButton = button({
+    name: "Draft",
+    icon: "draft",
+    class: "primary wide",
+    title: `Draft: the model writes the open text (${key("Enter")})`,
+    onclick: () => draft(),
+  });
+  const stopButton = button({
+    name: "Stop",
+    icon: "stop",
+    class: "stop wide",
+    title: "Stop: keep what the last frame shows (Esc)",
+    onclick: () => stop(),
+  });
+  const lockButton = button({
+    name: "Lock",
+    icon: "lock",
+    title: `Lock the selection, or the sentence at the caret (${key("L")})`,
+    onclick: () => report.lock(),
+  });
+  const unlockButton = button({
+    name: "Unlock",
+    icon: "unlock",
+    title: `Unlock the selection, or the locked text at the caret (${key("U")})`,
+    onclick: () => report.unlock(),
+  });
+  const gapButton = button({
+    name: "Insert gap",
+    icon: "gap",
+    title: `Insert a gap for the model to fill (${key("G")})`,
+    onclick: () => report.insertGap(),
+  });
+  const undoButton = button({
+    name: "Undo",
+    icon: "undo",
+    iconOnly: true,
+    title: `Undo (${key("Z")})`,
+    onclick: () => report.undo(),
+  });
+  const redoButton = button({
+    name: "Redo",
+    icon: "redo",
+    iconOnly: true,
+    title: `Redo (${key("Shift+Z")})`,
+    onclick: () => report.redo(),
+  });
+  const copyButton = button({
+    name: "Copy",
+    icon: "copy",
+    iconOnly: true,
+    title: "Copy the report's text",
+    onclick: () => copy(),
+  });
+  const downloadButton = button({
+    name: "Download",
+    icon: "download",
+    iconOnly: true,
+    title: "Download the report as a text file",
+    onclick: () => download(),
+  });
+  const settingsButton = button({
+    name: "Settings",
+    icon: "settings",
+    iconOnly: true,
+    title: "Settings: steps and seed",
+    onclick: () => toggleSettings(),
+  });
+  settingsButton.setAttribute("aria-expanded", "false");
+  const bar = el(
+    "div",
+    { class: "bar", role: "toolbar", "aria-label": "Report tools" },
+    el("div", { class: "swap" }, draftButton, stopButton),
+    el("div", { class: "group" }, lockButton, unlockButton, gapButton),
+    el("div", { class: "group" }, undoButton, redoButton),
+    el("div", { class: "group end" }, copyButton, downloadButton, settingsButton),
+  );
+  // The tools act on the caret: a click must not take it from the report.
+  bar.addEventListener("mousedown", (event) => {
+    if (event.target.closest("button")) event.preventDefault();
+  });
+
+  const steps = el("input", {
+    type: "number",
+    min: "1",
+    max: "512",
+    step: "1",
+    inputmode: "numeric",
+    placeholder: "model's own",
+    id: "workstation-steps",
+  });
+  const seed = el("input", {
+    type: "number",
+    min: "0",
+    max: String(MAX_SEED),
+    step: "1",
+    inputmode: "numeric",
+    placeholder: "random",
+    id: "workstation-seed",
+  });
+  const lastSeedText = el("span", {}, "No draft yet.");
+  const useSeed = el(
+    "button",
+    {
+      type: "button",
+      class: "button small",
+      hidden: true,
+      onclick: () => {
+        seed.value = String(lastSeed);
+        seed.focus();
+      },
+    },
+    "Use this seed",
+  );
+  const settings = el(
+    "div",
+    { class: "popover settings", role: "dialog", "aria-label": "Settings", hidden: true },
+    el("label", { for: "workstation-steps" }, "Denoising steps, at most"),
+    steps,
+    el("label", { for: "workstation-seed" }, "Seed"),
+    seed,
+    el("div", { class: "last-seed" }, lastSeedText, useSeed),
+  );
+
+  const indication = el("input", {
+    type: "text",
+    id: "workstation-indication",
+    placeholder: "optional, e.g. cough, fever",
+    autocomplete: "off",
+    spellcheck: "false",
+    writingsuggestions: "false",
+    maxlength: "500",
+    oninput: () => changed(),
+  });
+  const indicationRow = el(
+    "div",
+    { class: "indication" },
+    el("label", { for: "workstation-indication" }, "Indication"),
+    indication,
+  );
+
+  const bannerText = el("span", {});
+  const banner = el(
+    "div",
+    { class: "banner error", role: "alert", hidden: true },
+    icon("warn"),
+    bannerText,
+    button({
+      name: "Dismiss",
+      icon: "close",
+      iconOnly: true,
+      class: "quiet",
+      onclick: () => {
+        banner.hidden = true;
+      },
+    }),
+  );
+
+  const paper = el("div", { class: "paper" });
+  const hint = el("div", { class: "hint", role: "status", hidden: true });
+  const body = el("div", { class: "body" }, paper, hint);
+
+  const bead = (name, text, title) =>
+    el(
+      "span",
+      { class: "legend-item", title },
+      el("span", { class: `swatch ${name}`, "aria-hidden": "true" }, "abc"),
+      text,
+    );
+  const legend = el(
+    "div",
+    { class: "legend" },
+    bead("locked", "Locked", "No draft and no key changes it"),
+    bead("open", "Open", "The model may rewrite it"),
+    bead("unreviewed", "Model text, not reviewed", "Lock or edit it once you have read it"),
+  );
+  const scale = el(
+    "div",
+    { class: "legend scale" },
+    el("span", {}, "Uncertain"),
+    el(
+      "span",
+      { class: "shades", "aria-hidden": "true" },
+      ...Array.from({ length: CERTAINTY_LEVELS }, (_, i) => el("span", { class: `certainty-${i} accepted` })),
+    ),
+    el("span", {}, "certain"),
+    el(
+      "span",
+      { class: "legend-item" },
+      el("span", { class: "swatch unaccepted", "aria-hidden": "true" }, "abc"),
+      "not accepted yet",
+    ),
+  );
+  const live = el("div", { class: "live", role: "status", "aria-live": "polite" });
+  const stepLine = el("div", { class: "step-line" });
+  const progressBar = el("div", { class: "progress-bar" });
+  const progress = el(
+    "div",
+    { class: "progress", role: "progressbar", "aria-label": "Draft", "aria-valuemin": "0", "aria-valuemax": "100" },
+    progressBar,
+  );
+  const saved = el("div", { class: "saved" });
+  const modelName = el("div", { class: "model-name" });
+  const statusBar = el(
+    "div",
+    { class: "status" },
+    progress,
+    el("div", { class: "status-row" }, legend, scale, stepLine, live),
+    el("div", { class: "status-row fine" }, el("strong", {}, RESEARCH_ONLY), modelName, saved),
+  );
+
+  root.replaceChildren(bar, settings, indicationRow, banner, body, statusBar);
+
+  const report = createReportEditor({
+    parent: paper,
+    label: "Report",
+    placeholder: "Type, or press Draft to let the model write the whole report.",
+    title: `Tab goes to the next gap or unreviewed text. To leave the editor press Escape, then Tab.`,
+    onChange: () => changed(),
+    onHint: showHint,
+    onSelect: () => refreshTools(),
+    onComposed: () => {
+      for (const message of held.splice(0)) receive(message);
+    },
+    keys: [
+      {
+        key: "Mod-Enter",
+        run: () => {
+          draft();
+          return true;
+        },
+        preventDefault: true,
+      },
+      {
+        key: "Escape",
+        run: () => {
+          if (!run) return false;
+          stop();
+          return true;
+        },
+      },
+    ],
+  });
+
+  // ---- words for the radiologist
+
+  function say(text) {
+    live.textContent = text;
+    live.title = text;
+  }
+  function fail(text) {
+    bannerText.textContent = text;
+    banner.hidden = false;
+  }
+  let hintTimer = 0;
+  function showHint(name) {
+    const text = HINTS[name === "locked" && !report.caretIsInOwnText() ? "locked-other" : name];
+    hint.textContent = text;
+    hint.hidden = false;
+    clearTimeout(hintTimer);
+    hintTimer = setTimeout(() => {
+      hint.hidden = true;
+    }, HINT_MS);
+    const caret = report.whereCaretIs(),
+      box = body.getBoundingClientRect();
+    if (!caret) return;
+    const width = hint.offsetWidth,
+      height = hint.offsetHeight;
+    const below = caret.bottom - box.top + 8;
+    hint.style.left = `${Math.max(8, Math.min(box.width - width - 8, caret.left - box.left - 12))}px`;
+    hint.style.top = `${Math.max(8, below + height < box.height ? below : caret.top - box.top - height - 8)}px`;
+  }
+
+  let toolsAsked = false;
+  function refreshTools() {
+    if (toolsAsked) return;
+    toolsAsked = true;
+    queueMicrotask(() => {
+      toolsAsked = false;
+      undoButton.setAttribute("aria-disabled", String(!report.canUndo()));
+      redoButton.setAttribute("aria-disabled", String(!report.canRedo()));
+      for (const node of [copyButton, downloadButton]) node.setAttribute("aria-disabled", String(report.isEmpty()));
+    });
+  }
+
+  // ---- saving
+
+  let saveTimer = 0,
+    saving = null,
+    savedText = "";
+  const now = () => ({ spans: report.wire(), indication: indication.value });
+  function changed() {
+    refreshTools();
+    saveTimer ||= setTimeout(save, SAVE_MS);
+  }
+  async function save() {
+    saveTimer = 0;
+    if (saving) {
+      saveTimer = setTimeout(save, SAVE_MS);
+      return;
+    }
+    if (JSON.stringify(now()) === savedText) return;
+    try {
+      await put();
+    } catch {
+      saveTimer ||= setTimeout(save, RETRY_MS);
+    }
+  }
+  /** Sends the report as it is now; the version is this sending's number. @returns {Promise<{version: number, spans: any[], indication: string}>} */
+  async function put() {
+    await saving?.catch(() => {});
+    const body = now(),
+      text = JSON.stringify(body),
+      sent = { version: ++version, ...body };
+    saved.classList.remove("failed");
+    saving = desk.saveReport(sent);
+    try {
+      await saving;
+      savedText = text;
+      saved.textContent = "Saved";
+      return sent;
+    } catch (error) {
+      if (error.status === 409) version += 1000;
+      saved.textContent = error.status === 0 ? "Not saved: no connection" : `Not saved: ${error.message}`;
+      saved.classList.add("failed");
+      throw error;
+    } finally {
+      saving = null;
+    }
+  }
+  desk.onRenewed(() => {
+    savedText = "";
+    changed();
+  });
+
+  // ---- a draft's run
+
+  async function draft() {
+    if (run) return;
+    banner.hidden = true;
+    if (report.isEmpty()) report.replaceReport(template(), "template");
+    if (!report.hasOpen()) {
+      say(NOTHING_OPEN);
+      return;
+    }
+    closeSettings();
+    report.startRun();
+    const mine = { version: -1, id: null, started: performance.now(), stopping: false, clock: setInterval(tick, 1000) };
+    run = mine;
+    root.classList.add("running");
+    const stopHadFocus = document.activeElement === draftButton;
+    draftButton.hidden = true;
+    stopButton.hidden = false;
+    stopButton.disabled = false;
+    if (stopHadFocus) stopButton.focus();
+    progress.classList.add("waiting");
+    setProgress(0);
+    say("Drafting");
+    stepLine.textContent = "Preparing…";
+    try {
+      const sent = await put();
+      if (run !== mine) return;
+      run.version = sent.version;
+      props.value = JSON.stringify({
+        kind: "draft",
+        token: desk.token(),
+        version: sent.version,
+        spans: sent.spans,
+        indication: sent.indication,
+        seed: wholeNumber(seed, MAX_SEED) ?? Math.floor(Math.random() * MAX_SEED),
+        steps: wholeNumber(steps, 512),
+      });
+      trigger("draft", {});
+    } catch (error) {
+      if (run !== mine) return;
+      report.abandonRun();
+      endRun("");
+      fail(error.message);
+    }
+  }
+
+  const wholeNumber = (input, most) => {
+    const value = Number.parseInt(input.value, 10);
+    return Number.isInteger(value) && value >= 0 && (value > 0 || input === seed) ? Math.min(value, most) : null;
+  };
+
+  function tick() {
+    if (run && !run.id)
+      stepLine.textContent = `Waiting for the model · ${Math.round((performance.now() - run.started) / 1000)} s`;
+  }
+  function setProgress(part) {
+    progressBar.style.transform = `scaleX(${part})`;
+    progress.setAttribute("aria-valuenow", String(Math.round(part * 100)));
+  }
+
+  /** Messages that wait until an input method has finished. */
+  const held = [];
+  function read(value) {
+    if (typeof value !== "string" || !value) return;
+    let message;
+    try {
+      message = JSON.parse(value);
+    } catch {
+      return;
+    }
+    if (!["frame", "draft", "error"].includes(message.kind)) return;
+    receive(message);
+  }
+  function receive(message) {
+    if (report.isComposing()) {
+      if (held.at(-1)?.kind === "frame") held.pop();
+      held.push(message);
+      return;
+    }
+    const late =
+      !run ||
+      endedRuns.has(message.run) ||
+      (run.id !== null && message.run !== run.id) ||
+      (message.version !== undefined && message.version !== run.version);
+    if (late) return;
+    if (message.kind === "frame") {
+      run.id = message.run;
+      progress.classList.remove("waiting");
+      setProgress(message.steps ? Math.min(1, message.step / message.steps) : 0);
+      stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s`;
+      report.showFrame(message.spans);
+    } else if (message.kind === "draft") {
+      run.id = message.run;
+      report.finishRun(message.texts);
+      rememberSeed(message.seed);
+      const { unreviewed } = report.counts();
+      const how = `${message.steps} steps · ${message.seconds.toFixed(1)} s`;
+      endRun(message.stopped ? `Stopped · ${how}` : `Draft ready · ${how}`);
+      if (unreviewed && !message.stopped) live.title = "Read the marked text; lock or edit what you have reviewed.";
+    } else {
+      run.id ??= message.run ?? null;
+      report.abandonRun();
+      endRun("");
+      fail(message.message);
+    }
+  }
+
+  function endRun(text) {
+    if (run?.id) endedRuns.add(run.id);
+    clearInterval(run?.clock);
+    run = null;
+    root.classList.remove("running");
+    const focused = document.activeElement === stopButton;
+    stopButton.hidden = true;
+    draftButton.hidden = false;
+    if (focused) draftButton.focus();
+    progress.classList.remove("waiting");
+    setProgress(0);
+    stepLine.textContent = "";
+    say(text);
+    changed();
+  }
+
+  function stop() {
+    if (!run || run.stopping) return;
+    const mine = run;
+    if (run.version < 0) {
+      // not sent yet
+      report.abandonRun();
+      endRun("Stopped");
+      return;
+    }
+    run.stopping = true;
+    stopButton.disabled = true;
+    const here = () => {
+      // The server is out of reach or slow: the page keeps the last frame by itself.
+      if (run !== mine) return;
+      const shown = report.lastFrame();
+      if (Object.keys(shown).length) report.finishRun(shown);
+      else report.abandonRun();
+      endRun("Stopped");
+    };
+    setTimeout(here, STOP_PATIENCE_MS);
+    desk.stop().catch(here);
+  }
+
+  function rememberSeed(value) {
+    if (!Number.isInteger(value)) return;
+    lastSeed = value;
+    lastSeedText.textContent = `Last: ${value}`;
+    useSeed.hidden = false;
+  }
+
+  watch("value", () => read(props.value));
+
+  // ---- taking the report away
+
+  const plainText = () =>
+    report
+      .shown()
+      .map((span) => span.text)
+      .join("");
+  function reminder() {
+    const { gaps, unreviewed } = report.counts();
+    const parts = [];
+    if (gaps) parts.push(`${gaps} ${gaps === 1 ? "gap" : "gaps"} left`);
+    if (unreviewed) parts.push("model text not reviewed");
+    return parts.length ? ` (${parts.join(", ")})` : "";
+  }
+  async function copy() {
+    if (report.isEmpty()) {
+      say("The report is empty.");
+      return;
+    }
+    const text = plainText();
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      if (!copyByHand(text)) {
+        fail("The browser does not allow copying. Select the text and press " + key("C") + ".");
+        return;
+      }
+    }
+    say(`Copied${reminder()}`);
+  }
+  function copyByHand(text) {
+    const area = el("textarea", { class: "visually-hidden", "aria-hidden": "true" });
+    area.value = text;
+    root.append(area);
+    const focus = document.activeElement;
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    focus?.focus?.();
+    return done;
+  }
+  async function download() {
+    if (report.isEmpty()) {
+      say("The report is empty.");
+      return;
+    }
+    try {
+      const { text, file_name: name } = await desk.exportText(report.wire());
+      const link = el("a", {
+        href: URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" })),
+        download: name || "report.txt",
+      });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+      say(`Downloaded${reminder()}`);
+    } catch (error) {
+      fail(error.message);
+    }
+  }
+
+  // ---- settings
+
+  function toggleSettings() {
+    settings.hidden = !settings.hidden;
+    settingsButton.setAttribute("aria-expanded", String(!settings.hidden));
+    if (!settings.hidden) steps.focus();
+  }
+  function closeSettings(back = false) {
+    if (settings.hidden) return;
+    settings.hidden = true;
+    settingsButton.setAttribute("aria-expanded", "false");
+    if (back) settingsButton.focus();
+  }
+  document.addEventListener("pointerdown", (event) => {
+    if (!settings.contains(event.target) && !settingsButton.contains(event.target)) closeSettings();
+  });
+
+  // ---- keys anywhere on the page, files anywhere on the pane
+
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") {
+      if (!settings.hidden) closeSettings(true);
+      else if (run) stop();
+    } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      draft();
+    }
+  });
+  const carriesFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  root.addEventListener(
+    "dragover",
+    (event) => {
+      if (carriesFile(event)) event.preventDefault();
+    },
+    true,
+  );
+  root.addEventListener(
+    "drop",
+    (event) => {
+      if (!carriesFile(event)) return;
+      // A study dropped on the report is still a study, never text.
+      event.preventDefault();
+      event.stopPropagation();
+      const [file] = event.dataTransfer.files;
+      if (file) shared.viewer?.openFile(file);
+    },
+    true,
+  );
+
+  addEventListener("beforeunload", (event) => {
+    if (report.hasRadiologistText()) event.preventDefault();
+  });
+
+  shared.editor = {
+    hasText: () => !report.isEmpty(),
+    clear() {
+      report.abandonRun();
+      if (run) endRun("");
+      report.replaceReport([]);
+    },
+    stop,
+  };
+  stopButton.hidden = true;
+  refreshTools();
+  desk.session().then(
+    ({ model }) => {
+      modelName.textContent = model ?? "";
+      modelName.title = `Model: ${model ?? ""}`;
+    },
+    () => {
+      saved.textContent = "Not saved: no connection";
+      saved.classList.add("failed");
+    },
+  );
+}

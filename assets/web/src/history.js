@@ -1,0 +1,96 @@
+// Undo and redo of what the report says. Locking is not in it: undo brings text back, never a lock.
+// Knows nothing of the page. A step is a value: the change of text, and the spans before and after it.
+
+import { GAP, weave, isSealed, tidy } from "./spans.js";
+
+/** @typedef {import("./spans.js").Report} Report */
+/** @typedef {import("./spans.js").Span} Span */
+/** @typedef {import("@codemirror/state").ChangeSet} ChangeSet */
+/**
+ * @typedef {{change: ChangeSet, inverse: ChangeSet, before: readonly Span[], after: readonly Span[],
+ *   kind: 'type'|'delete'|'gap'|'draft'|'template', mark: string|null, time: number}} Step
+ */
+/** @typedef {{done: readonly Step[], undone: readonly Step[]}} History */
+
+/** @type {History} */
+export const emptyHistory = Object.freeze({ done: Object.freeze([]), undone: Object.freeze([]) });
+
+const GROUP_MS = 600;
+const DEPTH = 200;
+
+/**
+ * @param {History} history @param {Step} step @returns {History}
+ * Typing of one run in one breath is one step: steps with the same `mark` join.
+ */
+export function record(history, step) {
+  const last = history.done[history.done.length - 1];
+  const joins =
+    last &&
+    step.mark !== null &&
+    last.mark === step.mark &&
+    last.kind === step.kind &&
+    !history.undone.length &&
+    step.time - last.time < GROUP_MS;
+  if (!joins) return { done: [...history.done.slice(1 - DEPTH), step], undone: [] };
+  const joined = {
+    ...step,
+    before: last.before,
+    change: last.change.compose(step.change),
+    inverse: step.inverse.compose(last.inverse),
+  };
+  return { done: [...history.done.slice(0, -1), joined], undone: [] };
+}
+
+/**
+ * @param {History} history @param {Report} report with no draft showing @param {'undo'|'redo'} way
+ * @returns {{history: History, change: ChangeSet, report: Report, step: Step} | 'nothing' | 'locked'}
+ */
+export function turnBack(history, report, way) {
+  const from = way === "undo" ? history.done : history.undone;
+  const step = from[from.length - 1];
+  if (!step) return "nothing";
+  const change = way === "undo" ? step.inverse : step.change;
+  const target = way === "undo" ? step.before : step.after;
+  if (touchesSealed(report, change)) return "locked";
+  const changed = [];
+  change.iterChanges((fromA, toA, fromB, toB) => changed.push({ fromA, toA, fromB, toB }), true);
+  const spans = weave(report.spans, target, changed);
+  // Typed text that comes back may be typed on, so that undo and redo can go to and fro.
+  const back =
+    changed.length === 1 && way === "redo" && step.kind === "type"
+      ? spans.find(
+          (span) =>
+            span.state === "locked" &&
+            span.author === "radiologist" &&
+            span.from <= changed[0].fromB &&
+            changed[0].toB <= span.to &&
+            span.to > changed[0].fromB,
+        )
+      : undefined;
+  const typing = back?.id ?? (spans.some((span) => span.id === report.typing) ? report.typing : null);
+  const moved = { ...step, time: 0 };
+  const rest = from.slice(0, -1);
+  return {
+    change,
+    step,
+    report: tidy({ ...report, spans, typing }),
+    history:
+      way === "undo"
+        ? { done: rest, undone: [...history.undone, moved] }
+        : { done: [...history.done, moved], undone: rest },
+  };
+}
+
+/** Would this change alter a byte of sealed text, or put words inside it? @param {Report} report @param {ChangeSet} change */
+export function touchesSealed(report, change) {
+  let touched = false;
+  change.iterChanges((fromA, toA, _fromB, _toB, inserted) => {
+    for (const span of report.spans) {
+      if (!isSealed(report, span)) continue;
+      const overlaps = Math.max(fromA, span.from) < Math.min(toA, span.to);
+      const splits = inserted.length > 0 && span.from < fromA && fromA < span.to && inserted.toString() !== GAP;
+      if (overlaps || splits) touched = true;
+    }
+  }, true);
+  return touched;
+}

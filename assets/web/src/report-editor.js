@@ -1,0 +1,663 @@
+// The report in CodeMirror: shows the spans, keeps locked text from being edited, and takes a draft's frames.
+// Knows nothing of the server; `editor.js` puts the tools and the status around it.
+
+import {
+  Annotation,
+  ChangeSet,
+  EditorSelection,
+  EditorState,
+  StateEffect,
+  StateField,
+  Transaction,
+} from "@codemirror/state";
+import { Decoration, EditorView, WidgetType, drawSelection, keymap, placeholder } from "@codemirror/view";
+import { editingKeymap } from "./keys.js";
+import {
+  GAP,
+  emptyReport,
+  clean,
+  newId,
+  planEdit,
+  replaceRange,
+  setState,
+  replaceTexts,
+  follow,
+  fromWire,
+  toWire,
+  sentenceAt,
+  spanAt,
+  isDrafted,
+  tidy,
+} from "./spans.js";
+import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
+
+/** @typedef {import("./spans.js").Report} Report */
+/** @typedef {import("./spans.js").Span} Span */
+/** @typedef {'locked'|'drafted'|'undo'|'nothing-to-lock'|'nothing-to-unlock'|'gap-here'|'no-gap-left'|'nothing-to-undo'|'nothing-to-redo'} Hint */
+
+/** CodeMirror reads the outcome of a composition a moment after its end. */
+const COMPOSED_MS = 60;
+
+const setReport = StateEffect.define();
+const refuse = StateEffect.define();
+/** Marks the workstation's own changes: they bring their spans along and are not the radiologist's edits. */
+const own = Annotation.define();
+/** The kind of undo step that a change is; without it, a change is not recorded. */
+const stepKind = Annotation.define();
+
+const sealWhereLeft = (report, selection) => {
+  if (!report.typing) return report;
+  const span = report.spans.find((one) => one.id === report.typing);
+  const inside = span && selection.ranges.every((range) => span.from <= range.from && range.to <= span.to);
+  return inside ? report : tidy({ ...report, typing: null });
+};
+
+/** @type {StateField<Report>} */
+const reportField = StateField.define({
+  create: () => emptyReport,
+  update(report, tr) {
+    let next = report;
+    for (const effect of tr.effects) if (effect.is(setReport)) next = effect.value;
+    return sealWhereLeft(next, tr.newSelection);
+  },
+});
+
+/** Every edit that is not the workstation's own is planned: sealed text stays, new text is the radiologist's. */
+const protectLockedText = EditorState.transactionFilter.of((tr) => {
+  if (!tr.docChanged || tr.annotation(own)) return tr;
+  const report = tr.startState.field(reportField);
+  const edits = [];
+  tr.changes.iterChanges(
+    (from, to, _from, _to, inserted) => edits.push({ from, to, insert: inserted.toString() }),
+    true,
+  );
+  const { changes, report: next, caret, refused } = planEdit(report, edits);
+  const effects = refused ? [refuse.of(refused)] : [];
+  if (!changes.length) return [{ effects }];
+  const spec = {
+    changes,
+    effects: [setReport.of(next), ...effects],
+    scrollIntoView: true,
+    annotations: [
+      own.of(true),
+      stepKind.of(caret === null ? "delete" : "type"),
+      Transaction.userEvent.of(tr.annotation(Transaction.userEvent) ?? "input"),
+    ],
+  };
+  if (caret !== null) spec.selection = { anchor: caret };
+  else if (!tr.startState.selection.main.empty) spec.selection = { anchor: changes[0].from };
+  return [spec];
+});
+
+class GapWidget extends WidgetType {
+  constructor(drafting) {
+    super();
+    this.drafting = drafting;
+  }
+  eq(other) {
+    return other.drafting === this.drafting;
+  }
+  toDOM() {
+    const chip = document.createElement("span");
+    chip.className = this.drafting ? "gap drafting" : "gap";
+    chip.textContent = "gap";
+    chip.title = "A gap: the model writes here when you press Draft. Backspace removes it.";
+    return chip;
+  }
+  ignoreEvent() {
+    return false;
+  }
+}
+
+const TITLES = {
+  locked: {
+    radiologist: "Written by you, locked",
+    model: "Written by the model, locked by you",
+    template: "From the template, locked",
+  },
+  open: {
+    radiologist: "Written by you, open: the model may rewrite it",
+    model: "Written by the model, not reviewed",
+    template: "From the template, open: the model may rewrite it",
+  },
+};
+const mark = (className, title) => Decoration.mark({ class: className, attributes: title ? { title } : {} });
+const MARKS = new Map();
+const markFor = (className, title) => {
+  const key = `${className}\n${title ?? ""}`;
+  if (!MARKS.has(key)) MARKS.set(key, mark(className, title));
+  return MARKS.get(key);
+};
+const gapChip = Decoration.replace({ widget: new GapWidget(false) });
+const gapChipDrafting = Decoration.replace({ widget: new GapWidget(true) });
+
+export const CERTAINTY_LEVELS = 5;
+
+/** Certainty in 0..1 as one of the shades of the style sheet. @param {number} certainty */
+export const shade = (certainty) =>
+  Math.max(0, Math.min(CERTAINTY_LEVELS - 1, Math.floor(certainty * CERTAINTY_LEVELS)));
+
+/** @param {EditorState} state */
+function decorate(state) {
+  const report = state.field(reportField);
+  const marks = [];
+  for (const span of report.spans) {
+    if (span.gap) {
+      marks.push((isDrafted(report, span) ? gapChipDrafting : gapChip).range(span.from, span.to));
+    } else if (isDrafted(report, span)) {
+      let at = span.from,
+        start = at,
+        shown = null;
+      const flush = () => {
+        if (shown !== null && at > start) marks.push(markFor(shown).range(start, at));
+        start = at;
+      };
+      for (const [text, certainty, accepted] of report.run.pieces.get(span.id) ?? []) {
+        const next = `drafting certainty-${shade(certainty)} ${accepted ? "accepted" : "unaccepted"}`;
+        if (next !== shown) {
+          flush();
+          shown = next;
+        }
+        at = Math.min(span.to, at + clean(text).length);
+      }
+      flush();
+      if (at < span.to) marks.push(markFor("drafting certainty-0 unaccepted").range(at, span.to));
+    } else {
+      const typing = span.id === report.typing;
+      const name = `span ${typing ? "typing" : span.state} ${span.author}`;
+      const title = typing ? "Written by you, locked for the model" : TITLES[span.state][span.author];
+      // One mark a line, so that the padlock stands at the first line only.
+      let first = true;
+      for (let at = span.from; at < span.to;) {
+        const line = state.doc.lineAt(at);
+        const end = Math.min(span.to, line.to);
+        if (end > at) {
+          marks.push(markFor(`${name}${first ? " first" : ""}`, title).range(at, end));
+          first = false;
+        }
+        at = line.to + 1;
+      }
+    }
+  }
+  return Decoration.set(marks, true);
+}
+
+/** Right-to-left lines keep their direction. */
+const autoDirection = Decoration.line({ attributes: { dir: "auto" } });
+function lineDirections(state) {
+  const lines = [];
+  for (let n = 1; n <= state.doc.lines; n++) lines.push(autoDirection.range(state.doc.line(n).from));
+  return Decoration.set(lines);
+}
+
+/**
+ * @param {{parent: HTMLElement, placeholder: string, title: string, label: string,
+ *   onChange: () => void, onHint: (hint: Hint) => void, onSelect: () => void, onComposed: () => void,
+ *   keys: import("@codemirror/view").KeyBinding[]}} options
+ */
+export function createReportEditor({
+  parent,
+  placeholder: emptyText,
+  title,
+  label,
+  onChange,
+  onHint,
+  onSelect,
+  onComposed,
+  keys,
+}) {
+  let history = emptyHistory;
+
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      extensions: [
+        reportField,
+        protectLockedText,
+        keymap.of([
+          { key: "Mod-z", run: () => turn("undo"), preventDefault: true },
+          { key: "Mod-y", run: () => turn("redo"), preventDefault: true },
+          { key: "Mod-Shift-z", run: () => turn("redo"), preventDefault: true },
+          { key: "Mod-l", run: lock, preventDefault: true },
+          { key: "Mod-u", run: unlock, preventDefault: true },
+          { key: "Mod-g", run: insertGap, preventDefault: true },
+          { key: "Mod-e", run: editOwn, preventDefault: true },
+          { key: "Tab", run: () => goToOpen(1), shift: () => goToOpen(-1) },
+          ...keys,
+          ...editingKeymap,
+        ]),
+        EditorView.decorations.compute([reportField, "doc"], decorate),
+        EditorView.decorations.compute(["doc"], lineDirections),
+        EditorView.perLineTextDirection.of(true),
+        EditorView.lineWrapping,
+        // No spelling service: some browsers send what they check to their maker.
+        EditorView.contentAttributes.of({
+          "aria-label": label,
+          title,
+          spellcheck: "false",
+          autocorrect: "off",
+          writingsuggestions: "false",
+          "data-gramm": "false",
+        }),
+        EditorView.clipboardOutputFilter.of((text) => text.replaceAll(GAP, "")),
+        EditorView.clipboardInputFilter.of(clean),
+        placeholder(emptyText),
+        drawSelection(),
+        EditorView.domEventHandlers({
+          beforeinput(event) {
+            const way = { historyUndo: "undo", historyRedo: "redo" }[event.inputType];
+            if (!way) return false;
+            event.preventDefault();
+            return turn(way);
+          },
+          mousedown(event, self) {
+            const chip = event.target instanceof Element ? event.target.closest(".gap") : null;
+            if (!chip || event.button !== 0 || event.shiftKey) return false;
+            const at = self.posAtDOM(chip);
+            self.dispatch({ selection: { anchor: at, head: at + 1 } });
+            self.focus();
+            event.preventDefault();
+            return true;
+          },
+          // Without a selection CodeMirror takes the whole line: too much to lose by a slip.
+          copy: (_event, self) => self.state.selection.main.empty,
+          cut: (_event, self) => self.state.selection.main.empty,
+          blur: () => {
+            seal();
+            return false;
+          },
+          compositionend: () => {
+            setTimeout(onComposed, COMPOSED_MS);
+            return false;
+          },
+        }),
+        EditorView.updateListener.of((update) => {
+          for (const tr of update.transactions)
+            for (const effect of tr.effects) if (effect.is(refuse)) onHint(effect.value);
+          if (update.docChanged || update.startState.field(reportField) !== update.state.field(reportField)) onChange();
+          if (update.selectionSet || update.docChanged || update.focusChanged) onSelect();
+        }),
+      ],
+    }),
+    dispatchTransactions(transactions, self) {
+      // The last guard: whatever sends a change, and even with filters off, sealed text stays.
+      for (const tr of transactions) {
+        if (tr.docChanged && !tr.annotation(own) && touchesSealed(tr.startState.field(reportField), tr.changes)) {
+          onHint("locked");
+          return;
+        }
+      }
+      for (const tr of transactions) remember(tr);
+      self.update(transactions);
+    },
+  });
+
+  const report = () => view.state.field(reportField);
+  const text = () => view.state.doc.toString();
+
+  // ---- history: steps are kept in terms of the report without the draft under way
+
+  /** The text and spans as they are without the frames of a run. */
+  function withoutRun(state) {
+    const now = state.field(reportField);
+    const doc = state.doc.toString();
+    if (!now.run) return { spans: now.spans, doc };
+    const texts = new Map([...now.run.base].map(([id, { text: base }]) => [id, base]));
+    const { changes, report: bare } = replaceTexts(
+      { ...now, run: null },
+      doc,
+      texts,
+      (span) => now.run.base.get(span.id).author,
+    );
+    return { spans: bare.spans, doc: ChangeSet.of(changes, doc.length).apply(state.doc).toString() };
+  }
+
+  function remember(tr) {
+    const kind = tr.annotation(stepKind);
+    if (!kind || !tr.docChanged) return;
+    const startReport = tr.startState.field(reportField),
+      start = withoutRun(tr.startState),
+      end = withoutRun(tr.state);
+    // Edits never fall inside a span that is being drafted, so a place in one span has one counterpart.
+    const bare = { spans: start.spans, typing: null, run: null };
+    const changes = [];
+    tr.changes.iterChanges((from, to, _from, _to, inserted) => {
+      const a = follow(startReport, bare, from);
+      const b = to === from ? a : follow(startReport, bare, to);
+      changes.push({ from: a, to: b, insert: inserted });
+    }, true);
+    const startDoc = view.state.toText(start.doc);
+    const change = ChangeSet.of(changes, start.doc.length);
+    // Keys pressed in one breath are one step: typing in one run, deleting in one span.
+    const mark =
+      kind === "type"
+        ? tr.state.field(reportField).typing
+        : kind === "delete"
+          ? (spanAt(startReport.spans, tr.startState.selection.main.head)?.id ?? null)
+          : null;
+    history = record(history, {
+      change,
+      inverse: change.invert(startDoc),
+      before: start.spans,
+      after: end.spans,
+      kind,
+      mark,
+      time: performance.now(),
+    });
+  }
+
+  /** @param {'undo'|'redo'} way */
+  function turn(way) {
+    const shown = report();
+    if (shown.run) putTexts(new Map([...shown.run.base].map(([id, { text: base }]) => [id, base])));
+    const outcome = turnBack(history, report(), way);
+    if (typeof outcome === "string") {
+      if (shown.run) showPieces();
+      onHint(outcome === "locked" ? "undo" : way === "undo" ? "nothing-to-undo" : "nothing-to-redo");
+      return true;
+    }
+    history = outcome.history;
+    let anchor = 0;
+    outcome.change.iterChanges((_from, _to, _fromB, toB) => {
+      anchor = toB;
+    }, true);
+    view.dispatch({
+      changes: outcome.change,
+      selection: { anchor },
+      scrollIntoView: true,
+      effects: setReport.of({ ...outcome.report, run: shown.run }),
+      annotations: [own.of(true), Transaction.userEvent.of(way)],
+    });
+    if (shown.run) showPieces();
+    return true;
+  }
+
+  // ---- the radiologist's commands
+
+  /** @param {import("@codemirror/state").TransactionSpec} spec @param {Report} next */
+  function dispatchOwn(spec, next, kind = null) {
+    const annotations = [own.of(true)];
+    if (kind) annotations.push(stepKind.of(kind));
+    view.dispatch({ ...spec, effects: setReport.of(next), annotations });
+  }
+
+  function seal() {
+    if (report().typing) dispatchOwn({}, tidy({ ...report(), typing: null }));
+  }
+
+  /** Text of a run that the radiologist takes into hand: no later frame changes it. */
+  function takeFromRun(from, to) {
+    const now = report();
+    if (!now.run) return;
+    const taken = now.spans.filter(
+      (span) => isDrafted(now, span) && !span.gap && Math.max(from, span.from) < Math.min(to, span.to),
+    );
+    if (!taken.length) return;
+    const before = withoutRun(view.state);
+    const base = new Map(now.run.base),
+      pieces = new Map(now.run.pieces);
+    const renamed = new Map(taken.map((span) => [span.id, newId()]));
+    for (const span of taken) {
+      base.delete(span.id);
+      pieces.delete(span.id);
+    }
+    const spans = now.spans.map((span) =>
+      renamed.has(span.id) ? { ...span, id: renamed.get(span.id), author: "model" } : span,
+    );
+    dispatchOwn({}, { ...now, spans, run: { base, pieces } });
+    const after = withoutRun(view.state);
+    const texts = new Map(taken.map((span) => [span.id, text().slice(span.from, span.to)]));
+    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
+    recordDraft(before, after, changes);
+  }
+
+  function recordDraft(before, after, changes, kind = "draft") {
+    if (!changes.length) return;
+    const change = ChangeSet.of(changes, before.doc.length);
+    history = record(history, {
+      change,
+      inverse: change.invert(view.state.toText(before.doc)),
+      before: before.spans,
+      after: after.spans,
+      kind,
+      mark: null,
+      time: performance.now(),
+    });
+  }
+
+  function lock() {
+    const { main } = view.state.selection;
+    if (report().typing && main.empty) {
+      seal();
+      return true;
+    }
+    seal();
+    const range = main.empty ? sentenceAt(text(), main.head) : main;
+    const open = report().spans.filter(
+      (span) => span.state === "open" && !span.gap && Math.max(range.from, span.from) < Math.min(range.to, span.to),
+    );
+    if (!open.length) {
+      onHint("nothing-to-lock");
+      return true;
+    }
+    takeFromRun(range.from, range.to);
+    dispatchOwn({}, setState(report(), range.from, range.to, "locked"));
+    return true;
+  }
+
+  function unlock() {
+    const { main } = view.state.selection;
+    seal();
+    const now = report();
+    const span = main.empty ? spanAt(now.spans, main.head, (one) => one.state === "locked") : null;
+    const range = main.empty ? span : main;
+    if (
+      !range ||
+      !now.spans.some((one) => one.state === "locked" && Math.max(range.from, one.from) < Math.min(range.to, one.to))
+    ) {
+      onHint("nothing-to-unlock");
+      return true;
+    }
+    dispatchOwn({}, setState(now, range.from, range.to, "open"));
+    return true;
+  }
+
+  function insertGap() {
+    seal();
+    const { main } = view.state.selection;
+    let { from, to } = main;
+    const now = report();
+    const selected = now.spans.filter((span) => Math.max(from, span.from) < Math.min(to, span.to));
+    if (selected.some((span) => span.state === "locked" || isDrafted(now, span))) from = to = main.head;
+    const host = now.spans.find((span) => span.from < from && from < span.to && isDrafted(now, span));
+    if (host) from = to = host.to;
+    if (from === to && now.spans.some((span) => span.gap && (span.from === from || span.to === from))) {
+      onHint("gap-here");
+      return true;
+    }
+    const gap = { id: newId(), state: "open", author: "model", gap: true, length: GAP.length };
+    dispatchOwn(
+      { changes: { from, to, insert: GAP }, selection: { anchor: from + GAP.length }, scrollIntoView: true },
+      replaceRange(now, from, to, [gap]),
+      "gap",
+    );
+    view.focus();
+    return true;
+  }
+
+  /** Re-opens the radiologist's own locked text for the keyboard; for the model it stays locked. */
+  function editOwn() {
+    const now = report();
+    const span = spanAt(
+      now.spans,
+      view.state.selection.main.head,
+      (one) => one.state === "locked" && one.author === "radiologist",
+    );
+    if (!span) {
+      onHint("nothing-to-unlock");
+      return true;
+    }
+    const { main } = view.state.selection;
+    const selection = span.from <= main.from && main.to <= span.to ? main : EditorSelection.cursor(main.head);
+    dispatchOwn({ selection: EditorSelection.create([selection]) }, { ...now, typing: span.id });
+    return true;
+  }
+
+  /** @param {1|-1} way */
+  function goToOpen(way) {
+    const now = report();
+    const { from, to } = view.state.selection.main;
+    const wanted = now.spans.filter((span) => span.gap || (span.state === "open" && span.author === "model"));
+    const next =
+      way > 0
+        ? (wanted.find((span) => span.from > from || (span.from === from && span.to !== to)) ?? wanted[0])
+        : (wanted.findLast((span) => span.from < from) ?? wanted[wanted.length - 1]);
+    if (!next) {
+      onHint("no-gap-left");
+      return true;
+    }
+    view.dispatch({ selection: { anchor: next.from, head: next.to }, scrollIntoView: true });
+    return true;
+  }
+
+  // ---- a draft's run
+
+  /** Shows texts in the spans of these ids; caret and typing stay where they are. @param {Map<string, string>} texts */
+  function putTexts(texts, run = report().run, author) {
+    const before = report();
+    const { changes, report: after } = replaceTexts(before, text(), texts, author);
+    const { main } = view.state.selection;
+    const next = { ...after, run };
+    const at = (pos) => follow(before, next, pos);
+    const selection = EditorSelection.single(at(main.anchor), at(main.head));
+    dispatchOwn({ changes, selection }, run ? next : tidy(next));
+    return changes;
+  }
+
+  function showPieces() {
+    const { run } = report();
+    putTexts(new Map([...run.pieces].map(([id, pieces]) => [id, pieces.map(([piece]) => piece).join("")])));
+  }
+
+  /** @returns {boolean} whether there is anything that a draft could write */
+  const hasOpen = () => report().spans.some((span) => span.state === "open");
+
+  function startRun() {
+    seal();
+    const now = report(),
+      doc = text();
+    const base = new Map();
+    for (const span of now.spans) {
+      if (span.state === "open")
+        base.set(span.id, { text: span.gap ? "" : doc.slice(span.from, span.to), author: span.author });
+    }
+    dispatchOwn({}, { ...now, run: { base, pieces: new Map() } });
+  }
+
+  /** @param {Record<string, [string, number, number][]>} spans */
+  function showFrame(spans) {
+    const { run } = report();
+    if (!run) return;
+    const pieces = new Map(run.pieces);
+    for (const [id, list] of Object.entries(spans)) {
+      if (run.base.has(id))
+        pieces.set(
+          id,
+          list.map(([piece, certainty, accepted]) => [clean(piece), certainty, accepted]),
+        );
+    }
+    const texts = new Map([...pieces].map(([id, list]) => [id, list.map(([piece]) => piece).join("")]));
+    putTexts(texts, { base: run.base, pieces });
+  }
+
+  /** Ends a run with the texts of the draft: one step back undoes it whole. @param {Record<string, string>} drafted */
+  function finishRun(drafted) {
+    const { run } = report();
+    if (!run) return;
+    const before = withoutRun(view.state);
+    const texts = new Map();
+    for (const [id, { text: base }] of run.base) texts.set(id, clean(drafted[id] ?? base));
+    const author = (span, now) => (now === run.base.get(span.id).text ? run.base.get(span.id).author : "model");
+    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
+    putTexts(texts, null, author);
+    recordDraft(before, { spans: report().spans }, changes);
+  }
+
+  /** What the last frame shows, by span. */
+  const lastFrame = () =>
+    Object.fromEntries(
+      [...(report().run?.pieces ?? [])].map(([id, list]) => [id, list.map(([piece]) => piece).join("")]),
+    );
+
+  /** Ends a run with the report as it was before. */
+  function abandonRun() {
+    const { run } = report();
+    if (!run) return;
+    putTexts(
+      new Map([...run.base].map(([id, { text: base }]) => [id, base])),
+      null,
+      (span) => run.base.get(span.id).author,
+    );
+  }
+
+  /** Puts a whole report in place of the present one. @param {import("./spans.js").WireSpan[]} wire */
+  function replaceReport(wire, kind = null) {
+    const { doc, spans } = fromWire(wire);
+    const before = withoutRun(view.state);
+    dispatchOwn(
+      { changes: { from: 0, to: view.state.doc.length, insert: doc }, selection: { anchor: 0 } },
+      { spans, typing: null, run: null },
+    );
+    if (kind) recordDraft(before, { spans }, [{ from: 0, to: before.doc.length, insert: doc }], kind);
+    else history = emptyHistory;
+  }
+
+  return {
+    view,
+    lock,
+    unlock,
+    insertGap,
+    editOwn,
+    seal,
+    hasOpen,
+    startRun,
+    showFrame,
+    finishRun,
+    abandonRun,
+    lastFrame,
+    replaceReport,
+    undo: () => turn("undo"),
+    redo: () => turn("redo"),
+    isEmpty: () => view.state.doc.length === 0,
+    /** Whether an input method is at work: drawing would take its text away from it. */
+    isComposing: () => view.compositionStarted,
+    canUndo: () => history.done.length > 0,
+    canRedo: () => history.undone.length > 0,
+    /** The report as it goes to the server: during a run, with the text from before it. */
+    wire() {
+      const { spans, doc } = withoutRun(view.state);
+      return toWire(spans, doc);
+    },
+    /** The report as it stands on screen. */
+    shown: () => toWire(report().spans, text()),
+    counts() {
+      const { spans } = report();
+      return {
+        gaps: spans.filter((span) => span.gap).length,
+        unreviewed: spans.filter((span) => !span.gap && span.state === "open" && span.author === "model").length,
+        locked: spans.filter((span) => span.state === "locked").length,
+      };
+    },
+    hasRadiologistText: () => report().spans.some((span) => span.author === "radiologist"),
+    whereCaretIs() {
+      const coords = view.coordsAtPos(view.state.selection.main.head);
+      return coords && { left: coords.left, top: coords.top, bottom: coords.bottom };
+    },
+    /** Whether the locked text that the selection touches is the radiologist's own. */
+    caretIsInOwnText() {
+      const { from, to } = view.state.selection.main;
+      const locked = report().spans.filter((span) => span.state === "locked" && span.from <= to && from <= span.to);
+      return locked.length > 0 && locked.every((span) => span.author === "radiologist");
+    },
+  };
+}

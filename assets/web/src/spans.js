@@ -1,0 +1,315 @@
+// The report as spans laid over a text: which characters belong to which span, and what an edit does to them.
+// Knows nothing of the page, of CodeMirror or of the server. Offsets are UTF-16 code units and never leave the browser.
+//
+// A gap is an open span with no text. In the editor it stands as one placeholder character, so that the caret can
+// stand before it and after it; on the wire it is the empty string.
+
+export const GAP = "\uFFFC";
+
+/** @typedef {'locked'|'open'} State */
+/** @typedef {'radiologist'|'model'|'template'} Author */
+/** @typedef {{id: string, text: string, state: State, author: Author}} WireSpan */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, from: number, to: number}} Span */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, length: number}} Piece */
+/**
+ * What the editor holds beside its text.
+ * `typing` is the id of the span being typed, `run` the draft under way.
+ * @typedef {{spans: readonly Span[], typing: string|null, run: Run|null}} Report
+ */
+/**
+ * `base` keeps what stood in each span before the run, `pieces` what the last frame shows in it.
+ * @typedef {{base: Map<string, {text: string, author: Author}>, pieces: Map<string, [string, number, number][]>}} Run
+ */
+
+/** @type {Report} */
+export const emptyReport = Object.freeze({ spans: Object.freeze([]), typing: null, run: null });
+
+let numbered = 0;
+/** The browser numbers its own spans c1, c2, ... */
+export const newId = () => `c${++numbered}`;
+
+/** Text as the editor can hold it: one kind of line end, no placeholder, no half of a character. @param {string} text */
+export const clean = (text) =>
+  text
+    .replace(/\r\n?/g, "\n")
+    .replaceAll(GAP, "")
+    .replace(/\p{Surrogate}/gu, "\uFFFD");
+
+/** @param {readonly Span[]} spans */
+export const lengthOf = (spans) => (spans.length ? spans[spans.length - 1].to : 0);
+
+/** @param {readonly Span[]} spans @param {number} from @param {number} to @returns {Piece[]} */
+export function slice(spans, from, to) {
+  const pieces = [];
+  for (const { id, state, author, gap, from: a, to: b } of spans) {
+    const length = Math.min(b, to) - Math.max(a, from);
+    if (length > 0) pieces.push({ id, state, author, gap, length });
+  }
+  return pieces;
+}
+
+/**
+ * Lays pieces end to end. Neighbours of one id and state become one span again; where something has come between
+ * them, the left part keeps the id and the right part gets a new one.
+ * @param {readonly Piece[]} pieces @returns {Span[]}
+ */
+export function assemble(pieces) {
+  /** @type {Span[]} */
+  const spans = [];
+  const seen = new Set();
+  let at = 0;
+  let origin = null; // the id that the last piece came with, before it was given a new one
+  for (const { id, state, author, gap, length } of pieces) {
+    if (length <= 0) continue;
+    const last = spans[spans.length - 1];
+    if (last && origin === id && last.state === state && last.author === author && last.gap === gap && !gap) {
+      last.to += length;
+    } else {
+      const own = seen.has(id) ? newId() : id;
+      spans.push({ id: own, state, author, gap, from: at, to: at + length });
+      seen.add(own);
+    }
+    origin = id;
+    at += length;
+  }
+  return spans;
+}
+
+/**
+ * Joins neighbours that nobody needs apart: open text of one author. Locked spans stay apart, for what an undo brings
+ * back may belong between them.
+ * @param {readonly Span[]} spans @param {(id: string) => boolean} apart spans to leave alone
+ * @returns {readonly Span[]}
+ */
+export function mergeNeighbours(spans, apart) {
+  const joinable = (a, b) =>
+    !a.gap &&
+    !b.gap &&
+    a.state === "open" &&
+    b.state === "open" &&
+    a.author === b.author &&
+    !apart(a.id) &&
+    !apart(b.id);
+  if (!spans.some((span, i) => i && joinable(spans[i - 1], span))) return spans;
+  const merged = [];
+  for (const span of spans) {
+    const last = merged[merged.length - 1];
+    if (last && joinable(last, span)) last.to = span.to;
+    else merged.push({ ...span });
+  }
+  return merged;
+}
+
+/** @param {Report} report @returns {Report} */
+export function tidy(report) {
+  const { spans, run } = report;
+  const merged = mergeNeighbours(spans, (id) => !!run?.base.has(id));
+  return merged === spans ? report : { ...report, spans: merged };
+}
+
+/** @param {Report} report @param {Span} span */
+export const isDrafted = (report, span) => span.state === "open" && !!report.run?.base.has(span.id);
+/** Text that the keyboard must not change. @param {Report} report @param {Span} span */
+export const isSealed = (report, span) => span.state === "locked" && span.id !== report.typing;
+
+/** @param {readonly Span[]} spans @param {number} at @param {(span: Span) => boolean} [wanted] */
+export function spanAt(spans, at, wanted = () => true) {
+  const touching = spans.filter((span) => span.from <= at && at <= span.to && wanted(span));
+  return (
+    touching.find((span) => span.from < at && at < span.to) ?? touching.find((span) => span.from === at) ?? touching[0]
+  );
+}
+
+/**
+ * @typedef {{from: number, to: number, insert: string}} Change
+ * @typedef {{changes: Change[], report: Report, caret: number|null, refused: 'locked'|'drafted'|null}} Plan
+ */
+/**
+ * What the radiologist's edit may do: sealed text stays, open text is replaced, new text is the radiologist's.
+ * @param {Report} report @param {readonly Change[]} edits ascending, in offsets of the present text
+ * @returns {Plan} `changes` is empty where nothing may happen
+ */
+export function planEdit(report, edits) {
+  const { spans } = report;
+  const typed = spans.find((span) => span.id === report.typing);
+  /** @type {{from: number, to: number, insert: string, id: string|null}[]} */
+  const ops = [];
+  let refused = null;
+  for (const { from, to, insert: raw } of edits) {
+    const insert = clean(raw);
+    const removed = [];
+    for (const span of spans) {
+      const a = Math.max(from, span.from),
+        b = Math.min(to, span.to);
+      if (a >= b) continue;
+      if (isSealed(report, span)) refused = "locked";
+      else if (isDrafted(report, span)) refused ??= "drafted";
+      else removed.push({ from: a, to: b, insert: "", id: null });
+    }
+    if (insert) {
+      const host = spans.find((span) => span.from < from && from < span.to);
+      let at = from;
+      let id = null;
+      if (typed && typed.from <= from && from <= typed.to) id = typed.id;
+      else if (removed.length) at = removed[0].from;
+      else if (to > from) at = -1;
+      else if (host && isSealed(report, host)) {
+        refused = "locked";
+        at = -1;
+      } else if (host && isDrafted(report, host)) at = host.to;
+      if (at >= 0) {
+        id ??= newId();
+        if (removed.length && removed[0].from === at) Object.assign(removed[0], { insert, id });
+        else removed.unshift({ from: at, to: at, insert, id });
+      }
+    }
+    ops.push(...removed);
+  }
+  ops.sort((a, b) => a.from - b.from || a.to - b.to);
+
+  const pieces = [];
+  let done = 0,
+    shift = 0,
+    caret = null,
+    typing = report.typing;
+  for (const op of ops) {
+    pieces.push(...slice(spans, done, op.from));
+    if (op.insert) {
+      pieces.push({ id: op.id, state: "locked", author: "radiologist", gap: false, length: op.insert.length });
+      typing = op.id;
+      caret = op.from + shift + op.insert.length;
+    }
+    shift += op.insert.length - (op.to - op.from);
+    done = op.to;
+  }
+  pieces.push(...slice(spans, done, lengthOf(spans)));
+  const laid = assemble(pieces);
+  if (!laid.some((span) => span.id === typing)) typing = null;
+  const changes = ops.map(({ from, to, insert }) => ({ from, to, insert }));
+  return { changes, report: tidy({ ...report, spans: laid, typing }), caret, refused };
+}
+
+/**
+ * Puts one piece in place of [from, to).
+ * @param {Report} report @param {number} from @param {number} to @param {readonly Piece[]} inserted @returns {Report}
+ */
+export function replaceRange(report, from, to, inserted) {
+  const { spans } = report;
+  const laid = assemble([...slice(spans, 0, from), ...inserted, ...slice(spans, to, lengthOf(spans))]);
+  return { ...report, spans: laid, typing: laid.some((span) => span.id === report.typing) ? report.typing : null };
+}
+
+/**
+ * Locks or opens the text of [from, to); gaps stay gaps, the author stays.
+ * @param {Report} report @param {number} from @param {number} to @param {State} state @returns {Report}
+ */
+export function setState(report, from, to, state) {
+  const pieces = slice(report.spans, from, to).map((piece) => {
+    const changes = !piece.gap && piece.state !== state;
+    // A new id where only a part changes hands, so that the rest keeps its own.
+    return changes ? { ...piece, state, id: partly(report.spans, piece, from, to) ? newId() : piece.id } : piece;
+  });
+  return tidy(replaceRange({ ...report, typing: null }, from, to, pieces));
+}
+
+const partly = (spans, piece, from, to) => {
+  const span = spans.find((one) => one.id === piece.id);
+  return span.from < from || to < span.to;
+};
+
+/**
+ * New texts for spans, by id; every other span keeps its text and only moves.
+ * The changes are as small as a common start and end allow, so that what stays the same is not drawn again.
+ * @param {Report} report @param {string} doc @param {Map<string, string>} texts
+ * @param {(span: Span, text: string) => Author} [author]
+ * @returns {{changes: Change[], report: Report}}
+ */
+export function replaceTexts(report, doc, texts, author = (span) => span.author) {
+  const changes = [],
+    pieces = [];
+  for (const span of report.spans) {
+    const text = span.state === "open" ? texts.get(span.id) : undefined;
+    if (text === undefined) {
+      pieces.push({ ...span, length: span.to - span.from });
+      continue;
+    }
+    const before = doc.slice(span.from, span.to),
+      after = clean(text) || GAP;
+    pieces.push({ ...span, author: author(span, text), gap: after === GAP, length: after.length });
+    if (before === after) continue;
+    let start = 0,
+      end = 0;
+    const most = Math.min(before.length, after.length);
+    while (start < most && before[start] === after[start]) start++;
+    while (end < most - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
+    changes.push({ from: span.from + start, to: span.to - end, insert: after.slice(start, after.length - end) });
+  }
+  return { changes, report: { ...report, spans: assemble(pieces) } };
+}
+
+/** Where a position stands once the spans of `before` are laid out as in `after`, offset kept inside its span.
+ * @param {Report} before @param {Report} after @param {number} at */
+export function follow(before, after, at) {
+  const span =
+    spanAt(before.spans, at, (one) => one.from < at && at < one.to) ?? before.spans.find((one) => one.from === at);
+  if (!span) return lengthOf(after.spans);
+  const now = after.spans.find((one) => one.id === span.id);
+  return now ? Math.min(now.from + at - span.from, now.to) : Math.min(at, lengthOf(after.spans));
+}
+
+/**
+ * Spans after an undo: text that stays keeps the state it has now, text that comes back gets the state it had.
+ * @param {readonly Span[]} current @param {readonly Span[]} target
+ * @param {readonly {fromA: number, toA: number, fromB: number, toB: number}[]} changed ranges, A in current, B in target
+ */
+export function weave(current, target, changed) {
+  const pieces = [];
+  let at = 0;
+  for (const { fromA, toA, fromB, toB } of changed) {
+    pieces.push(...slice(current, at, fromA), ...slice(target, fromB, toB));
+    at = toA;
+  }
+  pieces.push(...slice(current, at, lengthOf(current)));
+  return assemble(pieces);
+}
+
+/** @param {readonly Span[]} spans @param {string} doc @returns {WireSpan[]} */
+export const toWire = (spans, doc) =>
+  spans.map(({ id, state, author, gap, from, to }) => ({ id, text: gap ? "" : doc.slice(from, to), state, author }));
+
+/** @param {readonly WireSpan[]} wire @returns {{doc: string, spans: Span[]}} */
+export function fromWire(wire) {
+  const texts = wire.map((span) => clean(span.text) || (span.state === "open" ? GAP : ""));
+  const pieces = wire.map(({ id, state, author }, i) => ({
+    id,
+    state,
+    author,
+    gap: texts[i] === GAP,
+    length: texts[i].length,
+  }));
+  return { doc: texts.join(""), spans: assemble(pieces) };
+}
+
+/**
+ * The sentence around a position: up to a full stop, a line end or a gap.
+ * @param {string} doc @param {number} at @returns {{from: number, to: number}}
+ */
+export function sentenceAt(doc, at) {
+  const isEdge = (i) => doc[i] === "\n" || doc[i] === GAP;
+  let start = at,
+    end = at;
+  while (start > 0 && !isEdge(start - 1)) start--;
+  while (end < doc.length && !isEdge(end)) end++;
+  const line = doc.slice(start, end);
+  let from = 0;
+  for (const match of line.matchAll(/[.!?]+(?=\s|$)\s*/g)) {
+    const next = match.index + match[0].length;
+    // A caret in the white space behind a full stop still belongs to the sentence before it.
+    if (start + next > at || next === line.length) {
+      const stop = match.index + match[0].trimEnd().length;
+      return { from: start + from, to: start + stop };
+    }
+    from = next;
+  }
+  return { from: start + from, to: start + line.trimEnd().length };
+}

@@ -1,0 +1,154 @@
+"""The work of the web app from the command line: `python -m drafting draft IMAGE REPORT.txt`.
+
+An entry point: it knows both the drafting side and the engine, and wires them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
+from drafting.export.text import NOTICE, to_text
+from drafting.imaging import Study, StudyError, open_study
+from drafting.report import Report, ReportError, merge_draft, parse_markup
+
+WRONG_INPUT = 2
+
+
+class InputError(ValueError):
+    """Something the user named cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A draft and the report that it makes."""
+
+    draft: Draft
+    report: Report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m drafting", description=f"Draft radiology reports. {NOTICE}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    draft = commands.add_parser("draft", help="fill the open spans of a report from an image")
+    draft.add_argument("image", type=Path, metavar="IMAGE", help="DICOM, PNG or JPEG")
+    draft.add_argument(
+        "report", type=Path, metavar="REPORT.txt", help="open spans in [[ ]], [[]] is a gap; the rest is locked"
+    )
+    draft.add_argument("--seed", type=int, default=0, help="the same seed gives the same draft (default: 0)")
+    draft.add_argument("--steps", type=int, help="at most this many denoising steps (default: the model's own)")
+    draft.add_argument(
+        "--samples", type=int, default=1, help="draft so often, with rising seeds, and keep the likeliest"
+    )
+    draft.add_argument("--indication", default="", help="why the image was taken, told to the model")
+    draft.add_argument("--json", action="store_true", help="print one JSON object")
+    draft.add_argument("--frames", type=Path, metavar="FILE.jsonl", help="write every frame, one a line")
+    draft.add_argument(
+        "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the one shipped)"
+    )
+    draft.add_argument("--adapter", metavar="DIR_OR_HUB_ID", help="a PEFT adapter for it")
+    options = parser.parse_args(arguments)
+    try:
+        _draft(options)
+    except (InputError, ReportError, StudyError, EngineError) as error:
+        print(f"python -m drafting: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    return 0
+
+
+def _draft(options: argparse.Namespace) -> None:
+    if not 1 <= options.samples <= 64:
+        raise InputError("The number of samples must be from 1 to 64.")
+    try:
+        settings = [DraftSettings(options.seed + number, options.steps) for number in range(options.samples)]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    report = _read_report(options.report)
+    study = open_study(options.image)
+    with ExitStack() as files:
+        frames = None
+        if options.frames:
+            try:
+                frames = files.enter_context(options.frames.open("w", encoding="utf-8", newline="\n"))
+            except OSError as error:
+                raise InputError(f"The frames file cannot be written: {error.strerror}.") from error
+        engine = _engine(options.model, options.adapter)
+        outcomes = [_run(engine, study, report, each, options.indication, frames) for each in settings]
+    outcomes.sort(key=lambda outcome: -outcome.draft.mean_log_probability)
+    if options.json:
+        best = _as_json(outcomes[0])
+        if len(outcomes) > 1:
+            best["alternatives"] = [_as_json(outcome) for outcome in outcomes[1:]]
+        output = json.dumps(best | {"notice": NOTICE}, ensure_ascii=False) + "\n"
+    else:
+        output = to_text(outcomes[0].report)
+    # As bytes, because the terminal's encoding and line ends must not touch locked text.
+    sys.stdout.buffer.write(output.encode("utf-8"))
+    sys.stdout.buffer.flush()
+
+
+def _read_report(path: Path) -> Report:
+    try:
+        markup = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(f"The report cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The report is not UTF-8 text (byte {error.start}).") from error
+    return parse_markup(markup)
+
+
+def _engine(model: str | None, adapter: str | None) -> Engine:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # Loaded only now, so that a wrong report or image is told at once.
+    from model.loading import ModelError
+    from model.local_engine import LocalEngine
+
+    try:
+        return LocalEngine.load(model, adapter)
+    except ModelError as error:
+        raise InputError(str(error)) from error
+
+
+def _run(
+    engine: Engine, study: Study, report: Report, settings: DraftSettings, indication: str, frames: TextIO | None
+) -> Outcome:
+    draft = _follow(engine.draft(study, report, settings, indication), frames)
+    return Outcome(draft, merge_draft(report, draft.texts))
+
+
+def _follow(run: Generator[Frame, None, Draft], frames: TextIO | None) -> Draft:
+    """Drain a run into its draft, writing each frame as it comes."""
+    while True:
+        try:
+            frame = next(run)
+        except StopIteration as end:
+            return end.value
+        if frames:
+            pieces = {id: [asdict(piece) for piece in shown] for id, shown in frame.pieces.items()}
+            line = {"step": frame.step, "steps": frame.steps, "seconds": frame.seconds, "spans": pieces}
+            frames.write(json.dumps(line, ensure_ascii=False) + "\n")
+            frames.flush()
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    draft, report = outcome.draft, outcome.report
+    return {
+        "report": report.text,
+        "spans": [{"text": span.text, "locked": span.locked, "author": span.author} for span in report.spans],
+        "steps": draft.steps,
+        "seconds": round(draft.seconds, 3),
+        "seed": draft.seed,
+        "model": draft.model,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""The web interface: Gradio's blocks, the desk's routes, and what keeps both from telling more than they should.
+
+Gradio asks for its switches in the environment while it is imported, so they are set here, before any module of this
+package imports it.
+"""
+
+import os
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+VERSION = "0.1.0"

@@ -1,0 +1,112 @@
+"""The page: two panes that the bundle fills, and the event that drafts. Knows no routes and starts no server."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+
+import gradio as gr
+
+from drafting.report import ReportError
+from drafting.session import DeskError, Outcome, Session, Sessions, VersionConflictError, log_failure
+from drafting.ui import wire
+from drafting.ui.bundle import Bundle
+from drafting.ui.forgetting import GradioMemory
+from drafting.ui.streaming import newest
+
+logger = logging.getLogger(__name__)
+
+TITLE = "Report drafting"
+FRAMES_A_SECOND = 15.0
+
+
+def build(sessions: Sessions, bundle: Bundle) -> gr.Blocks:
+    """The blocks of one desk."""
+    with gr.Blocks(title=TITLE, fill_width=True, fill_height=True, analytics_enabled=False) as page:
+        with gr.Row(elem_id="workstation"):
+            _pane(bundle, "viewer-root", "Workstation.mountViewer({ element, props, trigger, watch });")
+            # Gradio takes the quoted name for the declaration of an event.
+            editor = _pane(
+                bundle, "editor-root", 'Workstation.mountEditor({ element, props, trigger, watch }); // fires "draft"'
+            )
+        memory = GradioMemory(sessions, page, editor)
+        drafting = Drafting(sessions, memory)
+        editor.draft(
+            drafting.draft,
+            editor,
+            editor,
+            show_progress="hidden",
+            api_visibility="private",
+            # The desk has a line of its own, which Stop reaches and whose end is a sentence.
+            concurrency_limit=None,
+        )
+        page.unload(memory.tab_closed)
+    page.queue(max_size=64, api_open=False)
+    return page
+
+
+def _pane(bundle: Bundle, root: str, mount: str) -> gr.HTML:
+    """A pane whose template never changes: what is shown in it is put there by the bundle, as text."""
+    return gr.HTML(
+        value="",
+        html_template=f'<div class="{root}"></div>',
+        js_on_load=mount,
+        apply_default_css=False,
+        head=f'<link rel="stylesheet" href="{bundle.style.address}"><script src="{bundle.script.address}"></script>',
+    )
+
+
+class Drafting:
+    """Answers the editor's draft event."""
+
+    def __init__(self, sessions: Sessions, memory: GradioMemory) -> None:
+        self._sessions = sessions
+        self._memory = memory
+        self._numbers = itertools.count(1)
+
+    def draft(self, message: object, request: gr.Request) -> Iterator[str]:
+        """Yields frames and at last the draft, or an error: each a message of the protocol. Never raises.
+
+        Gradio prints what its handlers raise and keeps what they yield, so neither may hold anything of a report for
+        longer than the run.
+        """
+        run = f"r{next(self._numbers)}"
+        tab = request.session_hash or ""
+        try:
+            yield from self._messages(run, tab, message)
+        except (DeskError, ReportError, wire.WireError) as error:
+            yield wire.error_json(run, str(error))
+        except Exception as error:  # noqa: BLE001 - Gradio would print the message
+            log_failure(logger, "A draft", error)
+            yield wire.error_json(run, "The draft failed; the report is as it was.")
+        finally:
+            self._memory.forget_values(tab)
+
+    def _messages(self, run: str, tab: str, message: object) -> Iterator[str]:
+        asked = wire.parse_draft(wire.parse_object(message))
+        session = self._sessions.find(asked.token)
+        self._memory.tie(tab, session)
+        _receive(session, asked.sent)
+        frames = newest(session.run(asked.settings), FRAMES_A_SECOND)
+        version = asked.sent.version
+        try:
+            outcome: Outcome
+            while True:
+                try:
+                    frame = next(frames)
+                except StopIteration as end:
+                    outcome = end.value
+                    break
+                yield wire.frame_json(run, version, frame)
+        finally:
+            frames.close()
+        yield wire.outcome_json(run, version, outcome)
+
+
+def _receive(session: Session, sent: wire.ReportMessage) -> None:
+    try:
+        session.receive(sent.report, sent.version, sent.indication)
+    except VersionConflictError:
+        # The radiologist typed on while the request stood in line: draft from what was typed, the newer report.
+        logger.debug("A draft starts from a newer version of the report than it was asked for with.")

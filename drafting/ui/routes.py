@@ -1,0 +1,206 @@
+"""The desk's routes, `/desk/...`: sessions, studies, pixels, reports. Everything but drafting, which needs the queue.
+
+JSON in, JSON out; an error is a status and one sentence. Knows nothing of Gradio.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from drafting import imaging
+from drafting.examples import Example
+from drafting.export.text import to_text
+from drafting.imaging import StudyError, open_study
+from drafting.report import ReportError
+from drafting.session import (
+    BusyError,
+    DeskError,
+    Session,
+    Sessions,
+    TooLargeError,
+    UnknownSessionError,
+    VersionConflictError,
+)
+from drafting.ui import VERSION, wire
+from drafting.ui.bundle import Bundle
+from drafting.ui.security import BodyTooLargeError
+
+logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+STATUS: Mapping[type[Exception], int] = {
+    UnknownSessionError: 404,
+    VersionConflictError: 409,
+    TooLargeError: 413,
+    BusyError: 503,
+    DeskError: 422,
+    StudyError: 422,
+    ReportError: 422,
+    wire.WireError: 422,
+}
+# A decoder may take all the memory that its limits allow.
+DECODERS = 2
+
+
+class DeskRoutes:
+    """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send."""
+
+    def __init__(
+        self, sessions: Sessions, model: str, examples: tuple[Example, ...], study_limits: imaging.Limits
+    ) -> None:
+        self._sessions = sessions
+        self._model = model
+        self._examples = {example.name: example for example in examples}
+        self._study_limits = study_limits
+        self._decoders = CapacityLimiter(DECODERS)
+
+    def mount(self) -> BaseRoute:
+        routes = [
+            Route("/sessions", self.begin, methods=["POST"]),
+            Route("/sessions", self.end, methods=["DELETE"]),
+            Route("/alive", self.alive, methods=["POST"]),
+            Route("/study", self.open_upload, methods=["POST"]),
+            Route("/study/example", self.open_example, methods=["POST"]),
+            Route("/examples/{name}.jpg", self.thumbnail, methods=["GET"]),
+            Route("/pictures/{index:int}", self.picture, methods=["GET"]),
+            Route("/report", self.report, methods=["PUT"]),
+            Route("/export/text", self.export_text, methods=["POST"]),
+            Route("/stop", self.stop, methods=["POST"]),
+        ]
+        handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
+        handlers |= {
+            BodyTooLargeError: _too_large,
+            ClientDisconnect: _gone,
+            HTTPException: _not_found,
+            Exception: _failed,
+        }
+        return Mount("/desk", app=Starlette(routes=routes, exception_handlers=handlers))
+
+    async def begin(self, request: Request) -> Response:
+        session = await to_thread.run_sync(self._sessions.open)
+        return JSONResponse(
+            {
+                "token": session.token,
+                "model": self._model,
+                "version": VERSION,
+                "limits": {
+                    "upload_bytes": self._study_limits.file_bytes,
+                    "report_characters": self._sessions.limits.report_characters,
+                },
+                "examples": [
+                    {"name": example.name, "title": example.title, "description": example.description}
+                    for example in self._examples.values()
+                ],
+            }
+        )
+
+    async def end(self, request: Request) -> Response:
+        session = self._session(request)
+        await to_thread.run_sync(self._sessions.close, session.token)
+        return JSONResponse({})
+
+    async def alive(self, request: Request) -> Response:
+        self._session(request)
+        return JSONResponse({})
+
+    async def open_upload(self, request: Request) -> Response:
+        session = self._session(request)
+        # The file's own name may name the patient, so it is not even read; the format shows in the first bytes.
+        with session.arriving_file() as path:
+            with path.open("wb") as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+            return await self._open(session, path)
+
+    async def open_example(self, request: Request) -> Response:
+        session = self._session(request)
+        example = self._examples.get(wire.parse_name(wire.parse_object(await request.body())))
+        if example is None:
+            raise HTTPException(404)
+        return await self._open(session, example.path)
+
+    async def thumbnail(self, request: Request) -> Response:
+        example = self._examples.get(request.path_params["name"])
+        if example is None:
+            raise HTTPException(404)
+        return FileResponse(example.thumbnail, media_type="image/jpeg")
+
+    async def picture(self, request: Request) -> Response:
+        study, index = self._session(request).study, request.path_params["index"]
+        if study is None or index >= len(study.pictures):
+            raise HTTPException(404)
+        content = await to_thread.run_sync(wire.pixels, study.pictures[index])
+        return Response(content, media_type="application/octet-stream")
+
+    async def report(self, request: Request) -> Response:
+        session = self._session(request)
+        message = wire.parse_report(wire.parse_object(await request.body()))
+        return JSONResponse({"version": session.receive(message.report, message.version, message.indication)})
+
+    async def export_text(self, request: Request) -> Response:
+        self._session(request)
+        report = wire.parse_spans(wire.parse_object(await request.body()).get("spans"))
+        return JSONResponse({"text": to_text(report), "file_name": "report.txt"})
+
+    async def stop(self, request: Request) -> Response:
+        self._session(request).stop()
+        return JSONResponse({})
+
+    def _session(self, request: Request) -> Session:
+        return self._sessions.find(request.headers.get("x-desk", ""))
+
+    async def _open(self, session: Session, path: Path) -> Response:
+        study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)
+        await to_thread.run_sync(session.open_study, study)
+        return JSONResponse(wire.study_json(study))
+
+
+def bundle_routes(bundle: Bundle) -> list[BaseRoute]:
+    """Where the page fetches the built editor and viewer. The address names the content, so it never goes stale."""
+
+    def served(content: bytes, media_type: str) -> Endpoint:
+        async def serve(request: Request) -> Response:
+            headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+            return Response(content, media_type=media_type, headers=headers)
+
+        return serve
+
+    return [Route(f"/{file.address}", served(file.content, file.media_type)) for file in (bundle.script, bundle.style)]
+
+
+def _error(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return _error(status, str(error))
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _error(413, "This is too large to be received.")
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    # Nobody is there to read it; raising instead would count as a failure of the server.
+    return _error(400, "The request was broken off.")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _error(status, "There is nothing here.")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _error(500, "The workstation failed to answer.")

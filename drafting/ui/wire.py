@@ -1,0 +1,198 @@
+"""JSON between the browser and the desk: the only place where either side's names for things are spelt out.
+
+What comes from the browser is checked in full and becomes the desk's own values; nothing else passes. Knows nothing
+of HTTP or Gradio.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from drafting.engine import DraftSettings, Frame
+from drafting.imaging import Picture, Study
+from drafting.report import Author, Report, ReportError, Span, State
+from drafting.session import Outcome
+
+SPAN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
+# JavaScript counts exactly up to here.
+LARGEST_NUMBER = 2**53 - 1
+
+
+class WireError(ValueError):
+    """A message that the protocol does not know; the message is one sentence, and quotes nothing of what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMessage:
+    """The report as the editor has it."""
+
+    report: Report
+    version: int
+    indication: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftMessage:
+    """What Draft was pressed with."""
+
+    token: str
+    sent: ReportMessage
+    settings: DraftSettings
+
+
+def parse_object(body: object) -> dict[str, Any]:
+    """A JSON object from its text. Raises WireError."""
+    if not isinstance(body, str | bytes):
+        raise WireError("The request is not JSON.")
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        raise WireError("The request is not JSON.") from None
+    if not isinstance(parsed, dict):
+        raise WireError("The request is not a JSON object.")
+    return parsed
+
+
+def parse_report(message: Mapping[str, Any]) -> ReportMessage:
+    """Raises WireError for anything that is not in order, ReportError for a report that cannot be."""
+    return ReportMessage(
+        report=parse_spans(message.get("spans")),
+        version=_number(message.get("version"), "version"),
+        indication=_text(message.get("indication", ""), "indication"),
+    )
+
+
+def parse_draft(message: Mapping[str, Any]) -> DraftMessage:
+    """Raises WireError and ReportError as `parse_report` does."""
+    if message.get("kind") != "draft":
+        raise WireError("The request is not for a draft.")
+    steps = message.get("steps")
+    try:
+        settings = DraftSettings(
+            seed=_number(message.get("seed", 0), "seed"),
+            steps=None if steps is None else _number(steps, "number of steps"),
+        )
+    except WireError:
+        raise
+    except ValueError as error:
+        raise WireError(str(error)) from None
+    return DraftMessage(_text(message.get("token"), "token"), parse_report(message), settings)
+
+
+def parse_spans(spans: Any) -> Report:
+    """Raises WireError for anything that is not a list of spans, ReportError for a report that cannot be."""
+    if not isinstance(spans, list):
+        raise WireError("The report's spans are missing.")
+    return Report.from_spans(_span(span) for span in spans)
+
+
+def parse_name(message: Mapping[str, Any]) -> str:
+    """The name of an example. Raises WireError."""
+    return _text(message.get("name"), "name")
+
+
+def study_json(study: Study) -> dict[str, Any]:
+    return {"facts": asdict(study.facts), "pictures": [_picture_json(picture) for picture in study.pictures]}
+
+
+def pixels(picture: Picture) -> bytes:
+    """The stored values row by row, little-endian, colour interleaved."""
+    values = picture.values
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+
+
+def frame_json(run: str, version: int, frame: Frame) -> str:
+    spans = {
+        id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
+        for id, pieces in frame.pieces.items()
+    }
+    return _dumped(
+        {
+            "kind": "frame",
+            "run": run,
+            "version": version,
+            "step": frame.step,
+            "steps": frame.steps,
+            "seconds": round(frame.seconds, 3),
+            "spans": spans,
+        }
+    )
+
+
+def outcome_json(run: str, version: int, outcome: Outcome) -> str:
+    return _dumped(
+        {
+            "kind": "draft",
+            "run": run,
+            "version": version,
+            "steps": outcome.steps,
+            "seconds": round(outcome.seconds, 3),
+            "stopped": outcome.stopped,
+            "seed": outcome.seed,
+            "texts": dict(outcome.texts),
+        }
+    )
+
+
+def error_json(run: str, sentence: str) -> str:
+    return _dumped({"kind": "error", "run": run, "message": sentence})
+
+
+def _span(span: Any) -> Span:
+    if not isinstance(span, dict):
+        raise WireError("A span of the report is not an object.")
+    id = span.get("id")
+    if not isinstance(id, str) or not SPAN_ID.fullmatch(id):
+        raise WireError("A span of the report has no proper id.")
+    # Span itself refuses a state or an author that there is not, but would quote it.
+    state, author = span.get("state"), span.get("author")
+    if state not in ("locked", "open") or author not in ("radiologist", "model", "template"):
+        raise ReportError("A span of the report has a state or an author that there is not.")
+    return Span(id, _text(span.get("text"), "text of a span"), cast(State, state), cast(Author, author))
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise WireError(f"The {name} is missing.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise WireError(f"The {name} holds half a character, which cannot be stored.") from None
+    return value
+
+
+def _number(value: Any, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_NUMBER:
+        raise WireError(f"The {name} is not a whole number.")
+    return value
+
+
+def _picture_json(picture: Picture) -> dict[str, Any]:
+    height, width = picture.values.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "channels": 3 if picture.values.ndim == 3 else 1,
+        "bits": picture.values.dtype.itemsize * 8,
+        "slope": picture.slope,
+        "intercept": picture.intercept,
+        "windows": [asdict(window) for window in picture.windows],
+        "inverted": picture.inverted,
+        "spacing": picture.spacing,
+    }
+
+
+def _certainty(entropy: float) -> float:
+    """1 for certain, towards 0 with growing entropy (nats): the reciprocal of the perplexity."""
+    return math.exp(-max(entropy, 0.0))
+
+
+def _dumped(message: Mapping[str, Any] | Sequence[Any]) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,177 @@
+"""A radiologist at the workstation, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from drafting.examples import FOLDER
+from drafting.export.text import NOTICE, UNREVIEWED_NOTICE
+from tests.browser.conftest import DICOM, Desk
+
+SENTENCE = "No pneumothorax."
+ATTEMPTS = [
+    ("Control+Home", "ArrowRight", "x"),
+    ("Control+Home", "ArrowRight", "Delete"),
+    ("Control+Home", "ArrowRight", "Backspace"),
+    ("Control+Home", "ArrowRight", "Enter"),
+    ("Control+Home", "ArrowRight", "Control+v"),
+    ("Control+Home", "Shift+ArrowRight", "Control+x"),
+    ("Control+Home", "Control+Delete"),
+    ("Control+a", "Control+v"),
+    ("Control+a", "Control+x"),
+    ("Control+a", "Delete"),
+    ("Control+a", "y"),
+    *[("Control+z",)] * 12,
+    *[("Control+Shift+z",)] * 12,
+]
+STUDIES = [
+    pytest.param(FOLDER / "effusion.dcm", id="example"),
+    pytest.param(
+        DICOM / "RG1_J2KI",
+        id="RG1_J2KI",
+        marks=pytest.mark.skipif(not (DICOM / "RG1_J2KI").is_file(), reason=f"{DICOM} is not on this machine"),
+    ),
+]
+
+
+def locked_and_gap(desk: Desk) -> None:
+    """The sentence, locked, and a gap behind it."""
+    desk.type(SENTENCE)
+    desk.page.keyboard.press("Control+a")
+    desk.button("Lock").click()
+    desk.page.keyboard.press("Control+End")
+    desk.button("Insert gap").click()
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_report_from_the_study_to_the_file(desk: Desk, study: Path) -> None:
+    desk.open_file(study)
+    locked_and_gap(desk)
+    desk.page.evaluate(
+        """() => {
+            window.frames_seen = new Set();
+            const report = document.querySelector('.cm-content');
+            new MutationObserver(() => frames_seen.add(report.innerText))
+                .observe(report, {subtree: true, childList: true, characterData: true});
+        }"""
+    )
+    desk.draft()
+    desk.finish()
+    frames = desk.page.evaluate("() => [...frames_seen]")
+    assert len(set(frames)) >= 5
+    assert all(SENTENCE in frame for frame in frames)
+
+    desk.draft()
+    desk.button("Stop").click()
+    desk.page.get_by_text("Stopped").first.wait_for()
+    assert desk.button("Draft").is_visible()
+
+    text = desk.download().decode("utf-8")
+    assert text.startswith(f"{SENTENCE}[[")
+    assert text.endswith(f"]]\n\n{NOTICE}\n{UNREVIEWED_NOTICE}\n")
+    desk.wait_until(lambda: desk.saved[-1]["spans"][-1]["text"] != "")
+    locked, *_ = desk.saved[-1]["spans"]
+    assert (locked["text"], locked["state"]) == (SENTENCE, "locked")
+
+
+def test_locked_text_stays_whatever_is_done_to_it(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.draft()
+    desk.finish()
+    desk.page.evaluate("() => navigator.clipboard.writeText('Pneumothorax!')")
+    for attempt in ATTEMPTS:
+        desk.editor.focus()
+        for key in attempt:
+            desk.page.keyboard.press(key)
+        assert SENTENCE in desk.text, attempt
+    assert desk.download().decode("utf-8").count(SENTENCE) == 1
+
+
+def test_one_undo_takes_back_one_draft(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.draft()
+    desk.finish()
+    assert desk.text != SENTENCE
+    desk.button("Undo").click()
+    assert desk.download().decode("utf-8") == f"{SENTENCE}\n\n{NOTICE}\n"
+
+
+def test_text_typed_during_a_run_is_kept(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.draft()
+    desk.editor.focus()
+    desk.page.keyboard.press("Control+Home")
+    desk.page.keyboard.type("Portable film. ")
+    assert desk.button("Stop").is_visible()
+    desk.finish()
+    assert desk.download().decode("utf-8").startswith(f"Portable film. {SENTENCE}[[")
+
+
+def test_the_study_can_be_chosen_from_the_examples(desk: Desk) -> None:
+    with desk.page.expect_response("**/desk/pictures/0"):
+        desk.page.locator("button", has_text="Chest radiograph, PA · DICOM").first.click()
+    desk.page.get_by_text("CR").or_(desk.page.get_by_text("DX")).first.wait_for()
+    desk.button("Draft").click()
+    desk.finish()
+    assert "FINDINGS:" in desk.text
+
+
+def test_a_file_that_is_no_study_is_a_sentence_and_the_report_stays(desk: Desk, tmp_path: Path) -> None:
+    desk.type(SENTENCE)
+    letter = tmp_path / "letter.dcm"
+    letter.write_bytes(b"Dear colleague")
+    with desk.page.expect_response("**/desk/study") as response:
+        desk.page.set_input_files("input[type=file]", letter)
+        desk.button("Keep report").click()
+    assert response.value.status == 422
+    alert = desk.page.get_by_role("alert").filter(visible=True)
+    alert.wait_for()
+    assert alert.inner_text().strip().endswith(".")
+    assert desk.text == SENTENCE
+
+
+def test_two_tabs_are_two_reports(open_desk: Callable[[], Desk]) -> None:
+    first, second = open_desk(), open_desk()
+    for desk, sentence in ((first, "First."), (second, "Second.")):
+        desk.type(sentence)
+        desk.button("Insert gap").click()
+        desk.button("Draft").click()
+    for desk, sentence, other in ((first, "First.", "Second."), (second, "Second.", "First.")):
+        desk.finish()
+        text = desk.download().decode("utf-8")
+        assert text.startswith(f"{sentence}[[")
+        assert other not in text
+    assert set(first.tokens).isdisjoint(second.tokens)
+
+
+def test_leaving_the_page_ends_its_session(desk: Desk, address: str) -> None:
+    desk.type(SENTENCE)
+    desk.wait_until(lambda: bool(desk.saved))
+    former = desk.tokens[-1]
+    # The page asks first, as there is text that the radiologist typed.
+    desk.page.on("dialog", lambda dialog: dialog.accept())
+    desk.page.reload()
+    desk.editor.wait_for()
+
+    def ended() -> bool:
+        return httpx.post(f"{address}desk/alive", headers={"X-Desk": former}, trust_env=False).status_code == 404
+
+    desk.wait_until(ended)
+    assert SENTENCE not in desk.text
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+def test_everything_is_on_screen_without_scrolling(desk: Desk, width: int, height: int) -> None:
+    desk.page.set_viewport_size({"width": width, "height": height})
+    for name in ("Open study", "Draft", "Lock", "Unlock", "Insert gap", "Undo", "Redo", "Copy", "Download", "Settings"):
+        box = desk.button(name).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+    assert desk.page.get_by_text(NOTICE).first.is_visible()
+    assert desk.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight")

@@ -1,0 +1,67 @@
+"""An engine without a model: a script stands in for the network, so that tests can time it and break it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from drafting.engine import Draft, DraftSettings, Frame, Piece
+from drafting.imaging import Study
+from drafting.report import Report
+
+WORDS = ("The", " heart", " is", " normal", " in", " size.")
+
+
+@dataclass
+class ScriptedEngine:
+    """Fills each open span with the same sentence, a word more a step, the later words still noise.
+
+    `before_step` is called with each step's number: to pause, to watch or to raise.
+    """
+
+    steps: int = 6
+    seconds_a_step: float = 0.0
+    before_step: Callable[[int], None] = lambda step: None
+    before_prepare: Callable[[], None] = lambda: None
+    prepared: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    drafted: list[tuple[Report, str]] = field(default_factory=list)
+    closed: threading.Event = field(default_factory=threading.Event)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        return "scripted engine"
+
+    def prepare(self, study: Study | None, indication: str = "") -> None:
+        self.before_prepare()
+        if study:
+            self.prepared.append(study.id)
+
+    def draft(
+        self, study: Study | None, report: Report, settings: DraftSettings, indication: str = ""
+    ) -> Generator[Frame, None, Draft]:
+        self.drafted.append((report, indication))
+        steps = settings.steps or self.steps
+        pieces: dict[str, tuple[Piece, ...]] = {}
+        try:
+            for step in range(1, steps + 1):
+                time.sleep(self.seconds_a_step)
+                self.before_step(step)
+                known = round(len(WORDS) * step / steps)
+                line = tuple(
+                    Piece(word, 0.0, True) if at < known else Piece(f" noise{settings.seed + step + at}", 3.0, False)
+                    for at, word in enumerate(WORDS)
+                )
+                pieces = {span.id: line for span in report.open_spans}
+                yield Frame(step, steps, step * self.seconds_a_step, pieces)
+        except GeneratorExit:
+            self.closed.set()
+            raise
+        texts = {id: "".join(piece.text for piece in line) for id, line in pieces.items()}
+        return Draft(texts | self.texts, steps, steps * self.seconds_a_step, settings.seed, self.model, -0.1)
+
+    def release(self, study: Study) -> None:
+        self.released.append(study.id)

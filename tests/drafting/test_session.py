@@ -1,0 +1,418 @@
+"""What a session promises: locked text stays, Stop keeps a frame, nothing outlives the session, nothing is told on."""
+
+from __future__ import annotations
+
+import logging
+import stat
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drafting.engine import DraftSettings, EngineError, Frame
+from drafting.imaging import Picture, Study
+from drafting.report import Report, Span
+from drafting.session import (
+    BusyError,
+    DeskError,
+    Limits,
+    Outcome,
+    RunFailedError,
+    Session,
+    Sessions,
+    TooLargeError,
+    Turns,
+    UnknownSessionError,
+    VersionConflictError,
+)
+from tests.drafting.scripted_engine import WORDS, ScriptedEngine
+
+SENTENCE = "".join(WORDS)
+LOCKED = "No pneumothorax.\r\n\tΩ "
+REPORT = Report.from_spans((Span("s1", LOCKED, "locked", "radiologist"), Span("s2", "", "open", "model")))
+
+
+def a_study() -> Study:
+    values = np.zeros((2, 3), np.uint8)
+    return Study((Picture(values),), values)
+
+
+def a_session(engine: ScriptedEngine, report: Report = REPORT) -> Session:
+    session = Sessions(engine).open()
+    session.receive(report, 1, "cough")
+    return session
+
+
+def finish(run: Generator[Frame, None, Outcome]) -> tuple[list[Frame], Outcome]:
+    frames = []
+    while True:
+        try:
+            frames.append(next(run))
+        except StopIteration as end:
+            return frames, end.value
+
+
+def failing(error: Exception) -> ScriptedEngine:
+    def fail(step: int) -> None:
+        raise error
+
+    return ScriptedEngine(before_step=fail)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# ---- the report
+
+
+def test_a_newer_version_of_the_report_replaces_an_older_one() -> None:
+    session = a_session(ScriptedEngine())
+    newer = Report.from_spans((Span("c1", "New.", "locked", "radiologist"),))
+    assert session.receive(newer, 2, "fever") == 2
+    assert (session.report, session.version, session.indication) == (newer, 2, "fever")
+
+
+def test_an_older_version_of_the_report_is_refused() -> None:
+    session = a_session(ScriptedEngine())
+    session.receive(REPORT, 5, "")
+    with pytest.raises(VersionConflictError):
+        session.receive(Report(), 4, "")
+    assert session.report == REPORT
+
+
+def test_the_same_version_may_come_twice() -> None:
+    session = a_session(ScriptedEngine())
+    assert session.receive(REPORT, 1, "") == 1
+
+
+@pytest.mark.parametrize(
+    ("report", "indication"),
+    [
+        (Report.from_spans(Span(f"s{n}", "", "open", "model") for n in range(1, 12)), ""),
+        (Report.from_spans((Span("s1", "x" * 101, "open", "model"),)), ""),
+        (Report(), "x" * 21),
+    ],
+    ids=["spans", "characters", "indication"],
+)
+def test_more_than_a_session_may_hold_is_refused(report: Report, indication: str) -> None:
+    limits = Limits(spans=10, report_characters=100, indication_characters=20)
+    session = Sessions(ScriptedEngine(), limits).open()
+    with pytest.raises(TooLargeError):
+        session.receive(report, 1, indication)
+    assert session.report == Report()
+
+
+# ---- runs
+
+
+def test_a_draft_fills_the_open_spans_and_leaves_the_locked_ones() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    frames, outcome = finish(session.run(DraftSettings(seed=7)))
+    assert [frame.step for frame in frames] == [1, 2, 3, 4, 5, 6]
+    assert outcome == Outcome({"s2": SENTENCE}, 6, 0.0, 7, stopped=False)
+    assert session.report.spans == (REPORT.spans[0], Span("s2", SENTENCE, "open", "model"))
+    assert engine.drafted == [(REPORT, "cough")]
+
+
+def test_stop_keeps_the_next_frame() -> None:
+    session = a_session(ScriptedEngine())
+    run = session.run(DraftSettings())
+    next(run)
+    next(run)
+    session.stop()
+    (frame,), outcome = finish(run)
+    assert (frame.step, outcome.steps, outcome.stopped) == (3, 3, True)
+    assert session.report.spans[1].text == frame.texts["s2"] != SENTENCE
+    assert session.report.spans[0] == REPORT.spans[0]
+
+
+def test_stop_before_the_first_frame_keeps_the_report_as_it_was() -> None:
+    stopping: list[Session] = []
+    session = a_session(ScriptedEngine(before_step=lambda step: stopping[0].stop()))
+    stopping.append(session)
+    frames, outcome = finish(session.run(DraftSettings()))
+    assert frames == []
+    assert outcome.stopped
+    assert outcome.texts == {}
+    assert session.report == REPORT
+
+
+def test_stop_without_a_run_does_not_stop_the_next_one() -> None:
+    session = a_session(ScriptedEngine())
+    session.stop()
+    assert not finish(session.run(DraftSettings()))[1].stopped
+
+
+def test_what_the_radiologist_does_during_a_run_stands() -> None:
+    report = Report.from_spans((*REPORT.spans, Span("s3", "", "open", "model"), Span("s4", "", "open", "model")))
+    session = a_session(ScriptedEngine(), report)
+    run = session.run(DraftSettings())
+    next(run)
+    typed = Report.from_spans(
+        (
+            Span("c1", "Typed meanwhile. ", "locked", "radiologist"),
+            Span("s2", "Locked meanwhile.", "locked", "model"),
+            Span("s3", "", "open", "model"),
+        )
+    )
+    session.receive(typed, 2, "")
+    finish(run)
+    assert session.report.spans == (*typed.spans[:2], Span("s3", SENTENCE, "open", "model"))
+
+
+def test_a_second_run_is_refused_while_one_is_under_way() -> None:
+    session = a_session(ScriptedEngine())
+    run = session.run(DraftSettings())
+    next(run)
+    with pytest.raises(BusyError, match="already"):
+        next(session.run(DraftSettings()))
+    finish(run)
+    finish(session.run(DraftSettings()))
+
+
+def test_closing_the_run_stops_the_engine_and_changes_nothing() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    run = session.run(DraftSettings())
+    next(run)
+    run.close()
+    assert engine.closed.is_set()
+    assert session.report == REPORT
+    assert not session.is_drafting
+
+
+def test_an_engine_that_names_locked_text_is_refused() -> None:
+    session = a_session(ScriptedEngine(texts={"s1": "Pneumothorax."}))
+    with pytest.raises(RunFailedError, match="not open"):
+        finish(session.run(DraftSettings()))
+    assert session.report == REPORT
+
+
+def test_a_draft_of_another_study_is_put_away() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    session.open_study(former := a_study())
+    run = session.run(DraftSettings())
+    next(run)
+    session.open_study(a_study())
+    with pytest.raises(RunFailedError, match="Another study"):
+        finish(run)
+    assert session.report == REPORT
+    assert former.id in engine.released
+
+
+def test_what_the_engine_says_reaches_the_radiologist() -> None:
+    session = a_session(failing(EngineError("The report has too many open spans.")))
+    with pytest.raises(RunFailedError, match=r"^The report has too many open spans\.$"):
+        finish(session.run(DraftSettings()))
+
+
+def test_any_other_failure_is_one_sentence_and_is_logged_without_its_message(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = a_session(failing(KeyError(LOCKED)))
+    with caplog.at_level(logging.DEBUG), pytest.raises(RunFailedError) as caught:
+        finish(session.run(DraftSettings()))
+    assert str(caught.value) == "The draft failed; the report is as it was."
+    assert "KeyError" in caplog.text
+    assert "scripted_engine.py" in caplog.text
+    assert "pneumothorax" not in caplog.text + "".join(capfd.readouterr())
+    assert session.report == REPORT
+
+
+def test_runs_beyond_the_limit_wait_in_line_and_beyond_the_line_are_refused() -> None:
+    turns = Turns(running=1, waiting=1)
+    never = threading.Event()
+    served: list[bool] = []
+
+    def wait_for_a_turn() -> None:
+        with turns.taken(never) as turn:
+            served.append(turn)
+
+    with turns.taken(never):
+        waiter = threading.Thread(target=wait_for_a_turn)
+        waiter.start()
+        while not turns.waiting:
+            time.sleep(0.001)
+        with pytest.raises(BusyError, match="busy"), turns.taken(never):
+            pass
+        assert served == []
+    waiter.join(5)
+    assert served == [True]
+
+
+def test_a_run_that_is_refused_for_want_of_a_place_leaves_the_session_ready_for_the_next() -> None:
+    sessions = Sessions(ScriptedEngine(), Limits(running=1, waiting=0))
+    first, second = sessions.open(), sessions.open()
+    under_way = first.run(DraftSettings())
+    next(under_way)
+    with pytest.raises(BusyError):
+        next(second.run(DraftSettings()))
+    finish(under_way)
+    assert not finish(second.run(DraftSettings()))[1].stopped
+
+
+def test_stop_reaches_a_run_that_waits_in_line() -> None:
+    turns = Turns(running=1, waiting=5)
+    stop = threading.Event()
+    with turns.taken(threading.Event()) as first:
+        stop.set()
+        with turns.taken(stop) as second:
+            assert first
+            assert not second
+    with turns.taken(threading.Event()) as third:
+        assert third
+
+
+# ---- studies and files
+
+
+def test_opening_a_study_prepares_it_in_the_background() -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        arrived.set()
+        go_on.wait(5)
+
+    engine = ScriptedEngine(before_prepare=wait)
+    session = a_session(engine)
+    session.open_study(study := a_study())
+    assert arrived.wait(5)
+    assert session.study is study
+    assert engine.prepared == []
+    go_on.set()
+
+
+def test_a_study_that_is_put_away_while_it_is_prepared_is_released_afterwards() -> None:
+    closed = threading.Event()
+    engine = ScriptedEngine(before_prepare=lambda: closed.wait(5) and None)
+    session = a_session(engine)
+    session.open_study(study := a_study())
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "prepare"]
+    session.close()
+    closed.set()
+    thread.join(5)
+    assert engine.prepared == [study.id]
+    assert engine.released == [study.id, study.id]
+
+
+def test_an_arriving_file_is_private_and_gone_afterwards() -> None:
+    session = a_session(ScriptedEngine())
+    with session.arriving_file() as path:
+        path.write_bytes(b"pixels")
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        with pytest.raises(BusyError), session.arriving_file():
+            pass
+    assert not path.parent.exists()
+    with session.arriving_file():
+        pass
+
+
+def test_closing_a_session_removes_a_file_that_is_arriving() -> None:
+    session = a_session(ScriptedEngine())
+    with session.arriving_file() as path:
+        path.write_bytes(b"pixels")
+        session.close()
+        assert not path.parent.exists()
+
+
+# ---- the end of a session
+
+
+def test_a_closed_session_holds_nothing_and_does_nothing() -> None:
+    engine = ScriptedEngine()
+    sessions = Sessions(engine)
+    session = sessions.open()
+    session.receive(REPORT, 1, "cough")
+    session.open_study(study := a_study())
+    told: list[str] = []
+    session.on_close(lambda: told.append("closed"))
+    sessions.close(session.token)
+    assert session.study is None
+    assert session.report == Report()
+    assert session.indication == ""
+    assert study.id in engine.released
+    assert told == ["closed"]
+    for refused in (
+        lambda: sessions.find(session.token),
+        lambda: session.receive(REPORT, 2, ""),
+        lambda: session.open_study(a_study()),
+        lambda: next(session.run(DraftSettings())),
+        lambda: session.arriving_file().__enter__(),
+    ):
+        with pytest.raises(UnknownSessionError):
+            refused()
+
+
+def test_closing_a_session_ends_its_run_without_effect() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    run = session.run(DraftSettings())
+    next(run)
+    session.close()
+    with pytest.raises(DeskError):
+        finish(run)
+    assert engine.closed.is_set()
+    assert session.report == Report()
+
+
+def test_a_session_that_is_closed_before_it_is_tied_to_something_tells_so_at_once() -> None:
+    session = a_session(ScriptedEngine())
+    session.close()
+    told: list[str] = []
+    session.on_close(lambda: told.append("closed"))
+    assert told == ["closed"]
+
+
+def test_a_silent_session_is_closed() -> None:
+    clock, engine = Clock(), ScriptedEngine()
+    sessions = Sessions(engine, Limits(idle_seconds=300), clock)
+    silent, heard = sessions.open(), sessions.open()
+    silent.open_study(study := a_study())
+    clock.now += 299
+    sessions.find(heard.token)
+    clock.now += 2
+    with pytest.raises(UnknownSessionError):
+        sessions.find(silent.token)
+    sessions.close_idle()
+    assert study.id in engine.released
+    assert sessions.find(heard.token) is heard
+    assert len(sessions) == 1
+
+
+def test_a_full_desk_makes_room_only_where_nothing_is_lost() -> None:
+    sessions = Sessions(ScriptedEngine(), Limits(sessions=2))
+    used, unused = sessions.open(), sessions.open()
+    used.receive(REPORT, 1, "")
+    third = sessions.open()
+    third.receive(REPORT, 1, "")
+    assert sessions.find(used.token) is used
+    with pytest.raises(UnknownSessionError):
+        sessions.find(unused.token)
+    with pytest.raises(BusyError):
+        sessions.open()
+
+
+def test_tokens_cannot_be_guessed_and_are_never_the_same() -> None:
+    sessions = Sessions(ScriptedEngine())
+    tokens = {sessions.open().token for _ in range(10)}
+    assert len(tokens) == 10
+    assert all(len(token) >= 43 for token in tokens)
+
+
+def test_closing_all_leaves_no_session(tmp_path: Path) -> None:
+    sessions = Sessions(ScriptedEngine())
+    session = sessions.open()
+    sessions.close_all()
+    assert len(sessions) == 0
+    with pytest.raises(UnknownSessionError):
+        sessions.find(session.token)

@@ -1,0 +1,346 @@
+"""The desk's routes and the draft event, as a browser meets them on a really launched app."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from drafting import imaging
+from drafting.engine import EngineError
+from drafting.examples import FOLDER, examples
+from drafting.export.text import NOTICE, UNREVIEWED_NOTICE
+from drafting.imaging import open_study
+from drafting.session import Limits
+from drafting.ui import VERSION
+from tests.drafting.scripted_engine import WORDS, ScriptedEngine
+from tests.drafting.web import SPANS, Site, Tab, eventually, launched
+
+SENTENCE = "".join(WORDS)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with launched(ScriptedEngine(steps=6)) as site:
+        yield site
+
+
+@pytest.fixture
+def tab(site: Site, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    with site.tab(request.node.name) as tab:
+        yield tab
+
+
+# ---- sessions
+
+
+def test_a_session_begins_with_what_the_page_has_to_know(site: Site) -> None:
+    answer = httpx.post(f"{site.address}desk/sessions").json()
+    assert len(answer.pop("token")) >= 43
+    assert answer == {
+        "model": "scripted engine",
+        "version": VERSION,
+        "limits": {"upload_bytes": 128 * 2**20, "report_characters": 100_000},
+        "examples": [{"name": e.name, "title": e.title, "description": e.description} for e in examples()],
+    }
+
+
+def test_a_session_that_was_closed_is_not_found(tab: Tab) -> None:
+    assert tab.request("POST", "/desk/alive").status_code == 200
+    assert tab.request("DELETE", "/desk/sessions").json() == {}
+    answer = tab.request("POST", "/desk/alive")
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("This session has ended")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/desk/sessions"),
+        ("POST", "/desk/alive"),
+        ("POST", "/desk/study"),
+        ("POST", "/desk/study/example"),
+        ("GET", "/desk/pictures/0"),
+        ("PUT", "/desk/report"),
+        ("POST", "/desk/export/text"),
+        ("POST", "/desk/stop"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"X-Desk": ""}, {"X-Desk": "A" * 43}])
+def test_nothing_is_done_without_a_session(site: Site, method: str, path: str, headers: dict[str, str]) -> None:
+    answer = httpx.request(method, site.address + path[1:], headers=headers)
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"error"}
+
+
+# ---- studies
+
+
+def test_an_example_opens_and_its_pixels_are_those_of_the_file(tab: Tab) -> None:
+    described = tab.open_example("effusion")
+    study = open_study(FOLDER / "effusion.dcm")
+    (picture,) = described["pictures"]
+    assert (picture["height"], picture["width"]) == study.pictures[0].values.shape
+    assert described["facts"]["view"] == "PA"
+    pixels = tab.request("GET", "/desk/pictures/0")
+    values = np.frombuffer(pixels.content, f"<u{picture['bits'] // 8}").reshape(picture["height"], picture["width"])
+    assert np.array_equal(values, study.pictures[0].values)
+
+
+def test_each_example_has_a_thumbnail_that_needs_no_session(site: Site) -> None:
+    for example in examples():
+        answer = httpx.get(f"{site.address}desk/examples/{example.name}.jpg")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert httpx.get(f"{site.address}desk/examples/nobody.jpg").status_code == 404
+
+
+def test_an_upload_is_opened_whatever_it_is_called_and_its_file_is_gone(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    headers = {"X-File-Name": "M%C3%BCller%2F..%2F..%2Fetc%2Fpasswd"}
+    answer = tab.request("POST", "/desk/study", headers=headers, content=(FOLDER / "effusion.dcm").read_bytes())
+    assert answer.status_code == 200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_study_is_refused_with_a_sentence_and_the_study_stays(tab: Tab) -> None:
+    tab.open_example()
+    before = tab.request("GET", "/desk/pictures/0").content
+    answer = tab.request("POST", "/desk/study", content=b"This is a letter.")
+    assert answer.status_code == 422
+    assert answer.json()["error"].endswith(".")
+    assert tab.request("GET", "/desk/pictures/0").content == before
+
+
+def test_an_unknown_example_and_an_unknown_picture_are_not_found(tab: Tab) -> None:
+    assert tab.request("POST", "/desk/study/example", json={"name": "../secret"}).status_code == 404
+    assert tab.request("GET", "/desk/pictures/0").status_code == 404
+    tab.open_example()
+    assert tab.request("GET", "/desk/pictures/1").status_code == 404
+    assert tab.request("GET", "/desk/pictures/-1").status_code == 404
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_an_upload_that_is_too_large_is_broken_off(
+    announced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(1000):
+            sent += 2**16
+            yield bytes(2**16)
+
+    engine = ScriptedEngine()
+    with launched(engine, study_limits=imaging.Limits(file_bytes=2**20)) as site, site.tab("tab") as tab:
+        headers = {"Content-Length": str(1000 * 2**16)} if announced else {}
+        try:
+            answer = tab.request("POST", "/desk/study", headers=headers, content=chunks())
+            assert (answer.status_code, answer.json()["error"]) == (413, "This is too large to be received.")
+        except (httpx.WriteError, httpx.ReadError):
+            # The server has hung up while the rest was still being sent.
+            pass
+        assert sent < 1000 * 2**16
+        assert eventually(lambda: list(tmp_path.glob("drafting-*")) == [])
+
+
+# ---- the report
+
+
+def test_the_report_is_kept_and_an_older_version_refused(site: Site, tab: Tab) -> None:
+    assert tab.put_report(3).json() == {"version": 3}
+    stored = site.desk.sessions.find(tab.token).report
+    assert [span.text for span in stored.spans] == [span["text"] for span in SPANS]
+    assert tab.put_report(2).status_code == 409
+    assert tab.put_report(3).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 422),
+        (b"[]", 422),
+        (b'{"version": 1}', 422),
+        (b'{"version": 1, "spans": [{"id": "c1", "text": "x", "state": "ajar", "author": "model"}]}', 422),
+        (b'{"version": 1, "spans": [], "indication": "' + b"x" * 3000 + b'"}', 413),
+        (b" " * 5 * 2**20, 413),
+    ],
+)
+def test_a_report_that_is_not_in_order_is_refused_with_a_sentence(tab: Tab, body: bytes, status: int) -> None:
+    answer = tab.request("PUT", "/desk/report", content=body)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+
+
+def test_the_text_export_marks_what_nobody_reviewed(tab: Tab) -> None:
+    spans = [SPANS[0], {"id": "c2", "text": "Clear.", "state": "open", "author": "model"}]
+    answer = tab.request("POST", "/desk/export/text", json={"spans": spans}).json()
+    locked = SPANS[0]["text"]
+    assert answer == {
+        "text": f"{locked}[[Clear.]]\r\n\r\n{NOTICE}\r\n{UNREVIEWED_NOTICE}\r\n",
+        "file_name": "report.txt",
+    }
+
+
+# ---- drafts
+
+
+def test_a_draft_streams_frames_and_ends_with_its_texts(site: Site, tab: Tab) -> None:
+    tab.press_draft(version=4, seed=9)
+    *frames, last = tab.messages()
+    assert frames
+    assert {message["kind"] for message in frames} == {"frame"}
+    assert frames[-1]["step"] == 6
+    assert list(frames[-1]["spans"]) == ["c2"]
+    assert {message["run"] for message in (*frames, last)} == {last["run"]}
+    assert {message["version"] for message in (*frames, last)} == {4}
+    assert (last["kind"], last["texts"], last["stopped"], last["seed"]) == ("draft", {"c2": SENTENCE}, False, 9)
+    report = site.desk.sessions.find(tab.token).report
+    assert [span.text for span in report.spans] == [SPANS[0]["text"], SENTENCE]
+
+
+def test_a_run_shows_at_most_fifteen_frames_a_second() -> None:
+    with launched(ScriptedEngine(steps=200, seconds_a_step=0.005)) as site, site.tab("tab") as tab:
+        tab.press_draft()
+        *frames, last = tab.messages()
+        assert last["steps"] == 200
+        assert frames[-1]["step"] == 200
+        assert 5 <= len(frames) <= 15 * 200 * 0.012
+
+
+def test_stop_ends_the_run_with_the_frame_on_screen() -> None:
+    with launched(ScriptedEngine(steps=500, seconds_a_step=0.02)) as site, site.tab("tab") as tab:
+        tab.press_draft()
+        messages = tab.messages()
+        next(messages)
+        tab.request("POST", "/desk/stop").raise_for_status()
+        *_, frame, last = messages
+        assert last["stopped"]
+        assert last["steps"] < 500
+        assert last["texts"]["c2"] == "".join(text for text, _, _ in frame["spans"]["c2"])
+
+
+def test_a_second_draft_of_one_session_is_refused_with_a_sentence() -> None:
+    with launched(ScriptedEngine(steps=500, seconds_a_step=0.02)) as site, site.tab("tab") as tab:
+        tab.press_draft()
+        assert eventually(lambda: site.desk.sessions.find(tab.token).is_drafting)
+        other = Tab(tab.http, tab.token, "other")
+        other.press_draft()
+        (refused,) = other.messages()
+        assert refused["kind"] == "error"
+        assert "already" in refused["message"]
+        tab.request("POST", "/desk/stop")
+
+
+def test_sessions_draft_at_the_same_time_and_beyond_the_line_are_told_that_it_is_busy() -> None:
+    engine = ScriptedEngine(steps=500, seconds_a_step=0.02)
+    with (
+        launched(engine, limits=Limits(running=2, waiting=0)) as site,
+        site.tab("first") as first,
+        site.tab("second") as second,
+        site.tab("third") as third,
+    ):
+        first.press_draft()
+        second.press_draft()
+        assert eventually(lambda: len(engine.drafted) == 2)
+        third.press_draft()
+        (refused,) = third.messages()
+        assert "busy" in refused["message"]
+        for tab in (first, second):
+            tab.request("POST", "/desk/stop")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (EngineError("The report has too many open spans."), "The report has too many open spans."),
+        (ValueError("No pneumothorax."), "The draft failed; the report is as it was."),
+    ],
+)
+def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence: str) -> None:
+    def fail(step: int) -> None:
+        if step == 3:
+            raise error
+
+    with launched(ScriptedEngine(before_step=fail)) as site, site.tab("tab") as tab:
+        tab.press_draft()
+        *_, last = tab.messages()
+        assert (last["kind"], last["message"]) == ("error", sentence)
+        assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == [s["text"] for s in SPANS]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (None, "not JSON"),
+        ("", "not JSON"),
+        ("{}", "not for a draft"),
+        ({"kind": "draft"}, "not JSON"),
+        ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
+    ],
+)
+def test_a_draft_that_is_not_asked_for_properly_is_a_sentence(tab: Tab, value: object, sentence: str) -> None:
+    tab.send(value)
+    (refused,) = tab.messages()
+    assert sentence in refused["message"]
+
+
+def test_a_draft_that_stood_in_line_starts_from_what_was_typed_meanwhile(site: Site, tab: Tab) -> None:
+    typed = [SPANS[0] | {"text": "Typed meanwhile."}, SPANS[1]]
+    tab.put_report(8, typed)
+    tab.press_draft(version=7)
+    *_, last = tab.messages()
+    assert (last["kind"], last["version"]) == ("draft", 7)
+    assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == ["Typed meanwhile.", SENTENCE]
+
+
+# ---- the end
+
+
+def test_opening_a_study_prepares_it_and_ending_the_session_releases_it() -> None:
+    prepared = threading.Event()
+    engine = ScriptedEngine(before_prepare=prepared.set)
+    with launched(engine) as site, site.tab("tab") as tab:
+        tab.open_example()
+        assert prepared.wait(5)
+        study = site.desk.sessions.find(tab.token).study
+        tab.request("DELETE", "/desk/sessions").raise_for_status()
+        assert study is not None
+        assert study.id in engine.released
+
+
+def test_a_silent_session_is_closed_without_anybody_asking() -> None:
+    engine = ScriptedEngine()
+    with launched(engine, limits=Limits(idle_seconds=1)) as site, site.tab("tab") as tab:
+        tab.open_example()
+        study = site.desk.sessions.find(tab.token).study
+        assert study is not None
+        assert eventually(lambda: study.id in engine.released)
+        assert len(site.desk.sessions) == 0
+
+
+def test_the_desk_starts_behind_a_proxy_that_does_not_know_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "hospital.example")
+    with launched(ScriptedEngine()) as site, site.tab("tab") as tab:
+        assert tab.request("POST", "/desk/alive").status_code == 200
+
+
+def test_closing_the_desk_closes_every_session() -> None:
+    engine = ScriptedEngine()
+    with launched(engine) as site, site.tab("tab") as tab:
+        tab.open_example()
+        study = site.desk.sessions.find(tab.token).study
+    assert study is not None
+    assert study.id in engine.released
+    assert len(site.desk.sessions) == 0

@@ -1,0 +1,307 @@
+"""What must not happen to a patient's data, tried on a really launched app."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from drafting.examples import FOLDER
+from drafting.ui.security import CONTENT_SECURITY_POLICY
+from tests.drafting.scripted_engine import ScriptedEngine
+from tests.drafting.web import SPANS, Site, Tab, events, eventually, launched
+
+SECRET = "Mrs Pappenheimer has no pneumothorax."
+SECRET_SPANS: list[dict[str, Any]] = [SPANS[0] | {"text": SECRET}, SPANS[1]]
+
+
+@pytest.fixture(scope="module")
+def engine() -> ScriptedEngine:
+    return ScriptedEngine(steps=3)
+
+
+@pytest.fixture(scope="module")
+def site(engine: ScriptedEngine) -> Iterator[Site]:
+    with launched(engine) as site:
+        yield site
+
+
+@pytest.fixture
+def tab(site: Site, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    with site.tab(request.node.name) as tab:
+        yield tab
+
+
+def kept_by_gradio(site: Site) -> str:
+    """All that Gradio remembers of its tabs and of messages that nobody fetched."""
+    page = site.desk.page
+    states = {tab: state.config_values for tab, state in page.state_holder.session_data.items()}
+    queued = [list(queue._queue) for queue in page._queue.pending_messages_per_session.values()]  # type: ignore[attr-defined]
+    return repr((states, queued, page.pending_diff_streams, page._queue.event_ids_to_events, page.config))
+
+
+# ---- who is let in
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/gradio_api/upload"),
+        ("GET", "/gradio_api/upload_progress?upload_id=x"),
+        ("GET", "/gradio_api/file=app.py"),
+        ("GET", "/gradio_api/file/app.py"),
+        ("GET", "/gradio_api/proxy=https://x.hf.space/"),
+        ("GET", "/gradio_api/deep_link?session_hash=tab"),
+        ("GET", "/gradio_api/dev/reload"),
+        ("GET", "/gradio_api/info"),
+        ("GET", "/gradio_api/openapi.json"),
+        ("GET", "/gradio_api/runs"),
+        ("GET", "/gradio_api/queue/status"),
+        ("GET", "/gradio_api/vibe-code"),
+        ("POST", "/gradio_api/vibe-edit"),
+        ("POST", "/gradio_api/component_server"),
+        ("POST", "/gradio_api/process_recording"),
+        ("POST", "/gradio_api/run/draft"),
+        ("POST", "/gradio_api/api/draft"),
+        ("POST", "/gradio_api/call/draft"),
+        ("GET", "/gradio_api/call/draft/id"),
+        ("POST", "/gradio_api/cancel"),
+        ("POST", "/gradio_api/reset"),
+        ("GET", "/gradio_api/stream/tab/run/1/playlist-file"),
+        ("GET", "/gradio_api/custom_component/x/client/component/y.js"),
+        ("GET", "/monitoring"),
+        ("GET", "/monitoring/summary"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
+        ("POST", "/login"),
+        ("GET", "/static/../gradio_api/info"),
+        ("POST", "/"),
+        ("PUT", "/config"),
+    ],
+)
+def test_what_the_page_does_not_need_is_shut(site: Site, method: str, path: str) -> None:
+    answer = httpx.request(method, site.address.rstrip("/") + path)
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "There is nothing here."}
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1", "http://localhost"])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "desk/sessions"), ("POST", "gradio_api/queue/join"), ("GET", "desk/pictures/0")]
+)
+def test_requests_from_other_sites_are_refused(site: Site, method: str, path: str, origin: str) -> None:
+    assert httpx.request(method, site.address + path, headers={"Origin": origin}).status_code == 403
+
+
+def test_requests_from_the_page_itself_are_let_in(site: Site) -> None:
+    answer = httpx.post(f"{site.address}desk/sessions", headers={"Origin": site.address.rstrip("/")})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("host", ["rebound.example", "rebound.example:7860", "127.0.0.1.rebound.example"])
+def test_on_this_machine_only_its_own_names_are_answered(site: Site, host: str) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    assert httpx.post(f"{site.address}desk/sessions", headers=headers).status_code == 403
+    assert httpx.get(site.address, headers=headers).status_code == 403
+
+
+def test_behind_a_proxy_the_name_in_the_address_bar_is_the_page_itself() -> None:
+    with launched(ScriptedEngine(), server_name="0.0.0.0", public_host="someone-drafting.hf.space") as site:
+        for origin, status in (("https://someone-drafting.hf.space", 200), ("https://elsewhere.example", 403)):
+            headers = {"Host": "internal:7860", "Origin": origin}
+            assert httpx.post(f"{site.address}desk/sessions", headers=headers).status_code == status
+
+
+def test_the_pixels_of_one_session_are_not_another_sessions(site: Site, tab: Tab) -> None:
+    tab.open_example()
+    assert tab.request("GET", "/desk/pictures/0").status_code == 200
+    with site.tab("stranger") as stranger:
+        assert stranger.request("GET", "/desk/pictures/0").status_code == 404
+    assert tab.http.get("/desk/pictures/0").status_code == 404
+    assert tab.http.get(f"/desk/pictures/0?token={tab.token}").status_code == 404
+
+
+def test_the_messages_of_one_tab_are_not_sent_to_another(tab: Tab) -> None:
+    tab.press_draft(spans=SECRET_SPANS)
+    received = list(events(tab.http, "a hash that nobody has"))
+    assert [event["msg"] for event in received] == ["unexpected_error"]
+    assert SECRET not in repr(received)
+    list(tab.messages())
+
+
+# ---- what every answer carries
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("GET", "config"),
+        ("GET", "theme.css"),
+        ("GET", "nothing"),
+        ("GET", "desk/nothing"),
+        ("POST", "desk/sessions"),
+        ("GET", "desk/sessions"),
+        ("GET", "desk/examples/effusion.jpg"),
+        ("GET", "desk/pictures/0"),
+        ("POST", "gradio_api/queue/join"),
+        ("GET", "gradio_api/upload"),
+    ],
+)
+def test_every_answer_carries_the_security_headers(site: Site, method: str, path: str) -> None:
+    headers = httpx.request(method, site.address + path).headers
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "camera=()" in headers["permissions-policy"]
+    if path.startswith(("desk/", "gradio_api/")):
+        assert headers["cache-control"] == "no-store"
+
+
+def test_the_bundle_is_kept_by_the_browser_under_a_name_that_changes_with_it(site: Site) -> None:
+    config = httpx.get(f"{site.address}config").json()
+    heads = {component["props"]["head"] for component in config["components"] if component["type"] == "html"}
+    (head,) = heads
+    for address in (part for part in head.split('"') if part.startswith("workstation/")):
+        answer = httpx.get(site.address + address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert httpx.get(f"{site.address}workstation/0000/workstation.js").status_code == 404
+
+
+def test_the_page_names_no_other_host_to_fetch_from(site: Site) -> None:
+    assert "googleapis" not in httpx.get(site.address).text + httpx.get(f"{site.address}theme.css").text
+
+
+# ---- what Gradio is told to leave off
+
+
+def test_gradio_keeps_no_history_sends_no_analytics_and_shows_no_links(site: Site) -> None:
+    config = httpx.get(f"{site.address}config").json()
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+    assert config["analytics_enabled"] is False
+    assert config["run_history"] is False
+    assert config["footer_links"] == []
+    assert config["show_error"] is False
+    assert config.get("enable_monitoring", False) is False
+    page = site.desk.page
+    assert (page.share, page.pwa, page.ssr_mode, page.mcp_server, page.enable_monitoring) == (False,) * 5
+    assert page.max_file_size == 128 * 2**20
+    assert page.state_session_capacity == 64
+    assert not page.api_open
+
+
+def test_the_environment_cannot_turn_on_what_must_stay_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRADIO_SHARE", "GRADIO_RUN_HISTORY", "GRADIO_MCP_SERVER", "GRADIO_SSR_MODE"):
+        monkeypatch.setenv(name, "True")
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
+    monkeypatch.setenv("GRADIO_NUM_WORKERS", "2")
+    with launched(ScriptedEngine()) as site:
+        page = site.desk.page
+        assert (page.share, page.run_history, page.mcp_server, page.ssr_mode) == (False,) * 4
+        assert page.analytics_enabled is False
+
+
+# ---- what is forgotten
+
+
+def test_gradio_keeps_no_report_after_a_run(site: Site, tab: Tab) -> None:
+    tab.press_draft(spans=SECRET_SPANS)
+    *_, last = tab.messages()
+    assert last["kind"] == "draft"
+    assert eventually(lambda: SECRET not in kept_by_gradio(site))
+    assert eventually(lambda: last["texts"]["c2"] not in kept_by_gradio(site))
+
+
+def test_gradio_forgets_a_tab_when_its_session_is_closed(site: Site, tab: Tab) -> None:
+    tab.press_draft(spans=SECRET_SPANS)
+    list(tab.messages())
+    assert tab.hash in site.desk.page.state_holder.session_data
+    tab.request("DELETE", "/desk/sessions")
+    assert tab.hash not in site.desk.page.state_holder.session_data
+    assert SECRET not in kept_by_gradio(site)
+
+
+def test_messages_that_nobody_fetched_are_forgotten_with_the_session(site: Site, tab: Tab) -> None:
+    tab.press_draft(spans=SECRET_SPANS)
+    assert eventually(lambda: '"kind":"draft"' in kept_by_gradio(site))
+    tab.request("DELETE", "/desk/sessions")
+    assert '"kind":"draft"' not in kept_by_gradio(site)
+
+
+def test_a_tab_that_goes_away_takes_its_session_along(site: Site, engine: ScriptedEngine, tab: Tab) -> None:
+    tab.open_example()
+    study = site.desk.sessions.find(tab.token).study
+    tab.press_draft(spans=SECRET_SPANS)
+    list(tab.messages())
+    # The page holds this connection open for as long as it is there.
+    with httpx.stream("GET", f"{site.address}gradio_api/heartbeat/{tab.hash}", timeout=20) as heartbeat:
+        next(heartbeat.iter_lines())
+    assert eventually(lambda: tab.request("POST", "/desk/alive").status_code == 404)
+    assert study is not None
+    assert eventually(lambda: study.id in engine.released)
+    assert eventually(lambda: tab.hash not in site.desk.page.state_holder.session_data)
+
+
+# ---- what is said in errors and logs
+
+
+def test_no_error_shows_how_the_program_works(site: Site, tab: Tab) -> None:
+    answers = [
+        tab.request("PUT", "/desk/report", content=b'{"version": 1, "spans": [{"id": {}}]}'),
+        tab.request("POST", "/desk/study", content=b"\x00" * 200),
+        tab.request("PATCH", "/desk/report"),
+        tab.http.get("/desk/pictures/x"),
+        tab.http.post("/gradio_api/queue/join", content=b"{"),
+        tab.http.post("/gradio_api/queue/join", json={"data": [], "fn_index": 99, "session_hash": "x"}),
+        tab.http.post("/gradio_api/queue/join", json={"data": [], "fn_index": 0}),
+    ]
+    for answer in answers:
+        assert answer.status_code >= 400
+        answer.json()
+        assert "Traceback" not in answer.text
+        assert ".py" not in answer.text
+
+
+def test_nothing_of_a_report_is_logged_or_printed(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(step: int) -> None:
+        if step == 2:
+            raise ValueError(SECRET)
+
+    def fail_to_prepare() -> None:
+        raise ValueError(SECRET)
+
+    with (
+        caplog.at_level(logging.DEBUG),
+        launched(ScriptedEngine(before_step=fail, before_prepare=fail_to_prepare)) as site,
+        site.tab("tab") as tab,
+    ):
+        tab.open_example()
+        tab.request("POST", "/desk/study", headers={"X-File-Name": "Pappenheimer.dcm"}, content=b"Pappenheimer")
+        tab.put_report(1, SECRET_SPANS)
+        tab.put_report(1, [SECRET_SPANS[0], SECRET_SPANS[0]])
+        tab.request("POST", "/desk/export/text", json={"spans": SECRET_SPANS})
+        for sent in (json.dumps({"kind": "draft", "spans": SECRET}), SECRET, [SECRET], {"path": SECRET}):
+            tab.send(sent)
+            list(tab.messages())
+        tab.press_draft(spans=SECRET_SPANS)
+        *_, last = tab.messages()
+        assert last["kind"] == "error"
+        printed = "".join(capfd.readouterr())
+    assert "Pappenheimer" not in caplog.text + printed
+    assert "ValueError" in caplog.text
+    assert tab.token not in caplog.text + printed
+
+
+def test_the_server_logs_no_requests(site: Site, tab: Tab, capfd: pytest.CaptureFixture[str]) -> None:
+    tab.put_report(1)
+    tab.request("POST", "/desk/study", content=(FOLDER / "no-finding.png").read_bytes())
+    assert capfd.readouterr() == ("", "")
+    assert not logging.getLogger("uvicorn.access").isEnabledFor(logging.INFO)

@@ -74,13 +74,13 @@ class LocalEngine:
 
         scaffold = len(self._model.before) + len(self._model.after)
         room = self._model.canvas_length - scaffold
-        elastic = self._model.blank_id is not None
+        blank_id = self._model.blank_id
         layout = canvases.lay_out(
             report,
             self._encode,
-            self._model.blank_id if elastic else self._pad_id,
+            self._pad_id if blank_id is None else blank_id,
             room,
-            canvases.elastic_width if elastic else canvases.fixed_width,
+            canvases.fixed_width if blank_id is None else canvases.elastic_width,
         )
         context: dict[str, Sequence[int]] = {span.id: self._encode(span.text) for span in report.open_spans}
         groups = canvases.windows(layout, room)
@@ -134,7 +134,7 @@ class LocalEngine:
             decoder,
             torch.tensor([canvas.ids], device=device),
             torch.tensor([canvas.pinned], device=device),
-            self._allowed,
+            self._allowed_on(canvas),
             sampler,
             generator,
         )
@@ -144,6 +144,15 @@ class LocalEngine:
             if step is None:
                 return
             yield step
+
+    def _allowed_on(self, canvas: Canvas) -> torch.Tensor:
+        """What may stand where: (length, vocabulary). A slot never begins with a blank: who leaves a gap wants text."""
+        allowed = self._allowed.expand(len(canvas.ids), -1)
+        if self._model.blank_id is None:
+            return allowed
+        allowed = allowed.clone()
+        allowed[[slot.start for slot in canvas.slots], self._model.blank_id] = False
+        return allowed
 
     def _prefix(self, study: Study | None, indication: str) -> Prefix:
         key = (study.id if study else "", indication)

@@ -128,14 +128,14 @@ def denoise(
     """Denoise the free positions of a canvas; yields a `Step` for every pass of the decoder.
 
     `tokens`: (batch, length) token ids; those at free positions are ignored. `pinned`: (batch, length) bool.
-    `allowed`: (vocabulary,) bool, the tokens that may stand at free positions. `generator`, on the device of `tokens`,
-    fixes the outcome. Without a free position nothing is yielded.
+    `allowed`: (vocabulary,) or (length, vocabulary) bool, the tokens that may stand at free positions. `generator`, on
+    the device of `tokens`, fixes the outcome. Without a free position nothing is yielded.
     """
     free = ~pinned
     if not free.any():
         return
     shape = (tokens.shape[0], tokens.shape[1])
-    canvas = torch.where(pinned, tokens, noise(shape, len(allowed), generator))
+    canvas = torch.where(pinned, tokens, noise(shape, allowed.shape[-1], generator))
     belief: Tensor | None = None
     history: list[Tensor] = []
     free_count = free.sum(dim=-1).clamp_min(1)
@@ -165,6 +165,6 @@ def denoise(
         )
         if last:
             return
-        renoised = torch.where(accepted, sampled, noise(shape, len(allowed), generator))
+        renoised = torch.where(accepted, sampled, noise(shape, allowed.shape[-1], generator))
         belief = pin_logits(logits, tokens, pinned)
         canvas = torch.where(pinned, tokens, renoised)

@@ -20,7 +20,7 @@ const HINTS = {
   "locked-other": `Locked. ${key("U")} to unlock.`,
   drafted: "The model is writing here. Press Stop (Esc) to edit it.",
   undo: "Undo stopped: it would change locked text. Unlock it first.",
-  "nothing-to-lock": "Nothing open here to lock.",
+  "nothing-to-lock": "Locked already: what you type is locked at once.",
   "nothing-to-unlock": "Nothing locked here.",
   "gap-here": "There is a gap here already.",
   "no-gap-left": "No gap and no unreviewed text left.",

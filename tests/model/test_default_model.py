@@ -1,0 +1,85 @@
+"""The default model as it is shipped: it loads whole, sees the picture, fills gaps and keeps to report language."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from drafting.engine import Draft, DraftSettings
+from drafting.examples import examples
+from drafting.imaging import Study, open_study
+from drafting.report import merge_draft, parse_markup
+from model.loading import DEFAULT_MODEL
+from model.local_engine import LocalEngine
+
+WHOLE = "FINDINGS:\n[[]]\n\nIMPRESSION:\n[[]]"
+
+
+@pytest.fixture(scope="module")
+def engine() -> LocalEngine:
+    return LocalEngine.load()
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[str, Study]:
+    return {example.name: open_study(example.path) for example in examples()}
+
+
+def drafted(engine: LocalEngine, study: Study | None, markup: str, seed: int) -> str:
+    report = parse_markup(markup)
+    steps = engine.draft(study, report, DraftSettings(seed=seed))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            draft: Draft = end.value
+            return merge_draft(report, draft.texts).text
+
+
+def test_the_shipped_files_keep_to_their_sizes() -> None:
+    sizes = {path.name: path.stat().st_size for path in DEFAULT_MODEL.iterdir()}
+    assert sum(sizes.values()) <= 32_000_000
+    assert max(sizes.values()) <= 16_000_000
+    index = json.loads((DEFAULT_MODEL / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    assert {name for name in sizes if name.endswith(".safetensors")} == set(index["weight_map"].values())
+
+
+def test_a_gap_never_comes_back_empty(engine: LocalEngine, studies: dict[str, Study]) -> None:
+    for study in (None, studies["no-finding"]):
+        for markup in ("No pneumothorax.[[]]", "First. [[]] Last.", "[[]]", "The heart is [[]]."):
+            text = drafted(engine, study, markup, seed=3)
+            assert len(text) > len(markup.replace("[[]]", "")), markup
+
+
+def test_a_whole_draft_has_text_under_both_headings(engine: LocalEngine, studies: dict[str, Study]) -> None:
+    for name, study in studies.items():
+        findings, impression = drafted(engine, study, WHOLE, seed=1).split("\n\nIMPRESSION:\n")
+        assert len(findings.split()) > 5, name
+        assert impression.strip().endswith("."), name
+        assert re.fullmatch(r"[\w\s.,;:()/'-]+", findings + impression), name
+
+
+def test_the_model_looks_at_the_picture(engine: LocalEngine, studies: dict[str, Study]) -> None:
+    # The child's pneumonia and the adult without a finding are told apart with every seed.
+    for seed in range(3):
+        ill = drafted(engine, studies["child-pneumonia"], WHOLE, seed)
+        well = drafted(engine, studies["no-finding"], WHOLE, seed)
+        assert re.search(r"opacit|pneumonia|infect|consolid|infiltrate", ill), ill
+        assert re.search(r"clear|[Nn]o (focal|acute)|[Nn]ormal", well), well
+        assert not re.search(r"pneumonia|infectious", well), well
+
+
+def test_the_model_reads_what_is_locked_on_both_sides(engine: LocalEngine) -> None:
+    right = drafted(engine, None, "There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall right pleural effusion.", 1)
+    left = drafted(engine, None, "There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall left pleural effusion.", 1)
+    assert "right" in right.split("IMPRESSION")[0]
+    assert "left" in left.split("IMPRESSION")[0]
+
+
+def test_the_card_says_what_it_was_trained_on_and_what_it_is_not_for() -> None:
+    card = (Path(DEFAULT_MODEL) / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for needed in ("Research use only", "not a medical device", "Kermany", "ChestX-ray14", "CC BY 4.0"):
+        assert needed.lower() in card.lower(), needed

@@ -1,7 +1,7 @@
 """Report <-> token positions: the pinned mask, the slots and their blanks.
 
-A layout is the report's tokens in order. Locked text is pinned; each open span has a slot, wider than its text needs, and
-what is left over becomes blanks. This module knows nothing of networks, sampling or images.
+A layout is the report's tokens in order. Locked text is pinned; each open span has a slot, wider than its text needs,
+and what is left over becomes blanks. This module knows nothing of networks, sampling or images.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
 
@@ -22,6 +23,7 @@ GAP_IN_LINE = 24
 GAP_OF_SECTION = 72
 GAP_OF_REPORT = 136
 ROOM_BESIDE_TEXT = 8
+LEAST_GAP = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,25 @@ def elastic_width(place: Place) -> int:
 def fixed_width(place: Place) -> int:
     """The width of a slot for a checkpoint that knows no blanks: that of its text; a guess where it has none."""
     return place.tokens or elastic_width(place)
+
+
+def narrower(width: Width, share: float) -> Width:
+    """Slots of `share` of their width, but never less than their text and a few blanks need."""
+    return lambda place: max(round(width(place) * share), place.tokens + ROOM_BESIDE_TEXT, LEAST_GAP)
+
+
+def lay_out_within(report: Report, encode: Encode, filler: int, room: int, width: Width) -> Layout:
+    """`lay_out` with slots made narrower, as far as they can be, where the report then fits into `room` positions.
+
+    All gaps denoised together see each other; windows drafted in turn do not. A report that fits in no way is laid out
+    with slots of full width.
+    """
+    whole = layout = lay_out(report, encode, filler, room, width)
+    for share in (0.8, 0.65, 0.5, 0.35, 0.25):
+        if len(layout.ids) <= room:
+            return layout
+        layout = lay_out(report, encode, filler, room, narrower(width, share))
+    return layout if len(layout.ids) <= room else whole
 
 
 def lay_out(report: Report, encode: Encode, filler: int, widest: int, width: Width) -> Layout:
@@ -224,16 +245,20 @@ def decode_pieces(
         if id in special:
             continue
         waiting.append(index)
-        text = tokenizer.decode([ids[i] for i in waiting], clean_up_tokenization_spaces=False)
+        text = _decoded([ids[i] for i in waiting], tokenizer)
         # An incomplete character decodes to the replacement character; no character has more than four bytes.
         if "\ufffd" in text and len(waiting) < 4 and index + 1 < len(ids):
             continue
         pieces.append((_printable(text), waiting))
         waiting = []
     if waiting:
-        text = tokenizer.decode([ids[i] for i in waiting], clean_up_tokenization_spaces=False)
-        pieces.append((_printable(text), waiting))
+        pieces.append((_printable(_decoded([ids[i] for i in waiting], tokenizer)), waiting))
     return pieces
+
+
+def _decoded(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    # A list of ids decodes to one string; only a list of lists would give several.
+    return cast(str, tokenizer.decode(ids, clean_up_tokenization_spaces=False))
 
 
 def _printable(text: str) -> str:

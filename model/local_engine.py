@@ -75,13 +75,10 @@ class LocalEngine:
         scaffold = len(self._model.before) + len(self._model.after)
         room = self._model.canvas_length - scaffold
         blank_id = self._model.blank_id
-        layout = canvases.lay_out(
-            report,
-            self._encode,
-            self._pad_id if blank_id is None else blank_id,
-            room,
-            canvases.fixed_width if blank_id is None else canvases.elastic_width,
-        )
+        if blank_id is None:
+            layout = canvases.lay_out(report, self._encode, self._pad_id, room, canvases.fixed_width)
+        else:
+            layout = canvases.lay_out_within(report, self._encode, blank_id, room, canvases.elastic_width)
         context: dict[str, Sequence[int]] = {span.id: self._encode(span.text) for span in report.open_spans}
         groups = canvases.windows(layout, room)
         limit = sampler.steps * len(groups)

@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drafting.report import Report, Span, parse_markup
-from model.canvas import Layout, Slot, canvas_for, decode_pieces, elastic_width, fitted, lay_out, windows
+from model.canvas import (
+    Layout,
+    Slot,
+    canvas_for,
+    decode_pieces,
+    elastic_width,
+    fitted,
+    lay_out,
+    lay_out_within,
+    windows,
+)
 from model.loading import DraftingModel
 
 TEXT = st.text(alphabet=st.sampled_from("The heart. \n\r\té😀א0"), max_size=20)
@@ -28,11 +38,13 @@ def test_locked_text_is_pinned_and_gaps_are_blank_slots(tiny_model: DraftingMode
     layout = layout_of(parse_markup("The heart is [[]]. No effusion."), tiny_model)
     (slot,) = layout.slots
     assert not any(layout.pinned[slot.start : slot.stop])
-    assert all(layout.pinned[: slot.start]) and all(layout.pinned[slot.stop :])
+    assert all(layout.pinned[: slot.start])
+    assert all(layout.pinned[slot.stop :])
     assert set(layout.ids[slot.start : slot.stop]) == {tiny_model.blank_id}
     pinned = [id for id, is_pinned in zip(layout.ids, layout.pinned, strict=True) if is_pinned]
     assert tiny_model.tokenizer.decode(pinned) == "The heart is. No effusion."
-    assert slot.follows_space and slot.glue.startswith(".")
+    assert slot.follows_space
+    assert slot.glue.startswith(".")
 
 
 @given(reports())
@@ -69,7 +81,21 @@ def test_a_long_report_gives_a_window_the_text_on_both_sides(tiny_model: Draftin
     canvas = canvas_for(layout, group, {"s2": ()}, 90, (), ())
     (slot,) = canvas.slots
     assert len(canvas.ids) == 90
-    assert slot.start > 20 and slot.stop < 70
+    assert slot.start > 20
+    assert slot.stop < 70
+
+
+def test_slots_get_narrower_so_that_all_gaps_see_each_other(tiny_model: DraftingModel) -> None:
+    encode = lambda text: tiny_model.tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    report = parse_markup("FINDINGS:\n[[]]\nIMPRESSION:\n[[]]\n[[The heart is normal.]]")
+    wide = lay_out(report, encode, 3, 200, elastic_width)
+    room = len(wide.ids) - 60
+    layout = lay_out_within(report, encode, 3, room, elastic_width)
+    assert len(layout.ids) <= room
+    assert len(windows(layout, room)) == 1
+    assert layout.slots[2].stop - layout.slots[2].start >= len(encode("The heart is normal.")) + 8
+    assert lay_out_within(report, encode, 3, 200, elastic_width) == wide
+    assert lay_out_within(report, encode, 3, 40, elastic_width) == lay_out(report, encode, 3, 40, elastic_width)
 
 
 def test_pieces_spell_characters_of_several_tokens_as_one(tiny_model: DraftingModel) -> None:

@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: run test web lint clean
 
@@ -9,7 +10,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
-		(apt-get update -qq && apt-get install -y -qq chromium)
+		($(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium)
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev

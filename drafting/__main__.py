@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
 from drafting.export.text import NOTICE, to_text
@@ -27,6 +27,13 @@ class InputError(ValueError):
     """Something the user named cannot be used; the message is one line."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"python -m drafting: {message}\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A draft and the report that it makes."""
@@ -36,7 +43,7 @@ class Outcome:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m drafting", description=f"Draft radiology reports. {NOTICE}")
+    parser = Parser(prog="python -m drafting", description=f"Draft radiology reports. {NOTICE}")
     commands = parser.add_subparsers(dest="command", required=True)
     draft = commands.add_parser("draft", help="fill the open spans of a report from an image")
     draft.add_argument("image", type=Path, metavar="IMAGE", help="DICOM, PNG or JPEG")

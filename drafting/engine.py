@@ -38,7 +38,7 @@ class DraftSettings:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A token's worth of an open span's text, with the entropy (nats) of the model's belief and whether it is accepted."""
+    """A token's worth of an open span's text, the entropy of the model's belief (nats), and whether it is accepted."""
 
     text: str
     entropy: float

@@ -209,7 +209,7 @@ def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], 
 
 
 def _joined(spans: Iterable[Span], serial: int) -> Report:
-    """A report of these spans, neighbours that are locked and have one author joined. Open spans keep their identity."""
+    """A report of these spans, locked neighbours of one author joined. Open spans keep their identity."""
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None

@@ -14,6 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m model")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
+    _add_evaluate(commands.add_parser("evaluate", help="measure a model"))
     options = parser.parse_args(arguments)
     return int(options.run(options))
 
@@ -21,8 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
     default = what.add_parser("default", help="the small model that the repository ships")
-    default.add_argument("--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs")
-    default.add_argument("--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one")
+    default.add_argument(
+        "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+    )
+    default.add_argument(
+        "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
+    )
     default.add_argument("--steps", type=int, help="training steps in all")
     default.add_argument("--batch", type=int, help="examples a step")
     default.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
@@ -50,6 +55,49 @@ def _train_default(options: argparse.Namespace) -> int:
         options.workers,
         options.minutes,
     )
+    return 0
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True)
+    labels = what.add_parser("labels", help="whole drafts on held-out radiographs: are the findings named")
+    labels.add_argument("--limit", type=_count, default=150, help="radiographs of adults (default 150)")
+    labels.add_argument("--children", type=_count, default=60, help="radiographs of children (default 60)")
+    infill = what.add_parser("infill", help="single sentences of held-out reports, drafted again")
+    infill.add_argument("--limit", type=_count, default=150, help="reports, with two gaps each (default 150)")
+    for evaluate in (labels, infill):
+        evaluate.add_argument(
+            "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+        )
+        evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+        evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
+        evaluate.add_argument(
+            "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
+        )
+        evaluate.add_argument("--seed", type=_count, default=0)
+        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
+        evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
+        evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
+        evaluate.set_defaults(run=_evaluate)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError
+    return count
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from model.evaluation.command import evaluate
+    from model.evaluation.record import EvaluationError
+    from model.loading import ModelError
+
+    try:
+        print(evaluate(options).table())
+    except (EvaluationError, ModelError) as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -7,17 +7,29 @@ the tokens are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 ALL_EXPERTS = "every_expert"
 
 
-def every_expert(experts: nn.Module, hidden: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+class Experts(Protocol):
+    """A layer of experts: `gate_up_proj` (experts, 2 * inner, width), `down_proj` (experts, width, inner)."""
+
+    gate_up_proj: Tensor
+    down_proj: Tensor
+    act_fn: Callable[[Tensor], Tensor]
+
+
+def every_expert(experts: Experts, hidden: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
     """The layer's output (tokens, width), the same as the library's own implementations give.
 
-    `hidden`: (tokens, width); `chosen`, `weights`: (tokens, experts used), the experts a token goes to and their shares.
+    `hidden`: (tokens, width); `chosen`, `weights`: (tokens, experts used), the experts a token goes to and their
+    shares.
     """
     count, doubled, width = experts.gate_up_proj.shape
     shares = torch.zeros(len(hidden), count, dtype=weights.dtype, device=hidden.device).scatter(1, chosen, weights)

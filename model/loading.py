@@ -7,28 +7,38 @@ module knows nothing of reports, canvases or denoising.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
+from jinja2 import TemplateError
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoTokenizer,
     DiffusionGemmaForBlockDiffusion,
+    DiffusionGemmaTextConfig,
     Gemma4ImageProcessorPil,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
 BLANK_TOKEN = "<blank>"
 
 
-class ModelError(RuntimeError):
+# What the libraries raise for files that are missing, cut short, not what their names say, or at odds with each other.
+UNUSABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError, TemplateError)
+
+
+class ModelError(Exception):
     """A checkpoint or adapter that cannot be used; the message is one line for the person who named it."""
 
 
@@ -39,8 +49,8 @@ class Traits:
     Without the file the values are those of `google/diffusiongemma-26B-A4B-it`.
 
     `square_picture`: pictures are squeezed to a square before the image processor sees them.
-    `fitted_canvas`: the canvas is as long as the report needs; else always the configuration's `canvas_length`, the rest
-    padding.
+    `fitted_canvas`: the canvas is as long as the report needs; else always the configuration's `canvas_length`, the
+    rest padding.
     """
 
     square_picture: bool = False
@@ -48,6 +58,15 @@ class Traits:
 
     def save(self, folder: Path) -> None:
         (folder / TRAITS_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTokens:
+    """The ids of the tokens that begin an image in a prompt, stand for each piece of it, and end it."""
+
+    begin: int
+    piece: int
+    end: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +92,17 @@ class DraftingModel:
 
     @property
     def canvas_length(self) -> int:
-        return self.network.config.canvas_length
+        return cast(int, self.network.config.canvas_length)
 
     @property
     def vocabulary_size(self) -> int:
-        return self.network.config.text_config.vocab_size
+        return text_config(self.network).vocab_size
 
     @property
     def suppressed_ids(self) -> tuple[int, ...]:
         """Special tokens that have no place in report text: never sampled into an open position."""
-        special = set(self.tokenizer.all_special_ids) | {
-            self.network.config.image_token_id,
-            self.network.config.boi_token_id,
-            self.network.config.eoi_token_id,
-        }
+        image = image_tokens(self.network)
+        special = {*self.tokenizer.all_special_ids, image.begin, image.piece, image.end}
         return tuple(sorted(id for id in special - {self.blank_id} if 0 <= id < self.vocabulary_size))
 
 
@@ -112,23 +128,26 @@ def load(
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")
         tokenizer = AutoTokenizer.from_pretrained(source)
+        before, after = _scaffold(tokenizer)
         image_processor = Gemma4ImageProcessorPil.from_pretrained(source)
-        network = DiffusionGemmaForBlockDiffusion.from_pretrained(source, dtype=dtype, device_map={"": device})
-    except (OSError, ValueError, KeyError) as error:
+        # What is downloaded may take an hour and shows it.
+        with _without_progress_bars() if Path(source).exists() else nullcontext():
+            network = DiffusionGemmaForBlockDiffusion.from_pretrained(source, dtype=dtype, device_map={"": device})
+    except UNUSABLE as error:
         raise ModelError(f"{source} cannot be loaded as a DiffusionGemma checkpoint: {_first_line(error)}") from error
     traits = _traits(source)
     name = Path(source).name if Path(source).exists() else source
     if adapter is not None:
         try:
-            network = PeftModel.from_pretrained(network, str(adapter)).get_base_model()
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            tuned = PeftModel.from_pretrained(network, str(adapter))
+        except UNUSABLE as error:
             raise ModelError(f"{adapter} cannot be loaded as an adapter of {source}: {_first_line(error)}") from error
+        network = cast(DiffusionGemmaForBlockDiffusion, tuned.get_base_model())
         traits = _traits(str(adapter), traits)
         name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
     # The only expert implementation that is fast for the few tokens of a canvas on CPUs and GPUs alike.
     network.set_experts_implementation("grouped_mm")
     network.eval().requires_grad_(False)
-    before, after = _scaffold(tokenizer)
     return DraftingModel(
         network=network,
         tokenizer=tokenizer,
@@ -143,9 +162,27 @@ def load(
 
 def user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: bool) -> str:
     """The prompt up to where the model's turn begins, by the checkpoint's own chat template."""
-    return tokenizer.apply_chat_template(
-        _user_message(instruction, with_image), tokenize=False, add_generation_prompt=True
-    )
+    return _conversation(tokenizer, _user_message(instruction, with_image), opened=True)
+
+
+def text_config(network: DiffusionGemmaForBlockDiffusion) -> DiffusionGemmaTextConfig:
+    """The part of a checkpoint's configuration that describes its layers and vocabulary."""
+    # Optional in the library's types alone: the configuration fills it in.
+    return cast(DiffusionGemmaTextConfig, network.config.text_config)
+
+
+def image_tokens(network: DiffusionGemmaForBlockDiffusion) -> ImageTokens:
+    """The image tokens of a checkpoint. Raises ModelError where its configuration names none."""
+    config = network.config
+    begin, piece, end = config.boi_token_id, config.image_token_id, config.eoi_token_id
+    if begin is None or piece is None or end is None:
+        raise ModelError("The checkpoint's configuration does not name the tokens of an image.")
+    return ImageTokens(begin, piece, end)
+
+
+def _conversation(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], opened: bool) -> str:
+    """Messages by the checkpoint's chat template; `opened`: up to where the model's turn begins."""
+    return cast(str, tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=opened))
 
 
 def _user_message(instruction: str, with_image: bool) -> list[dict[str, Any]]:
@@ -162,15 +199,18 @@ def _scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tupl
     marker = "REPORT"
     user = _user_message("x", with_image=False)
     answer = {"role": "assistant", "content": [{"type": "text", "text": marker}]}
-    whole = tokenizer.apply_chat_template([*user, answer], tokenize=False)
-    opening = tokenizer.apply_chat_template(user, tokenize=False, add_generation_prompt=True)
+    whole = _conversation(tokenizer, [*user, answer], opened=False)
+    opening = _conversation(tokenizer, user, opened=True)
     before, found, after = whole.rpartition(marker)
     if not found:
         raise ModelError("The checkpoint's chat template does not show the model's turn.")
     before = before.removeprefix(opening) if before.startswith(opening) else ""
-    encode = lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])  # noqa: E731
+    encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    # Without its files the library makes an empty tokenizer, which can spell nothing.
+    if marker not in str(tokenizer.decode(encode(marker))):
+        raise ModelError("The checkpoint has no tokenizer.")
     # What follows the turn's end marker (a line break) belongs to the conversation, not to the turn.
-    return encode(before), encode(after.strip())
+    return tuple(encode(before)), tuple(encode(after.strip()))
 
 
 def _traits(source: str, default: Traits | None = None) -> Traits:
@@ -191,6 +231,19 @@ def _traits(source: str, default: Traits | None = None) -> Traits:
         return Traits(**(asdict(default) | values))
     except (ValueError, TypeError) as error:
         raise ModelError(f"{path} is not a description of a drafting checkpoint: {_first_line(error)}") from error
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep the library's progress bars off standard error, which belongs to the program that loads."""
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -75,11 +75,15 @@ class LocalEngine:
         scaffold = len(self._model.before) + len(self._model.after)
         room = self._model.canvas_length - scaffold
         blank_id = self._model.blank_id
+        filler = self._pad_id if blank_id is None else blank_id
         if blank_id is None:
-            layout = canvases.lay_out(report, self._encode, self._pad_id, room, canvases.fixed_width)
+            layout = canvases.lay_out(report, self._encode, filler, room, canvases.fixed_width)
         else:
-            layout = canvases.lay_out_within(report, self._encode, blank_id, room, canvases.elastic_width)
-        context: dict[str, Sequence[int]] = {span.id: self._encode(span.text) for span in report.open_spans}
+            layout = canvases.lay_out_within(report, self._encode, filler, room, canvases.elastic_width)
+        # What an open span is to the others' windows, until it is drafted: its text, as the layout has it.
+        context: dict[str, Sequence[int]] = {
+            slot.span_id: [id for id in layout.ids[slot.start : slot.stop] if id != filler] for slot in layout.slots
+        }
         groups = canvases.windows(layout, room)
         limit = sampler.steps * len(groups)
 

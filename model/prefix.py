@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
 
 from drafting.imaging import Study, StudyFacts
-from model.loading import DraftingModel, user_turn
+from model.loading import DraftingModel, ImageTokens, image_tokens, user_turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +44,16 @@ def encode_prefix(drafting_model: DraftingModel, study: Study | None, indication
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
     text = user_turn(tokenizer, instruction(study.facts if study else StudyFacts(), indication), study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    config = network.config
     pixels = positions = None
     if study is not None:
-        pixels, positions, image_tokens = patches(drafting_model, study.model_picture)
-        ids = _with_image_tokens(ids, image_tokens, config.boi_token_id, config.image_token_id, config.eoi_token_id)
+        pixels, positions, pieces = patches(drafting_model, study.model_picture)
+        ids = _with_image_tokens(ids, pieces, image_tokens(network))
     input_ids = torch.tensor([ids], device=network.device)
     return Prefix(encode_tokens(network, input_ids, pixels, positions), len(ids))
 
 
 def patches(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
-    """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), and its image tokens.
+    """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), its image tokens.
 
     `picture`: (height, width) or (height, width, 3) uint8.
     """
@@ -82,7 +81,7 @@ def encode_tokens(
     """
     config = network.config
     cache = DynamicCache(config=config.get_text_config(decoder=True))
-    is_image = (input_ids == config.image_token_id).long()
+    is_image = (input_ids == image_tokens(network).piece).long()
     # The encoder ignores masks it would make itself for images, so they are made here, as `generate` does.
     masks = network.model.encoder.create_masks_for_generate(
         config=config,
@@ -103,7 +102,7 @@ def encode_tokens(
     return cache
 
 
-def _with_image_tokens(ids: list[int], count: int, begin: int, image: int, end: int) -> list[int]:
+def _with_image_tokens(ids: list[int], count: int, tokens: ImageTokens) -> list[int]:
     """The prompt's one image placeholder widened to the tokens of the picture, between their markers."""
-    at = ids.index(image)
-    return [*ids[:at], begin, *[image] * count, end, *ids[at + 1 :]]
+    at = ids.index(tokens.piece)
+    return [*ids[:at], tokens.begin, *[tokens.piece] * count, tokens.end, *ids[at + 1 :]]

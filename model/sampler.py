@@ -1,10 +1,10 @@
 """The denoising loop with pinned positions: entropy-bound sampling of discrete diffusion on a canvas.
 
 Every step runs the decoder once on the whole canvas, accepts the free positions whose joint entropy stays under a
-bound, and replaces the others by uniform noise (Ben-Hamu et al., "Accelerated Sampling from Masked Diffusion Models via
-Entropy Bounded Unmasking", arXiv 2505.24857, section 3; the uniform corruption is DiffusionGemma's). Pinned positions are
-written back last in every step, stand one-hot in the self-conditioning, and count neither for the entropy budget nor for
-the stop test.
+bound, and replaces the others by uniform noise (Ben-Hamu et al., "Accelerated Sampling from Masked Diffusion Models
+via Entropy Bounded Unmasking", arXiv 2505.24857, section 3; the uniform corruption is DiffusionGemma's). Pinned
+positions are written back last in every step, stand one-hot in the self-conditioning, and count neither for the entropy
+budget nor for the stop test.
 
 This module works on token ids and tensors; it knows nothing of text, reports or images.
 """
@@ -103,7 +103,7 @@ def accept(entropy: Tensor, free: Tensor, entropy_bound: float) -> Tensor:
 
 
 def noise(shape: tuple[int, int], vocabulary_size: int, generator: torch.Generator) -> Tensor:
-    """Tokens drawn uniformly from the whole vocabulary, the corruption that the model was trained on: (batch, length)."""
+    """Tokens drawn uniformly from the whole vocabulary, as in training: (batch, length)."""
     return torch.randint(vocabulary_size, shape, generator=generator, device=generator.device)
 
 

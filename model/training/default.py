@@ -1,7 +1,7 @@
 """`python -m model train default`: from packed radiographs to a finished checkpoint folder.
 
 Reports are written and radiographs painted while training goes on: worker processes make texts and arrays, the device
-paints. On a GPU the step is captured once and replayed. Reproducible from its seed on one machine; resumes where it was.
+paints. On a GPU the layers are compiled. Reproducible from its seed on one machine; resumes where it was.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 
@@ -28,7 +29,7 @@ from model.data.radiographs import Radiographs, load_radiographs, source_case
 from model.experts import ALL_EXPERTS
 from model.prefix import instruction
 from model.training.fresh import Shape, fresh_model, fresh_tokenizer, save_checkpoint
-from model.training.step import Batch, LabelHead, losses
+from model.training.step import Batch, LabelHead, fast_layers, losses, one_place
 from model.training.tasks import PREFIX_LENGTH, Example, example, facts_of, prefix_ids, with_gaps
 
 STATE_FILE = "state.pt"
@@ -37,9 +38,13 @@ LOG_FILE = "log.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a run depends on beside its data. `average` is the decay of the exported weights' moving average."""
+    """What a run depends on beside its data.
 
-    steps: int = 20_000
+    `average` is the decay of the exported weights' moving average; `tokenizer_reports` says from how many written
+    reports the tokenizer is learned.
+    """
+
+    steps: int = 6_000
     batch: int = 128
     learning_rate: float = 1.2e-3
     last_learning_rate: float = 5e-5
@@ -48,6 +53,7 @@ class Recipe:
     label_loss: float = 0.2
     average: float = 0.999
     without_image: float = 0.08
+    tokenizer_reports: int = 30_000
     seed: int = 0
 
     def learning_rate_at(self, step: int) -> float:
@@ -74,6 +80,25 @@ class HostBatch:
     canvas: NDArray[np.int16]
     canvas_length: NDArray[np.int64]
     pinned: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """What a run goes on from after `steps` steps: weights, their moving averages, and the optimiser's own state."""
+
+    parameters: list[Tensor]
+    averages: list[Tensor]
+    optimizer: dict[str, Any]
+    steps: int
+
+    def save(self, path: Path) -> None:
+        trainer = {"parameters": self.parameters, "averages": self.averages, "optimizer": self.optimizer}
+        torch.save({"trainer": trainer, "steps": self.steps}, path)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> TrainingState:
+        kept = torch.load(path, map_location=device, weights_only=True)
+        return cls(**kept["trainer"], steps=kept["steps"])
 
 
 class Examples(IterableDataset[HostBatch]):
@@ -126,8 +151,7 @@ class Examples(IterableDataset[HostBatch]):
 class Trainer:
     """The network, its optimiser and the one step that is repeated.
 
-    Inputs are copied into buffers that stay where they are, so that on a GPU the whole step, painting and optimiser
-    included, is one captured graph.
+    Nothing in a step waits for the device: the next batch is on its way while the device works.
     """
 
     def __init__(
@@ -139,37 +163,36 @@ class Trainer:
         device: torch.device,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.network = network.to(device).train()
+        self.network = network.train()
         self.network.set_experts_implementation(ALL_EXPERTS)
-        self.head = LabelHead(shape.vision_hidden, len(LABELS)).to(device)
+        one_place(self.network)
+        if device.type == "cuda":
+            fast_layers(self.network)
+        self.head = LabelHead(shape.vision_hidden, len(LABELS))
+        nn.ModuleList([self.network, self.head]).to(device)
         self.recipe = recipe
         self._device = device
         self._radiographs = radiographs.to(device)
         self._parameters = [*self.network.parameters(), *self.head.parameters()]
         decayed = [p for p in self._parameters if p.ndim >= 2]
         plain = [p for p in self._parameters if p.ndim < 2]
-        self._rate = torch.tensor(0.0, device=device)
-        on_gpu = device.type == "cuda"
         self._optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=self._rate if on_gpu else 0.0,
+            lr=0.0,
             betas=(0.9, 0.98),
-            fused=on_gpu,
-            capturable=on_gpu,
+            fused=device.type == "cuda",
         )
         self.averages = [p.detach().clone() for p in self._parameters]
         b, c = recipe.batch, shape.canvas_length
-        whole = {"device": device, "dtype": torch.long}
-        self._index = torch.zeros(b, **whole)
+        self._index = torch.zeros(b, device=device, dtype=torch.long)
         self._cases = torch.zeros(b, len(FIELDS), device=device)
         self._labels = torch.zeros(b, len(LABELS), device=device)
-        self._prefix = torch.zeros(b, PREFIX_LENGTH, **whole)
-        self._prefix_length = torch.ones(b, **whole)
-        self._canvas = torch.zeros(b, c, **whole)
-        self._canvas_length = torch.ones(b, **whole)
+        self._prefix = torch.zeros(b, PREFIX_LENGTH, device=device, dtype=torch.long)
+        self._prefix_length = torch.ones(b, device=device, dtype=torch.long)
+        self._canvas = torch.zeros(b, c, device=device, dtype=torch.long)
+        self._canvas_length = torch.ones(b, device=device, dtype=torch.long)
         self._pinned = torch.zeros(b, c, device=device, dtype=torch.bool)
         self._measured = torch.zeros(4, device=device)
-        self._graph: torch.cuda.CUDAGraph | None = None
 
     def take(self, host: HostBatch) -> None:
         """Copy a batch into the buffers."""
@@ -186,28 +209,10 @@ class Trainer:
             buffer.copy_(torch.from_numpy(array), non_blocking=True)
 
     def step(self, number: int) -> None:
-        """One step on what the buffers hold. The first few on a GPU run as they are, then the step is captured."""
-        rate = self.recipe.learning_rate_at(number)
-        if self._device.type != "cuda":
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate
-            self._run()
-            return
-        self._rate.fill_(rate)
-        if self._graph is not None:
-            self._graph.replay()
-            return
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                self._run()
-        torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._run()
-
-    def _run(self) -> None:
+        """One step on what the buffers hold."""
+        # Set anew every step, because restoring the optimiser's state brings the rate that was saved with it.
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate_at(number)
         images = paint(self._radiographs[self._index].float() / 255, self._cases)
         batch = Batch(
             images, self._prefix, self._prefix_length, self._canvas, self._canvas_length, self._pinned, self._labels
@@ -237,27 +242,25 @@ class Trainer:
                 parameter.copy_(average)
         return copy.to(torch.bfloat16)
 
-    def state(self) -> dict[str, object]:
-        return {
-            "parameters": [p.detach() for p in self._parameters],
-            "averages": self.averages,
-            "optimizer": self._optimizer.state_dict(),
-        }
+    def state(self, steps: int) -> TrainingState:
+        """What to go on from after `steps` steps."""
+        weights = [parameter.detach() for parameter in self._parameters]
+        return TrainingState(weights, self.averages, self._optimizer.state_dict(), steps)
 
-    def restore(self, state: dict[str, object]) -> None:
+    def restore(self, state: TrainingState) -> None:
         with torch.no_grad():
-            for parameter, kept in zip(self._parameters, state["parameters"], strict=True):
+            for parameter, kept in zip(self._parameters, state.parameters, strict=True):
                 parameter.copy_(kept)
-            for average, kept in zip(self.averages, state["averages"], strict=True):
+            for average, kept in zip(self.averages, state.averages, strict=True):
                 average.copy_(kept)
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(state.optimizer)
 
 
-def learn_tokenizer(shape: Shape, seed: int, reports: int = 30_000) -> PreTrainedTokenizerFast:
+def learn_tokenizer(shape: Shape, recipe: Recipe) -> PreTrainedTokenizerFast:
     """The tokenizer of the default model, learned from written reports and the instructions that go with them."""
-    random = Random(seed)
+    random = Random(recipe.seed)
     texts: list[str] = []
-    for _ in range(reports):
+    for _ in range(recipe.tokenizer_reports):
         case = sample_case(random)
         texts += [write_report(case, random).text, instruction(facts_of(case), case.indication or "")]
     return fresh_tokenizer(texts, shape.vocabulary)
@@ -273,13 +276,16 @@ def train_default(
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     radiographs: Radiographs = load_radiographs(data, "train")
-    tokenizer = learn_tokenizer(shape, recipe.seed)
+    checkpoint = out / "checkpoint"
+    going_on = (out / STATE_FILE).exists()
+    # A tokenizer learned anew would number the tokens anew wherever the grammar has changed since.
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint) if going_on else learn_tokenizer(shape, recipe)
     trainer = Trainer(fresh_model(shape, len(tokenizer), recipe.seed), radiographs.images, shape, recipe, device)
     first = 0
-    if (out / STATE_FILE).exists():
-        state = torch.load(out / STATE_FILE, map_location=device, weights_only=True)
-        trainer.restore(state["trainer"])
-        first = state["steps"]
+    if going_on:
+        state = TrainingState.load(out / STATE_FILE, device)
+        trainer.restore(state)
+        first = state.steps
     examples = Examples(tokenizer, radiographs.sources, shape, recipe, first)
     loader = DataLoader(examples, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None)
     number = first
@@ -296,5 +302,6 @@ def train_default(
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
-    torch.save({"trainer": trainer.state(), "steps": number}, out / STATE_FILE)
-    save_checkpoint(trainer.averaged(), tokenizer, out / "checkpoint")
+    # The state last: a run goes on from it and needs the checkpoint's tokenizer.
+    save_checkpoint(trainer.averaged(), tokenizer, checkpoint)
+    trainer.state(number).save(out / STATE_FILE)

@@ -149,7 +149,7 @@ def fresh_model(shape: Shape, vocabulary: int, seed: int = 0) -> DiffusionGemmaF
 
 
 def save_checkpoint(network: DiffusionGemmaForBlockDiffusion, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Save a checkpoint that `model.loading.load` takes: weights in safetensors of at most 15 MB, the rest beside them."""
+    """Save a checkpoint that `model.loading.load` takes: safetensors of at most 15 MB and all beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder, max_shard_size="15MB")
     tokenizer.save_pretrained(folder)

@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion
 
+from model.loading import image_tokens, text_config
 from model.sampler import pin_logits
 
 PATCH = 16
@@ -42,7 +43,7 @@ class Batch:
 
 
 class LayerPrefix:
-    """One layer's keys and values, (batch, heads, prefix, width): written by the encoder's layer, read by the decoder's.
+    """One layer's keys and values, (batch, heads, prefix, width): the encoder's layer writes, the decoder's reads them.
 
     It stands for a whole cache whose every layer is this one. With a cache for all layers each layer would be compiled
     by itself, because its place in the cache is a constant to the compiler; and the library's caches move small tensors
@@ -65,7 +66,11 @@ class LayerPrefix:
 def fast_layers(network: DiffusionGemmaForBlockDiffusion) -> None:
     """Compile the layers, one piece of code for all of a kind. The network then only serves `encode` and `decode`."""
     model = network.model
-    for layer in (*model.encoder.vision_tower.encoder.layers, *model.encoder.language_model.layers, *model.decoder.layers):
+    for layer in (
+        *model.encoder.vision_tower.encoder.layers,
+        *model.encoder.language_model.layers,
+        *model.decoder.layers,
+    ):
         layer.compile(dynamic=False)
 
 
@@ -90,7 +95,10 @@ class LabelHead(nn.Module):
 
 
 def to_patches(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Images (batch, 1, side, side) as the image processor gives them: pixels (batch, 576, 768), positions (batch, 576, 2)."""
+    """Images (batch, 1, side, side) as the image processor gives them.
+
+    Pixels (batch, 576, 768) and positions (batch, 576, 2).
+    """
     batch, side = images.shape[0], GRID * PATCH
     if images.shape[-1] != side:
         images = functional.interpolate(images, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
@@ -123,7 +131,7 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     encoder = network.model.encoder
     soft = encoder.embed_vision(inputs_embeds=features)
     embedded = encoder.language_model.embed_tokens(prefix)
-    is_image = prefix == network.config.image_token_id
+    is_image = prefix == image_tokens(network).piece
     index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
     spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
     hidden = torch.where(is_image[..., None], spread, embedded)
@@ -133,7 +141,7 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     positions = torch.arange(length, device=prefix.device)[None]
     rotary = _rotary(network, encoder.language_model.rotary_emb, hidden, positions)
     caches: list[LayerPrefix] = []
-    for layer, kind in zip(encoder.language_model.layers, network.config.text_config.layer_types, strict=True):
+    for layer, kind in zip(encoder.language_model.layers, _layer_kinds(network), strict=True):
         caches.append(LayerPrefix())
         hidden = layer(
             hidden,
@@ -170,7 +178,7 @@ def decode(
         signal = expected * decoder.embed_tokens.embed_scale * believed[:, None, None]
     hidden = decoder.self_conditioning(embedded, signal.to(embedded.dtype))
     rotary = _rotary(network, decoder.rotary_emb, hidden, positions)
-    for layer, kind, cache in zip(decoder.layers, network.config.text_config.layer_types, caches, strict=True):
+    for layer, kind, cache in zip(decoder.layers, _layer_kinds(network), caches, strict=True):
         hidden = layer(
             hidden,
             position_embeddings=rotary[kind],
@@ -186,14 +194,19 @@ def decode(
 def _rotary(
     network: DiffusionGemmaForBlockDiffusion, embed: nn.Module, hidden: Tensor, positions: Tensor
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    return {kind: embed(hidden, positions, kind) for kind in sorted(set(network.config.text_config.layer_types))}
+    return {kind: embed(hidden, positions, kind) for kind in sorted(set(_layer_kinds(network)))}
+
+
+def _layer_kinds(network: DiffusionGemmaForBlockDiffusion) -> list[str]:
+    """How each layer attends: 'sliding_attention' or 'full_attention'."""
+    return text_config(network).layer_types or []
 
 
 def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """The denoising loss and the label loss (scalars), and the share of free positions predicted right."""
     features = see(network, batch.images)
     caches = encode(network, features, batch.prefix)
-    size, vocabulary = batch.canvas.shape[0], network.config.text_config.vocab_size
+    size, vocabulary = batch.canvas.shape[0], text_config(network).vocab_size
     device = batch.canvas.device
     level = torch.rand(size, 1, device=device) * (1 - LEAST_NOISE) + LEAST_NOISE
     noised = (torch.rand(batch.canvas.shape, device=device) < level) & ~batch.pinned

@@ -32,9 +32,9 @@ IMAGE_TOKENS = 64
 class Example:
     """One training example.
 
-    `prefix`: (PREFIX_LENGTH,) token ids, after `prefix_length` of them padding that nothing attends to. Without an image
-    the image's tokens stand there. `canvas`: (canvas_length,) the wanted ids; `pinned`: (canvas_length,) bool; what lies
-    beyond `canvas_length` used positions is padding.
+    `prefix`: (PREFIX_LENGTH,) token ids, after `prefix_length` of them padding that nothing attends to. Without an
+    image the image's tokens stand there. `canvas`: (canvas_length,) the wanted ids; `pinned`: (canvas_length,) bool;
+    what lies beyond `canvas_length` used positions is padding.
     """
 
     prefix: NDArray[np.int16]
@@ -91,9 +91,10 @@ def with_gaps(report: WrittenReport, random: Random) -> Report:
     spans: list[Span] = []
     at = 0
     for start, end in ranges:
-        for low, high, state in ((at, start, "locked"), (start, end, "open")):
-            if high > low:
-                spans.append(_span(len(spans), text[low:high], state))
+        if start > at:
+            spans.append(_span(len(spans), text[at:start], "locked"))
+        if end > start:
+            spans.append(_span(len(spans), text[start:end], "open"))
         at = end
     if at < len(text):
         spans.append(_span(len(spans), text[at:], "locked"))
@@ -133,7 +134,10 @@ def _phrase_ranges(text: str, random: Random) -> list[tuple[int, int]]:
 
 
 def training_width(random: Random, most: int) -> Callable[[Place], int]:
-    """Slot widths as drafting chooses them, and others: a gap's width tells nothing of its text. At most `most` blanks."""
+    """Slot widths as drafting chooses them, and others, with at most `most` blanks.
+
+    A gap's width so tells nothing of its text.
+    """
 
     def width(place: Place) -> int:
         usual = GAP_OF_SECTION if place.own_lines else GAP_IN_LINE

@@ -73,10 +73,9 @@ def test_the_model_looks_at_the_picture(engine: LocalEngine, studies: dict[str, 
 
 
 def test_the_model_reads_what_is_locked_on_both_sides(engine: LocalEngine) -> None:
-    right = drafted(engine, None, "There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall right pleural effusion.", 1)
-    left = drafted(engine, None, "There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall left pleural effusion.", 1)
-    assert "right" in right.split("IMPRESSION")[0]
-    assert "left" in left.split("IMPRESSION")[0]
+    for side in ("right", "left"):
+        markup = f"There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall {side} pleural effusion."
+        assert side in drafted(engine, None, markup, seed=1).split("IMPRESSION")[0]
 
 
 def test_the_card_says_what_it_was_trained_on_and_what_it_is_not_for() -> None:

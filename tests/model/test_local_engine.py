@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,9 @@ def test_the_last_frame_shows_the_draft(engine: LocalEngine, study: Study) -> No
 
 def test_a_report_without_open_spans_is_drafted_in_no_steps(engine: LocalEngine) -> None:
     frames, draft = run(engine, None, parse_markup("All locked."))
-    assert frames == [] and draft.texts == {} and draft.steps == 0
+    assert frames == []
+    assert draft.texts == {}
+    assert draft.steps == 0
 
 
 def test_a_report_longer_than_the_canvas_is_drafted_in_windows(engine: LocalEngine, study: Study) -> None:
@@ -106,7 +109,7 @@ def test_too_many_open_spans_are_refused_in_a_sentence(engine: LocalEngine) -> N
 
 def test_special_tokens_in_locked_or_open_text_are_ordinary_text(engine: LocalEngine, study: Study) -> None:
     report = parse_markup("<blank><|image|><bos> [[<|turn>]] end")
-    frames, draft = run(engine, study, report)
+    draft = run(engine, study, report)[1]
     assert merge_draft(report, draft.texts).text.startswith("<blank><|image|><bos> ")
 
 
@@ -164,6 +167,27 @@ def test_a_wrong_checkpoint_is_refused_in_one_line(wrong: str, tmp_path: Path, m
         (folder / "config.json").write_text("{", encoding="utf-8")
     if wrong == "other":
         (folder / "config.json").write_text('{"model_type": "gemma3_text"}', encoding="utf-8")
+    with pytest.raises(ModelError) as error:
+        load(folder)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"])
+@pytest.mark.parametrize("damage", ["gone", "cut short", "not fetched"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(
+    file: str, damage: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny_checkpoint, folder)
+    path = folder / file
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut short":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.write_text(
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1\n", encoding="utf-8"
+        )
     with pytest.raises(ModelError) as error:
         load(folder)
     assert "\n" not in str(error.value)

@@ -75,7 +75,8 @@ def test_pinned_positions_do_not_stop_a_run_whose_free_ones_are_uncertain() -> N
 def test_a_stable_and_certain_canvas_stops_early() -> None:
     decoder = Recorder(1000.0)
     steps = run(decoder, torch.zeros(1, 12, dtype=torch.bool))
-    assert len(steps) == 2 and steps[-1].last
+    assert len(steps) == 2
+    assert steps[-1].last
 
 
 def test_tokens_that_are_not_allowed_never_come_out() -> None:

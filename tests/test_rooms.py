@@ -1,0 +1,147 @@
+"""The rooms of the design: which module may know which, and what the repository may carry."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENTRY_POINTS = {"app.py", "drafting/__main__.py"}
+# What the model's side takes from drafting: the one arrow that goes there.
+PROTOCOL = {"drafting.engine", "drafting.imaging", "drafting.report"}
+TORCH_SIDE = {"torch", "transformers", "peft", "model"}
+WEB_SIDE = {"gradio", "pydicom", "drafting.ui"}
+MEGABYTE = 1_000_000
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def python_files(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it, relative imports made absolute."""
+    package = path.relative_to(ROOT).parent.parts
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            modules |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+    return modules
+
+
+def within(module: str, rooms: set[str]) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in rooms)
+
+
+def knows(path: Path, rooms: set[str]) -> set[str]:
+    return {module for module in imported(path) if within(module, rooms)}
+
+
+def module_names(folder: str) -> list[str]:
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in python_files(folder)]
+    return [name.removesuffix(".__init__") for name in names]
+
+
+def loaded_by(modules: list[str]) -> set[str]:
+    """All that a fresh interpreter has loaded after importing `modules`."""
+    script = (
+        "import importlib, json, sys\n"
+        "for name in json.loads(sys.argv[1]): importlib.import_module(name)\n"
+        "print('\\n' + json.dumps(sorted(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(modules)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def test_importing_all_of_drafting_loads_nothing_of_the_models_side() -> None:
+    modules = [name for name in module_names("drafting") if name != "drafting.__main__"]
+    loaded = loaded_by(modules)
+    assert set(modules) <= loaded
+    assert not loaded & TORCH_SIDE
+
+
+def test_importing_all_of_model_loads_neither_web_nor_dicom() -> None:
+    modules = module_names("model")
+    loaded = loaded_by(modules)
+    assert set(modules) <= loaded
+    assert not loaded & WEB_SIDE
+
+
+def test_importing_drafting_without_its_ui_loads_no_web_framework() -> None:
+    modules = [
+        name for name in module_names("drafting") if name != "drafting.__main__" and not name.startswith("drafting.ui")
+    ]
+    assert not loaded_by(modules) & {"gradio", "drafting.ui"}
+
+
+@pytest.mark.parametrize("path", [p for p in python_files("drafting") if name_of(p) not in ENTRY_POINTS], ids=name_of)
+def test_no_file_of_drafting_imports_the_models_side(path: Path) -> None:
+    assert not knows(path, TORCH_SIDE)
+
+
+@pytest.mark.parametrize("path", python_files("model"), ids=name_of)
+def test_no_file_of_model_imports_web_or_dicom(path: Path) -> None:
+    assert not knows(path, WEB_SIDE)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in python_files("drafting") if not p.is_relative_to(ROOT / "drafting" / "ui")], ids=name_of
+)
+def test_no_file_of_drafting_but_its_ui_imports_the_ui(path: Path) -> None:
+    assert not knows(path, {"gradio", "drafting.ui"})
+
+
+def test_only_the_entry_points_know_both_sides() -> None:
+    def knows_drafting(path: Path) -> bool:
+        beyond = {module for module in knows(path, {"drafting"}) - {"drafting"} if not within(module, PROTOCOL)}
+        return path.is_relative_to(ROOT / "drafting") or bool(beyond)
+
+    def knows_model(path: Path) -> bool:
+        return path.is_relative_to(ROOT / "model") or bool(knows(path, TORCH_SIDE))
+
+    product = [ROOT / "app.py", *python_files("drafting", "model")]
+    assert {name_of(path) for path in product if knows_drafting(path) and knows_model(path)} == ENTRY_POINTS
+
+
+def test_the_product_never_names_a_folder_beside_the_repository() -> None:
+    beside = re.compile(rb"(?<![\w.])\.\.[\\/]shared\b")
+    naming = [
+        name_of(path)
+        for path in tracked()
+        if not path.is_relative_to(ROOT / "tests") and beside.search(path.read_bytes())
+    ]
+    assert naming == []
+
+
+def test_no_tracked_file_is_over_16_megabytes_and_all_are_under_60() -> None:
+    sizes = {name_of(path): path.stat().st_size for path in tracked()}
+    assert {name for name, size in sizes.items() if size > 16 * MEGABYTE} == set()
+    assert sum(sizes.values()) < 60 * MEGABYTE
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_to_one_version(name: str) -> None:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+    wanted = [line for line in lines if line and line != "-r requirements.txt"]
+    assert wanted
+    assert [line for line in wanted if not re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==\d+(\.\w+)*(\s*;.*)?", line)] == []

@@ -1,0 +1,174 @@
+"""What an evaluation leaves: rows with intervals, and all that is needed to run it again or to doubt it.
+
+This module knows nothing of radiographs and reports.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+
+from model.evaluation.statistics import Estimate
+from model.loading import DEFAULT_MODEL, DraftingModel
+from model.sampler import SamplerSettings
+
+Item = TypeVar("Item")
+_EVERY = 10
+
+
+class EvaluationError(RuntimeError):
+    """What was asked for cannot be evaluated; the message is one line for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number. `images`: which pictures it stands on. `subject`: a finding, or what else is measured."""
+
+    images: str
+    subject: str
+    measure: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    torch: str
+    transformers: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A finished evaluation. `settings`: what was asked for, as the command line has it; `seconds`: the whole time."""
+
+    name: str
+    model: str
+    weights_sha256: str
+    adapter_sha256: str | None
+    data_sha256: str
+    device: str
+    settings: dict[str, int | None]
+    sampler: SamplerSettings
+    versions: Versions
+    seconds: float
+    rows: tuple[Row, ...]
+
+    def save(self, path: Path) -> None:
+        flat = [
+            {"images": row.images, "subject": row.subject, "measure": row.measure, **asdict(row.estimate)}
+            for row in self.rows
+        ]
+        text = json.dumps(asdict(self) | {"rows": flat}, indent=1, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def table(self) -> str:
+        """The rows for a terminal: a block for each kind of pictures, a line for each subject."""
+        lines = [f"{self.name}: {self.model}, {self.device}, {self.seconds:.0f} s"]
+        for images in dict.fromkeys(row.images for row in self.rows):
+            lines += ["", images]
+            within = [row for row in self.rows if row.images == images]
+            for subject in dict.fromkeys(row.subject for row in within):
+                lines.append(f"  {subject}")
+                lines += [f"    {row.measure:<34}{_shown(row.estimate)}" for row in within if row.subject == subject]
+        return "\n".join(lines)
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return f"{'-':>7}"
+    return f"{estimate.value:7.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]  n = {estimate.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRows:
+    """What a card takes of a saved evaluation."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+def load_rows(path: Path) -> SavedRows:
+    """The rows of a saved evaluation. Raises EvaluationError where the file is none."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return SavedRows(
+            saved["name"],
+            tuple(
+                Row(
+                    row["images"],
+                    row["subject"],
+                    row["measure"],
+                    Estimate(row["value"], row["low"], row["high"], row["count"]),
+                )
+                for row in saved["rows"]
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(f"{path} is not a saved evaluation.") from error
+
+
+def evaluation(
+    name: str,
+    drafting_model: DraftingModel,
+    model: str | None,
+    adapter: str | None,
+    data: Path,
+    settings: dict[str, int | None],
+    seconds: float,
+    rows: Sequence[Row],
+) -> Evaluation:
+    """An evaluation's rows with what they depend on; `model` and `adapter` as they were given to `loading.load`."""
+    device = drafting_model.device
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return Evaluation(
+        name=name,
+        model=drafting_model.name,
+        weights_sha256=_weights_hash(model if model is not None else str(DEFAULT_MODEL)),
+        adapter_sha256=_weights_hash(adapter) if adapter is not None else None,
+        data_sha256=_hash([data]),
+        device=where,
+        settings=settings,
+        sampler=SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
+        versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
+        seconds=round(seconds, 1),
+        rows=tuple(rows),
+    )
+
+
+def _weights_hash(source: str) -> str:
+    """SHA-256 of a checkpoint's or adapter's safetensors files, one after another in the order of their names."""
+    folder = Path(source)
+    if not folder.exists():
+        # Loaded before, so that everything is in the cache.
+        folder = Path(snapshot_download(source, allow_patterns="*.safetensors", local_files_only=True))
+    return _hash(sorted(folder.glob("*.safetensors")))
+
+
+def _hash(files: Iterable[Path]) -> str:
+    digest = sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """The items one by one, told on standard error."""
+    started = time.monotonic()
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % _EVERY == 0 or number == len(items):
+            each = (time.monotonic() - started) / number
+            print(f"{what}: {number} of {len(items)}, {each:.1f} s each", file=sys.stderr, flush=True)

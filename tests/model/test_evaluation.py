@@ -1,0 +1,246 @@
+"""The reader of reports on sentences as radiologists write them, and the evaluations on a tiny checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+from PIL import Image
+
+from model.__main__ import main
+from model.data.cases import Case, Lung, sample_case
+from model.data.grammar import write_report
+from model.data.radiographs import SPLITS, pack, split_of
+from model.evaluation import labels
+from model.evaluation.card import BEGIN, END, with_figures
+from model.evaluation.labeler import (
+    BOTH,
+    FINDINGS,
+    SIDED,
+    Finding,
+    Mention,
+    Presence,
+    contradictions,
+    read,
+    reading,
+    sentences,
+)
+from model.evaluation.record import load_rows
+from model.evaluation.statistics import balanced, median, share
+from model.evaluation.studies import truth_of
+from model.evaluation.wording import is_broken, is_empty, known_pairs, repeats, written_reports
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+
+RIGHT, LEFT, NONE = frozenset({"right"}), frozenset({"left"}), frozenset()
+
+SENTENCES: list[tuple[str, Finding, Presence, frozenset[str]]] = [
+    ("No effusion. Small left pneumothorax.", "effusion", "absent", NONE),
+    ("No effusion. Small left pneumothorax.", "pneumothorax", "present", LEFT),
+    ("No pleural effusion or pneumothorax.", "effusion", "absent", NONE),
+    ("No pleural effusion or pneumothorax.", "pneumothorax", "absent", NONE),
+    ("Lungs are well inflated without focal consolidation.", "opacity", "absent", NONE),
+    ("Cannot exclude a small right pleural effusion.", "effusion", "uncertain", RIGHT),
+    ("Underlying pneumonia cannot be excluded.", "opacity", "uncertain", NONE),
+    ("Superimposed infection is not excluded.", "opacity", "uncertain", NONE),
+    ("No focal consolidation, but there is a trace left effusion.", "opacity", "absent", NONE),
+    ("No focal consolidation, but there is a trace left effusion.", "effusion", "present", LEFT),
+    ("No effusion, left pneumothorax, or consolidation.", "pneumothorax", "absent", LEFT),
+    ("No effusion, small left apical pneumothorax.", "pneumothorax", "present", LEFT),
+    ("No pneumothorax is seen and there is a moderate right effusion.", "effusion", "present", RIGHT),
+    ("Pneumothorax is not identified.", "pneumothorax", "absent", NONE),
+    ("Neither effusion nor pneumothorax.", "pneumothorax", "absent", NONE),
+    ("The previously seen right pleural effusion has resolved.", "effusion", "absent", RIGHT),
+    ("No significant change in moderate left pleural effusion.", "effusion", "present", LEFT),
+    ("Right pleural effusion, not significantly changed.", "effusion", "present", RIGHT),
+    ("Small right and moderate left pleural effusions.", "effusion", "present", BOTH),
+    ("Bilateral pleural effusions, larger on the right.", "effusion", "present", BOTH),
+    ("Pleural effusions, right greater than left.", "effusion", "present", BOTH),
+    ("Blunting of the left costophrenic angle.", "effusion", "uncertain", LEFT),
+    ("Both costophrenic angles are sharp.", "effusion", "absent", BOTH),
+    ("Trace pericardial effusion was seen on the prior CT.", "effusion", "not mentioned", NONE),
+    ("Large right hydropneumothorax.", "effusion", "present", RIGHT),
+    ("Large right hydropneumothorax.", "pneumothorax", "present", RIGHT),
+    ("Effusion on the right and consolidation on the left.", "effusion", "present", RIGHT),
+    ("Effusion on the right and consolidation on the left.", "opacity", "present", LEFT),
+    ("Right effusion with left lower lobe consolidation.", "opacity", "present", LEFT),
+    ("RLL pneumonia.", "opacity", "present", RIGHT),
+    ("Patchy opacity in the left base, atelectasis versus pneumonia.", "opacity", "present", LEFT),
+    ("Bibasilar opacities likely represent atelectasis.", "opacity", "not mentioned", NONE),
+    ("Bibasilar opacities likely represent atelectasis.", "atelectasis", "uncertain", BOTH),
+    ("Perihilar opacities consistent with pulmonary edema.", "opacity", "not mentioned", NONE),
+    ("Perihilar opacities consistent with pulmonary edema.", "edema", "present", NONE),
+    ("Findings are concerning for early pneumonia.", "opacity", "uncertain", NONE),
+    ("Lungs are clear.", "opacity", "absent", NONE),
+    ("The left lung is clear.", "opacity", "absent", LEFT),
+    ("The lungs are otherwise clear.", "opacity", "not mentioned", NONE),
+    ("No other focal opacity.", "opacity", "not mentioned", NONE),
+    ("Heart size is normal.", "cardiomegaly", "absent", NONE),
+    ("The heart is not enlarged.", "cardiomegaly", "absent", NONE),
+    ("Normal cardiomediastinal silhouette.", "cardiomegaly", "absent", NONE),
+    ("The cardiac silhouette is moderately enlarged.", "cardiomegaly", "present", NONE),
+    ("Stable cardiomegaly without edema.", "cardiomegaly", "present", NONE),
+    ("Stable cardiomegaly without edema.", "edema", "absent", NONE),
+    ("Heart size is at the upper limit of normal.", "cardiomegaly", "uncertain", NONE),
+    ("Borderline cardiomegaly.", "cardiomegaly", "uncertain", NONE),
+    ("Heart size, mediastinal contours and hila are unremarkable.", "cardiomegaly", "absent", NONE),
+    ("Pulmonary vasculature is engorged.", "edema", "present", NONE),
+    ("Pulmonary vascularity is within normal limits.", "edema", "absent", NONE),
+    ("No overt failure, no vascular congestion.", "edema", "absent", NONE),
+    ("Findings suggest mild interstitial edema.", "edema", "uncertain", NONE),
+    ("Soft tissue edema over the left chest wall.", "edema", "not mentioned", NONE),
+    ("8 mm nodule in the right upper lobe.", "nodule", "present", RIGHT),
+    ("1.2 cm nodular opacity projects over the left midlung.", "nodule", "present", LEFT),
+    ("1.2 cm nodular opacity projects over the left midlung.", "opacity", "not mentioned", NONE),
+    ("No suspicious pulmonary nodule or mass.", "nodule", "absent", NONE),
+    ("Shift due to mass effect.", "nodule", "not mentioned", NONE),
+    ("Endotracheal tube ends 4 cm above the carina.", "device", "present", NONE),
+    ("Right IJ catheter tip in the SVC.", "device", "present", NONE),
+    ("The nasogastric tube has been removed.", "device", "absent", NONE),
+    ("Median sternotomy wires are intact.", "device", "present", NONE),
+    ("No acute cardiopulmonary abnormality.", "acute disease", "absent", NONE),
+    ("No acute osseous abnormality.", "acute disease", "not mentioned", NONE),
+    ("INDICATION: Rule out pneumonia.\nFINDINGS: Lungs are clear.", "opacity", "absent", NONE),
+    ("1. Small left effusion\n2. No pneumothorax", "pneumothorax", "absent", NONE),
+    ("Possible small right apical pneumothorax.", "pneumothorax", "uncertain", RIGHT),
+    ("A pneumothorax is unlikely.", "pneumothorax", "absent", NONE),
+    ("Persistent left basilar opacity although no effusion.", "effusion", "absent", NONE),
+]
+
+
+@pytest.mark.parametrize(("text", "finding", "presence", "sides"), SENTENCES)
+def test_a_sentence_is_read_as_it_is_meant(
+    text: str, finding: Finding, presence: Presence, sides: frozenset[str]
+) -> None:
+    said = reading(read(text), finding)
+    assert (said.presence, said.sides) == (presence, sides)
+
+
+def test_the_reader_finds_what_written_reports_say_and_nothing_else() -> None:
+    random = Random(7)
+    for _ in range(300):
+        case = sample_case(random)
+        said = read(write_report(case, random).text)
+        for finding in FINDINGS:
+            truth = truth_of(case, finding)
+            if truth.there is not None:
+                assert reading(said, finding).called == truth.there
+            if truth.there and finding in SIDED:
+                assert reading(said, finding).sides == truth.sides
+        assert contradictions(said, said) == ()
+
+
+def test_sizes_and_abbreviations_end_no_sentence() -> None:
+    assert len(sentences("FINDINGS: A 1.2 cm nodule. No effusion.\n\nIMPRESSION:\n1. Nodule.\n2. No effusion.")) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "standing", "found"),
+    [
+        ("Small right pleural effusion.", "No pleural effusion.", ("effusion",)),
+        ("No pleural effusion.", "Small right pleural effusion.", ("effusion",)),
+        ("No left effusion.", "Small right pleural effusion.", ()),
+        ("No right effusion.", "Small right pleural effusion.", ("effusion",)),
+        ("Large left pneumothorax.", "No acute cardiopulmonary disease.", ("pneumothorax",)),
+        ("Lungs are clear.", "8 mm nodule in the left upper lobe.", ("nodule",)),
+        ("Possible pneumonia.", "No consolidation.", ()),
+        ("Mild cardiomegaly.", "No acute cardiopulmonary disease.", ()),
+    ],
+)
+def test_a_contradiction_is_one_side_denied_and_claimed(said: str, standing: str, found: tuple[Finding, ...]) -> None:
+    assert contradictions(read(said), read(standing)) == found
+
+
+def test_presence_is_stronger_than_denial_in_one_text() -> None:
+    mentions = [Mention("effusion", "absent"), Mention("effusion", "present", RIGHT)]
+    assert reading(mentions, "effusion").sides == RIGHT
+
+
+def test_truth_is_unknown_where_it_is_a_matter_of_words() -> None:
+    assert truth_of(Case(edema=3), "opacity").there is None
+    assert truth_of(Case(right=Lung(effusion=2)), "atelectasis").there is None
+    assert truth_of(Case(left=Lung(effusion=1)), "effusion").sides == LEFT
+
+
+def test_intervals_hold_the_value_and_count_what_they_stand_on() -> None:
+    estimate = share([True] * 30 + [False] * 10, of=[True] * 36 + [False] * 4)
+    assert estimate.count == 36
+    assert estimate.value == pytest.approx(30 / 36, abs=1e-3)
+    assert estimate.low < estimate.value < estimate.high
+    assert share([True], of=[False]).value is None
+    assert balanced([True, True, False, True], [True, True, False, False]).value == 0.75
+    assert balanced([True], [True]).value is None
+    assert median([1, 2, 9]).value == 2
+
+
+def test_broken_wording_is_told_from_wording_that_was_met_before() -> None:
+    known = known_pairs(written_reports(2000, Random(1)))
+    assert not is_broken("No pleural effusion or pneumothorax.", known)
+    assert is_broken("No pleural effusion or or pneumothorax.", known)
+    assert is_broken("Lungs are clear. without airspace., pleural effusion.", known)
+    assert repeats("No effusion. The heart is normal. No effusion.")
+    assert not repeats("No effusion. The heart is normal.")
+    assert is_empty(" .\n")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack whose pictures are all held out: the examples, as if they were of the two collections."""
+    folder = tmp_path_factory.mktemp("collections")
+    picture = Image.open(EXAMPLES / "hydropneumothorax.jpg").convert("L")
+    for room, name in (
+        ("adult", "a{}.jpg"),
+        ("kermany/train/NORMAL", "n{}.jpg"),
+        ("kermany/train/PNEUMONIA", "p{}.jpg"),
+    ):
+        (folder / room).mkdir(parents=True)
+        names = (Path(name.format(number)) for number in range(1000))
+        held_out = (each for each in names if SPLITS[split_of(each)] == "test")
+        for _ in range(2):
+            picture.save(folder / room / next(held_out))
+    pack(folder / "adult", folder / "kermany", folder / "pack.npz", side=96, quality=60, children_per_label=2)
+    return folder / "pack.npz"
+
+
+@pytest.mark.parametrize("what", ["labels", "infill"])
+def test_an_evaluation_leaves_rows_and_what_they_depend_on(
+    what: str, packed: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "REFERENCE_REPORTS", 50)
+    monkeypatch.setattr(labels, "CONTROL_REPORTS", 10)
+    out, drafts = tmp_path / "rows.json", tmp_path / "drafts.jsonl"
+    command = ["evaluate", what, "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "2", "--blank", "1"]
+    assert main([*command, "--steps", "2", "--json", str(out), "--drafts", str(drafts)]) == 0
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["name"] == what
+    assert saved["settings"]["limit"] == 2
+    assert len(saved["weights_sha256"]) == 64
+    assert saved["versions"]["torch"]
+    measures = {row["measure"]: row for row in saved["rows"]}
+    if what == "infill":
+        assert measures["locked text unchanged"]["value"] == 1.0
+        assert measures["locked text unchanged"]["count"] == 4
+    else:
+        assert measures["broken wording"]["count"] > 0
+    assert len(drafts.read_text(encoding="utf-8").splitlines()) == (8 if what == "labels" else 5)
+    card = with_figures(f"before{BEGIN}old figures{END}after", [load_rows(out)])
+    assert card.startswith("before")
+    assert card.endswith("after")
+    assert f"### {what}" in card
+    assert "old figures" not in card
+
+
+@pytest.mark.parametrize("arguments", [["--data", "nowhere.npz"], ["--data", __file__]])
+def test_a_wrong_path_ends_with_one_clear_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "labels", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_wrong_model_or_output_folder_ends_with_one_clear_line(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in (["--model", str(tmp_path)], ["--json", str(tmp_path / "none" / "rows.json")]):
+        assert main(["evaluate", "infill", "--data", str(packed), *wrong]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

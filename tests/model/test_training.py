@@ -23,24 +23,11 @@ from model.data.radiographs import load_radiographs, pack
 from model.loading import DEFAULT_MODEL, load
 from model.local_engine import LocalEngine
 from model.training.default import LOG_FILE, STATE_FILE, Examples, HostBatch, Recipe, TrainingState, train_default
-from model.training.fresh import BLANK, END_TURN, PAD, Shape
+from model.training.fresh import BLANK, END_TURN, PAD
 from model.training.tasks import example, prefix_ids, with_gaps
+from tests.model.conftest import TINY
 
-SHAPE = Shape(
-    hidden=64,
-    layers=3,
-    heads=2,
-    key_value_heads=1,
-    mlp=64,
-    experts=2,
-    experts_used=1,
-    expert_mlp=32,
-    vision_hidden=64,
-    vision_layers=1,
-    vocabulary=600,
-    canvas_length=160,
-    steps=3,
-)
+SHAPE = replace(TINY, vocabulary=600, canvas_length=160, steps=3)
 RECIPE = Recipe(steps=2, batch=2, warm_up=2, average=0.5, tokenizer_reports=300)
 
 

@@ -2,7 +2,8 @@
 
 Gradio holds the last value of each component for each tab, found by the tab's session hash, in its state holder, and
 messages that a tab has not fetched yet in its queue; it drops the former only when other tabs push it out. A value
-here is a report, so it goes when the run ends, and the rest with the session. Knows nothing of what the values mean.
+here is a report, so it goes when the run ends, and the rest with the session. To Gradio each run's stream is a tab too.
+Knows nothing of what the values mean.
 """
 
 from __future__ import annotations

@@ -25,11 +25,9 @@ def build(sessions: Sessions, bundle: Bundle) -> gr.Blocks:
     """The blocks of one desk."""
     with gr.Blocks(title=TITLE, fill_width=True, fill_height=True, analytics_enabled=False) as page:
         with gr.Row(elem_id="workstation"):
-            _pane(bundle, "viewer-root", "Workstation.mountViewer({ element, props, trigger, watch });")
-            # Gradio takes the quoted name for the declaration of an event.
-            editor = _pane(
-                bundle, "editor-root", 'Workstation.mountEditor({ element, props, trigger, watch }); // fires "draft"'
-            )
+            _pane(bundle, "viewer-root", "Workstation.mountViewer({ element });")
+            # Gradio takes the quoted name for the declaration of an event; the bundle asks the queue for it by itself.
+            editor = _pane(bundle, "editor-root", 'Workstation.mountEditor({ element }); // "draft"')
         memory = GradioMemory(sessions, page, editor)
         drafting = Drafting(sessions, memory)
         editor.draft(
@@ -72,21 +70,22 @@ class Drafting:
         longer than the run.
         """
         run = f"r{next(self._numbers)}"
-        tab = request.session_hash or ""
+        stream = request.session_hash or ""
         try:
-            yield from self._messages(run, tab, message)
+            yield from self._messages(run, stream, message)
         except (DeskError, ReportError, wire.WireError) as error:
             yield wire.error_json(run, str(error))
         except Exception as error:  # noqa: BLE001 - Gradio would print the message
             log_failure(logger, "A draft", error)
             yield wire.error_json(run, "The draft failed; the report is as it was.")
         finally:
-            self._memory.forget_values(tab)
+            self._memory.forget_values(stream)
 
-    def _messages(self, run: str, tab: str, message: object) -> Iterator[str]:
+    def _messages(self, run: str, stream: str, message: object) -> Iterator[str]:
         asked = wire.parse_draft(wire.parse_object(message))
         session = self._sessions.find(asked.token)
-        self._memory.tie(tab, session)
+        for tab in (stream, asked.tab):
+            self._memory.tie(tab, session)
         _receive(session, asked.sent)
         frames = newest(session.run(asked.settings), FRAMES_A_SECOND)
         version = asked.sent.version

@@ -19,7 +19,6 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from drafting import imaging
 from drafting.examples import Example
-from drafting.export.text import to_text
 from drafting.imaging import StudyError, open_study
 from drafting.report import ReportError
 from drafting.session import (
@@ -75,7 +74,6 @@ class DeskRoutes:
             Route("/examples/{name}.jpg", self.thumbnail, methods=["GET"]),
             Route("/pictures/{index:int}", self.picture, methods=["GET"]),
             Route("/report", self.report, methods=["PUT"]),
-            Route("/export/text", self.export_text, methods=["POST"]),
             Route("/stop", self.stop, methods=["POST"]),
         ]
         handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
@@ -147,11 +145,6 @@ class DeskRoutes:
         session = self._session(request)
         message = wire.parse_report(wire.parse_object(await request.body()))
         return JSONResponse({"version": session.receive(message.report, message.version, message.indication)})
-
-    async def export_text(self, request: Request) -> Response:
-        self._session(request)
-        report = wire.parse_spans(wire.parse_object(await request.body()).get("spans"))
-        return JSONResponse({"text": to_text(report), "file_name": "report.txt"})
 
     async def stop(self, request: Request) -> Response:
         self._session(request).stop()

@@ -40,9 +40,10 @@ class ReportMessage:
 
 @dataclass(frozen=True, slots=True)
 class DraftMessage:
-    """What Draft was pressed with."""
+    """What Draft was pressed with. `tab`: the name by which Gradio knows the browser tab."""
 
     token: str
+    tab: str
     sent: ReportMessage
     settings: DraftSettings
 
@@ -83,7 +84,8 @@ def parse_draft(message: Mapping[str, Any]) -> DraftMessage:
         raise
     except ValueError as error:
         raise WireError(str(error)) from None
-    return DraftMessage(_text(message.get("token"), "token"), parse_report(message), settings)
+    token, tab = _text(message.get("token"), "token"), _text(message.get("tab"), "tab")
+    return DraftMessage(token, tab, parse_report(message), settings)
 
 
 def parse_spans(spans: Any) -> Report:

@@ -46,17 +46,17 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
             engine = ScriptedEngine(steps=24, seconds_a_step=0.08)
             yield stack.enter_context(launched(engine)).address
             return
-        yield stack.enter_context(_App()).address
+        yield stack.enter_context(App()).address
 
 
-class _App:
+class App:
     """`python app.py`, from start to end."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
 
-    def __enter__(self) -> _App:
+    def __enter__(self) -> App:
         environment = os.environ | {"NO_PROXY": "*"}
         command = [sys.executable, "app.py", "--port", str(self.port)]
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
@@ -69,6 +69,10 @@ class _App:
                 time.sleep(0.2)
         self.__exit__()
         raise RuntimeError("The app did not start.")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
 
     def __exit__(self, *exception: object) -> None:
         self.process.terminate()

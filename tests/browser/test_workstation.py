@@ -7,10 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import BrowserContext
 
 from drafting.examples import FOLDER
-from drafting.export.text import NOTICE, UNREVIEWED_NOTICE
-from tests.browser.conftest import DICOM, Desk
+from drafting.export.text import NOTICE, UNREVIEWED_NOTICE, to_text
+from drafting.ui.wire import parse_spans
+from tests.browser.conftest import DICOM, App, Desk
 
 SENTENCE = "No pneumothorax."
 ATTEMPTS = [
@@ -111,6 +113,83 @@ def test_text_typed_during_a_run_is_kept(desk: Desk) -> None:
     assert desk.download().decode("utf-8").startswith(f"Portable film. {SENTENCE}[[")
 
 
+def test_copy_and_download_give_the_text_that_the_program_writes_elsewhere(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.draft()
+    desk.finish()
+    text = desk.download().decode("utf-8")
+    desk.wait_until(lambda: desk.saved[-1]["spans"][-1]["text"] != "")
+    assert text == to_text(parse_spans(desk.saved[-1]["spans"]))
+    desk.button("Copy").click()
+    desk.page.get_by_text("Copied").first.wait_for()
+    assert desk.page.evaluate("() => navigator.clipboard.readText()") == text
+
+
+def test_text_of_the_model_that_is_copied_by_the_keyboard_is_marked(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.draft()
+    desk.finish()
+    desk.editor.focus()
+    desk.page.keyboard.press("Control+a")
+    desk.page.keyboard.press("Control+c")
+    copied = desk.page.evaluate("() => navigator.clipboard.readText()")
+    assert copied.startswith(f"{SENTENCE}[[")
+    assert copied.endswith("]]")
+
+
+@pytest.mark.parametrize("milliseconds", [0, 5, 10, 20, 40])
+def test_stop_right_after_draft_stops(desk: Desk, milliseconds: int) -> None:
+    locked_and_gap(desk)
+    desk.page.keyboard.press("Control+Enter")
+    desk.page.wait_for_timeout(milliseconds)
+    desk.page.keyboard.press("Escape")
+    desk.page.get_by_text("Stopped").first.wait_for()
+
+
+def test_a_double_click_on_draft_drafts(desk: Desk) -> None:
+    locked_and_gap(desk)
+    desk.button("Draft").dblclick()
+    desk.finish()
+
+
+def test_the_page_outlives_its_server(context: BrowserContext) -> None:
+    with App() as app:
+        desk = Desk(context.new_page(), app.address).open()
+        desk.open_file(FOLDER / "effusion.dcm")
+        locked_and_gap(desk)
+        with desk.page.expect_request("**/gradio_api/queue/data*"):
+            desk.page.keyboard.press("Control+Enter")
+        desk.page.keyboard.insert_text(" Portable film.")
+        app.kill()
+        desk.page.get_by_role("alert").get_by_text("connection to the server").wait_for()
+        desk.type(" Typed without a server.")
+        desk.button("Copy").click()
+        desk.page.get_by_text("Copied").first.wait_for()
+        typed = f"{SENTENCE} Portable film. Typed without a server."
+        assert desk.page.evaluate("() => navigator.clipboard.readText()") == f"{typed}\n\n{NOTICE}\n"
+        desk.button("Draft").click()
+        desk.page.get_by_text("No connection to the server.").wait_for()
+        with app, desk.page.expect_response("**/desk/study") as study:
+            desk.page.get_by_text("Saved", exact=True).wait_for()
+            desk.button("Draft").click()
+            desk.finish()
+            text = desk.download().decode("utf-8")
+        assert study.value.ok
+        assert text.startswith(f"{SENTENCE}[[")
+        assert "Portable film. Typed without a server." in text
+
+
+def test_a_report_that_is_too_long_is_a_sentence_and_stays(desk: Desk) -> None:
+    text = "word " * 1_000_000
+    desk.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    desk.editor.click()
+    desk.page.keyboard.press("Control+v")
+    desk.button("Insert gap").click()
+    desk.button("Draft").click()
+    desk.page.get_by_role("alert").get_by_text("The report is longer than 100,000 characters.").wait_for()
+    assert desk.download().decode("utf-8") == f"{text}\n\n{NOTICE}\n"
+
+
 def test_the_study_can_be_chosen_from_the_examples(desk: Desk) -> None:
     with desk.page.expect_response("**/desk/pictures/0"):
         desk.page.locator("button", has_text="Chest radiograph, PA · DICOM").first.click()
@@ -164,7 +243,7 @@ def test_leaving_the_page_ends_its_session(desk: Desk, address: str) -> None:
     assert SENTENCE not in desk.text
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (1280, 800), (1920, 1080)])
 def test_everything_is_on_screen_without_scrolling(desk: Desk, width: int, height: int) -> None:
     desk.page.set_viewport_size({"width": width, "height": height})
     for name in ("Open study", "Draft", "Lock", "Unlock", "Insert gap", "Undo", "Redo", "Copy", "Download", "Settings"):

@@ -14,7 +14,6 @@ import pytest
 from drafting import imaging
 from drafting.engine import EngineError
 from drafting.examples import FOLDER, examples
-from drafting.export.text import NOTICE, UNREVIEWED_NOTICE
 from drafting.imaging import open_study
 from drafting.session import Limits
 from drafting.ui import VERSION
@@ -67,7 +66,6 @@ def test_a_session_that_was_closed_is_not_found(tab: Tab) -> None:
         ("POST", "/desk/study/example"),
         ("GET", "/desk/pictures/0"),
         ("PUT", "/desk/report"),
-        ("POST", "/desk/export/text"),
         ("POST", "/desk/stop"),
     ],
 )
@@ -180,16 +178,6 @@ def test_a_report_that_is_not_in_order_is_refused_with_a_sentence(tab: Tab, body
     assert set(answer.json()) == {"error"}
 
 
-def test_the_text_export_marks_what_nobody_reviewed(tab: Tab) -> None:
-    spans = [SPANS[0], {"id": "c2", "text": "Clear.", "state": "open", "author": "model"}]
-    answer = tab.request("POST", "/desk/export/text", json={"spans": spans}).json()
-    locked = SPANS[0]["text"]
-    assert answer == {
-        "text": f"{locked}[[Clear.]]\r\n\r\n{NOTICE}\r\n{UNREVIEWED_NOTICE}\r\n",
-        "file_name": "report.txt",
-    }
-
-
 # ---- drafts
 
 
@@ -284,7 +272,7 @@ def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence
         ("", "not JSON"),
         ("{}", "not for a draft"),
         ({"kind": "draft"}, "not JSON"),
-        ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
+        ('{"kind":"draft","token":"none","tab":"none","version":1,"spans":[],"seed":1}', "session has ended"),
     ],
 )
 def test_a_draft_that_is_not_asked_for_properly_is_a_sentence(tab: Tab, value: object, sentence: str) -> None:

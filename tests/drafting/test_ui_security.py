@@ -237,10 +237,10 @@ def test_messages_that_nobody_fetched_are_forgotten_with_the_session(site: Site,
 def test_a_tab_that_goes_away_takes_its_session_along(site: Site, engine: ScriptedEngine, tab: Tab) -> None:
     tab.open_example()
     study = site.desk.sessions.find(tab.token).study
-    tab.press_draft(spans=SECRET_SPANS)
+    tab.press_draft(spans=SECRET_SPANS, tab="page")
     list(tab.messages())
     # The page holds this connection open for as long as it is there.
-    with httpx.stream("GET", f"{site.address}gradio_api/heartbeat/{tab.hash}", timeout=20) as heartbeat:
+    with httpx.stream("GET", f"{site.address}gradio_api/heartbeat/page", timeout=20) as heartbeat:
         next(heartbeat.iter_lines())
     assert eventually(lambda: tab.request("POST", "/desk/alive").status_code == 404)
     assert study is not None
@@ -287,7 +287,6 @@ def test_nothing_of_a_report_is_logged_or_printed(
         tab.request("POST", "/desk/study", headers={"X-File-Name": "Pappenheimer.dcm"}, content=b"Pappenheimer")
         tab.put_report(1, SECRET_SPANS)
         tab.put_report(1, [SECRET_SPANS[0], SECRET_SPANS[0]])
-        tab.request("POST", "/desk/export/text", json={"spans": SECRET_SPANS})
         for sent in (json.dumps({"kind": "draft", "spans": SECRET}), SECRET, [SECRET], {"path": SECRET}):
             tab.send(sent)
             list(tab.messages())

@@ -46,8 +46,8 @@ class Tab:
         return response.json()
 
     def press_draft(self, **changes: Any) -> None:
-        message = {"kind": "draft", "token": self.token, "version": 1, "spans": SPANS, "indication": "", "seed": 1}
-        self.send(json.dumps(message | {"steps": None} | changes))
+        message = {"kind": "draft", "token": self.token, "tab": self.hash, "version": 1, "spans": SPANS}
+        self.send(json.dumps(message | {"indication": "", "seed": 1, "steps": None} | changes))
 
     def send(self, value: Any) -> None:
         body = {"data": [value], "fn_index": 0, "session_hash": self.hash, "event_data": None}

@@ -17,7 +17,10 @@ export class DeskError extends Error {
 }
 
 const NO_CONNECTION = "No connection to the server.";
+const BROKEN_OFF = "The connection to the server broke; the report is as it was before the draft.";
 const ALIVE_MS = 30_000;
+/** Longer than the queue is ever silent: it sends a sign of life every 15 seconds. */
+const SILENCE_MS = 40_000;
 
 const address = (path) => new URL(path, document.baseURI).href;
 
@@ -26,7 +29,9 @@ let opening = null;
 let token = null;
 /** The request that opened the study on screen, to open it again where the session had run out. */
 let lastStudy = null;
+let opened = 0;
 const renewed = new Set();
+const studyLost = new Set();
 
 async function send(path, options) {
   try {
@@ -48,12 +53,26 @@ async function failure(response) {
   return new DeskError(message, response.status);
 }
 
+/** Opens a session, with the study that is on screen: no request goes out in a session that does not have it. */
 async function open() {
   const response = await send("desk/sessions", { method: "POST" });
   if (!response.ok) throw await failure(response);
   const session = await response.json();
+  if (lastStudy && !(await reopens(lastStudy, session.token))) {
+    lastStudy = null;
+    for (const tell of studyLost) tell();
+  }
   token = session.token;
+  if (opened++) for (const tell of renewed) tell();
   return session;
+}
+
+async function reopens({ path, options }, token) {
+  try {
+    return (await send(path, as(token, options))).ok;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns {Promise<Session>} */
@@ -65,25 +84,15 @@ export function session() {
   return opening;
 }
 
-/** A session that the server has forgotten is opened anew, with the study that was on screen. */
-async function renew(stale) {
-  if (token === stale) {
-    token = null;
-    opening = null;
-    await session();
-    if (lastStudy) await call(lastStudy.path, lastStudy.options, true);
-    for (const tell of renewed) tell();
-  } else {
-    await session();
-  }
-}
+const as = (token, options) => ({ ...options, headers: { ...options.headers, "X-Desk": token } });
 
 async function call(path, options, again = false) {
   await session();
   const used = token;
-  const response = await send(path, { ...options, headers: { ...options.headers, "X-Desk": used } });
+  const response = await send(path, as(used, options));
   if (response.status === 404 && !again) {
-    await renew(used);
+    // The server has forgotten the session; whoever finds out first has it opened anew.
+    if (token === used) opening = token = null;
     return call(path, options, true);
   }
   if (!response.ok) throw await failure(response);
@@ -102,30 +111,91 @@ async function openStudy(path, options) {
   return /** @type {Study} */ (await response.json());
 }
 
+/**
+ * Gradio's queue runs the drafts, but its client in the page does not speak to it: once a stream has broken, that client
+ * takes no further event until the page is loaded again, and the report with it is gone.
+ * @param {object} message @returns {AsyncGenerator<any>} the server's messages; ends without a last one where the run was cut off
+ */
+async function* draft(message) {
+  const { dependencies } = window.gradio_config;
+  const { id } = dependencies.find(({ targets }) => targets.some(([, event]) => event === "draft"));
+  // A stream of its own for each run: the server clears up behind a broken one by this name.
+  const hash = Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
+  const body = { ...message, token, tab: window.__gradio_session_hash__ };
+  const joined = await send(
+    "gradio_api/queue/join",
+    json("POST", { data: [JSON.stringify(body)], fn_index: id, session_hash: hash, event_data: null }),
+  );
+  if (!joined.ok) throw await failure(joined);
+  const stream = await send(`gradio_api/queue/data?session_hash=${hash}`, {});
+  if (!stream.ok) throw await failure(stream);
+  for await (const line of lines(stream)) {
+    if (!line.startsWith("data: ")) continue;
+    const { msg, output } = JSON.parse(line.slice("data: ".length));
+    if (msg === "process_generating" && output?.data) {
+      const [value] = output.data;
+      // Gradio sends the first value whole, later ones as what changed: here always all of it.
+      yield JSON.parse(typeof value === "string" ? value : value[0][2]);
+    } else if (["process_completed", "close_stream", "unexpected_error"].includes(msg)) return;
+  }
+}
+
+/** @param {Response} response */
+async function* lines(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await unlessSilent(reader.read()).catch(() => {
+        throw new DeskError(BROKEN_OFF, 0);
+      });
+      if (done) return;
+      const whole = (rest + value).split("\n");
+      rest = whole.pop();
+      yield* whole;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+const unlessSilent = (reading) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("silent")), SILENCE_MS);
+    reading.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+
+const isLonger = (text, most) => text.length > most && [...text].length > most;
+
 export const desk = {
   session,
-  token: () => token,
   /** @param {() => void} tell called after a lost session was opened anew */
   onRenewed: (tell) => renewed.add(tell),
+  /** @param {() => void} tell called where the server has lost the study on screen and cannot open it again */
+  onStudyLost: (tell) => studyLost.add(tell),
   /** @param {File} file */
   async openFile(file) {
     const { limits } = await session();
     if (limits?.upload_bytes && file.size > limits.upload_bytes) {
       throw new DeskError(`This file is larger than ${Math.floor(limits.upload_bytes / 2 ** 20)} MB.`, 413);
     }
-    return openStudy("desk/study", {
-      method: "POST",
-      headers: { "X-File-Name": encodeURIComponent(file.name) },
-      body: file,
-    });
+    // Without the file's name, which may be the patient's.
+    return openStudy("desk/study", { method: "POST", body: file });
   },
   /** @param {string} name */
   openExample: (name) => openStudy("desk/study/example", json("POST", { name })),
   thumbnail: (name) => address(`desk/examples/${encodeURIComponent(name)}.jpg`),
   /** @param {number} index @param {AbortSignal} [signal] */
   picture: async (index, signal) => (await call(`desk/pictures/${index}`, { signal })).arrayBuffer(),
-  saveReport: async (report) => (await call("desk/report", json("PUT", report))).json(),
-  exportText: async (spans) => (await call("desk/export/text", json("POST", { spans }))).json(),
+  async saveReport(report) {
+    const { limits } = await session();
+    if (isLonger(report.spans.map(({ text }) => text).join(""), limits.report_characters)) {
+      const most = limits.report_characters.toLocaleString("en");
+      throw new DeskError(`The report is longer than ${most} characters.`, 413);
+    }
+    return (await call("desk/report", json("PUT", report))).json();
+  },
+  draft,
   stop: () => call("desk/stop", { method: "POST" }),
 };
 

@@ -3,6 +3,7 @@
 
 import { desk, shared, watchPage } from "./desk.js";
 import { button, el, icon } from "./dom.js";
+import { NOTICE, asText } from "./export.js";
 import { CERTAINTY_LEVELS, createReportEditor } from "./report-editor.js";
 import { newId } from "./spans.js";
 
@@ -28,7 +29,7 @@ const HINTS = {
   "nothing-to-redo": "Nothing to redo.",
 };
 const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
-const RESEARCH_ONLY = "Research use only. Not a medical device.";
+const CUT_OFF = "The draft was cut off; the report is as it was.";
 
 const template = () => [
   { id: newId(), text: "FINDINGS:\n", state: "locked", author: "template" },
@@ -37,17 +38,16 @@ const template = () => [
   { id: newId(), text: "", state: "open", author: "model" },
 ];
 
-/** @param {{element: HTMLElement, props: any, trigger: (event: string, data?: any) => void, watch: (prop: string, callback: () => void) => void}} component */
-export function mountEditor({ element, props, trigger, watch }) {
+/** @param {{element: HTMLElement}} component */
+export function mountEditor({ element }) {
   const root = element.querySelector(".editor-root") ?? element;
   root.classList.add("workstation", "editor");
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", "Report editor");
   watchPage();
 
-  /** The draft under way. @type {{version: number, id: string|null, started: number, stopping: boolean, clock: number}|null} */
+  /** The draft under way. @type {{sent: boolean, shown: boolean, started: number, stopping: boolean, clock: number}|null} */
   let run = null;
-  const endedRuns = new Set();
   let version = 0;
   let lastSeed = null;
 
@@ -65,7 +65,8 @@ export function mountEditor({ element, props, trigger, watch }) {
     icon: "stop",
     class: "stop wide",
     title: "Stop: keep what the last frame shows (Esc)",
-    onclick: () => stop(),
+    // The second click of a double click on Draft, whose place this button takes, is not meant for it.
+    onclick: (event) => event.detail > 1 || stop(),
   });
   const lockButton = button({
     name: "Lock",
@@ -260,7 +261,7 @@ export function mountEditor({ element, props, trigger, watch }) {
     { class: "status" },
     progress,
     el("div", { class: "status-row" }, legend, scale, stepLine, live),
-    el("div", { class: "status-row fine" }, el("strong", {}, RESEARCH_ONLY), modelName, saved),
+    el("div", { class: "status-row fine" }, el("strong", {}, NOTICE), modelName, saved),
   );
 
   root.replaceChildren(bar, settings, indicationRow, banner, body, statusBar);
@@ -274,7 +275,7 @@ export function mountEditor({ element, props, trigger, watch }) {
     onHint: showHint,
     onSelect: () => refreshTools(),
     onComposed: () => {
-      for (const message of held.splice(0)) receive(message);
+      for (const { of, message } of held.splice(0)) receive(of, message);
     },
     keys: [
       {
@@ -356,8 +357,9 @@ export function mountEditor({ element, props, trigger, watch }) {
     if (JSON.stringify(now()) === savedText) return;
     try {
       await put();
-    } catch {
-      saveTimer ||= setTimeout(save, RETRY_MS);
+    } catch (error) {
+      // What the server refuses as it stands is sent again once it has changed.
+      if (![413, 422].includes(error.status)) saveTimer ||= setTimeout(save, RETRY_MS);
     }
   }
   /** Sends the report as it is now; the version is this sending's number. @returns {Promise<{version: number, spans: any[], indication: string}>} */
@@ -394,12 +396,12 @@ export function mountEditor({ element, props, trigger, watch }) {
     banner.hidden = true;
     if (report.isEmpty()) report.replaceReport(template(), "template");
     if (!report.hasOpen()) {
-      say(NOTHING_OPEN);
+      fail(NOTHING_OPEN);
       return;
     }
     closeSettings();
     report.startRun();
-    const mine = { version: -1, id: null, started: performance.now(), stopping: false, clock: setInterval(tick, 1000) };
+    const mine = { sent: false, shown: false, started: performance.now(), stopping: false, clock: setInterval(tick, 1000) };
     run = mine;
     root.classList.add("running");
     const stopHadFocus = document.activeElement === draftButton;
@@ -414,19 +416,16 @@ export function mountEditor({ element, props, trigger, watch }) {
     try {
       const sent = await put();
       if (run !== mine) return;
-      run.version = sent.version;
-      props.value = JSON.stringify({
-        kind: "draft",
-        token: desk.token(),
-        version: sent.version,
-        spans: sent.spans,
-        indication: sent.indication,
+      mine.sent = true;
+      const settings = {
         seed: wholeNumber(seed, MAX_SEED) ?? Math.floor(Math.random() * MAX_SEED),
         steps: wholeNumber(steps, 512),
-      });
-      trigger("draft", {});
+      };
+      for await (const message of desk.draft({ kind: "draft", ...sent, ...settings })) receive(mine, message);
+      if (!held.some(({ message }) => message.kind !== "frame")) throw new Error(CUT_OFF);
     } catch (error) {
       if (run !== mine) return;
+      if (mine.sent) desk.stop().catch(() => {});
       report.abandonRun();
       endRun("");
       fail(error.message);
@@ -439,7 +438,7 @@ export function mountEditor({ element, props, trigger, watch }) {
   };
 
   function tick() {
-    if (run && !run.id)
+    if (run && !run.shown)
       stepLine.textContent = `Waiting for the model · ${Math.round((performance.now() - run.started) / 1000)} s`;
   }
   function setProgress(part) {
@@ -449,37 +448,23 @@ export function mountEditor({ element, props, trigger, watch }) {
 
   /** Messages that wait until an input method has finished. */
   const held = [];
-  function read(value) {
-    if (typeof value !== "string" || !value) return;
-    let message;
-    try {
-      message = JSON.parse(value);
-    } catch {
-      return;
-    }
-    if (!["frame", "draft", "error"].includes(message.kind)) return;
-    receive(message);
-  }
-  function receive(message) {
+  /** @param {typeof run} of the run that the message belongs to */
+  function receive(of, message) {
+    if (run !== of) return;
     if (report.isComposing()) {
-      if (held.at(-1)?.kind === "frame") held.pop();
-      held.push(message);
+      if (held.at(-1)?.message.kind === "frame") held.pop();
+      held.push({ of, message });
       return;
     }
-    const late =
-      !run ||
-      endedRuns.has(message.run) ||
-      (run.id !== null && message.run !== run.id) ||
-      (message.version !== undefined && message.version !== run.version);
-    if (late) return;
     if (message.kind === "frame") {
-      run.id = message.run;
+      // Stop was pressed before the server had begun, and found nothing to stop.
+      if (run.stopping && !run.shown) desk.stop().catch(() => {});
+      run.shown = true;
       progress.classList.remove("waiting");
       setProgress(message.steps ? Math.min(1, message.step / message.steps) : 0);
       stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s`;
       report.showFrame(message.spans);
     } else if (message.kind === "draft") {
-      run.id = message.run;
       report.finishRun(message.texts);
       rememberSeed(message.seed);
       const { unreviewed } = report.counts();
@@ -487,7 +472,6 @@ export function mountEditor({ element, props, trigger, watch }) {
       endRun(message.stopped ? `Stopped · ${how}` : `Draft ready · ${how}`);
       if (unreviewed && !message.stopped) live.title = "Read the marked text; lock or edit what you have reviewed.";
     } else {
-      run.id ??= message.run ?? null;
       report.abandonRun();
       endRun("");
       fail(message.message);
@@ -495,7 +479,6 @@ export function mountEditor({ element, props, trigger, watch }) {
   }
 
   function endRun(text) {
-    if (run?.id) endedRuns.add(run.id);
     clearInterval(run?.clock);
     run = null;
     root.classList.remove("running");
@@ -513,8 +496,7 @@ export function mountEditor({ element, props, trigger, watch }) {
   function stop() {
     if (!run || run.stopping) return;
     const mine = run;
-    if (run.version < 0) {
-      // not sent yet
+    if (!run.sent) {
       report.abandonRun();
       endRun("Stopped");
       return;
@@ -540,15 +522,8 @@ export function mountEditor({ element, props, trigger, watch }) {
     useSeed.hidden = false;
   }
 
-  watch("value", () => read(props.value));
-
   // ---- taking the report away
 
-  const plainText = () =>
-    report
-      .shown()
-      .map((span) => span.text)
-      .join("");
   function reminder() {
     const { gaps, unreviewed } = report.counts();
     const parts = [];
@@ -561,7 +536,7 @@ export function mountEditor({ element, props, trigger, watch }) {
       say("The report is empty.");
       return;
     }
-    const text = plainText();
+    const text = asText(report.wire());
     try {
       await navigator.clipboard.writeText(text);
     } catch {
@@ -583,23 +558,18 @@ export function mountEditor({ element, props, trigger, watch }) {
     focus?.focus?.();
     return done;
   }
-  async function download() {
+  function download() {
     if (report.isEmpty()) {
       say("The report is empty.");
       return;
     }
-    try {
-      const { text, file_name: name } = await desk.exportText(report.wire());
-      const link = el("a", {
-        href: URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" })),
-        download: name || "report.txt",
-      });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-      say(`Downloaded${reminder()}`);
-    } catch (error) {
-      fail(error.message);
-    }
+    const link = el("a", {
+      href: URL.createObjectURL(new Blob([asText(report.wire())], { type: "text/plain;charset=utf-8" })),
+      download: "report.txt",
+    });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    say(`Downloaded${reminder()}`);
   }
 
   // ---- settings

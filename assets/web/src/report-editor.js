@@ -29,6 +29,7 @@ import {
   isDrafted,
   tidy,
 } from "./spans.js";
+import { marked } from "./export.js";
 import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
 
 /** @typedef {import("./spans.js").Report} Report */
@@ -88,6 +89,21 @@ const protectLockedText = EditorState.transactionFilter.of((tr) => {
   else if (!tr.startState.selection.main.empty) spec.selection = { anchor: changes[0].from };
   return [spec];
 });
+
+/** The selected text, span by span; what a draft under way shows is the model's. @param {EditorState} state */
+function selected(state) {
+  const report = state.field(reportField);
+  const cut = (from, to) =>
+    report.spans
+      .filter((span) => Math.max(from, span.from) < Math.min(to, span.to))
+      .map((span) => ({
+        id: span.id,
+        text: span.gap ? "" : state.sliceDoc(Math.max(from, span.from), Math.min(to, span.to)),
+        state: span.state,
+        author: isDrafted(report, span) ? "model" : span.author,
+      }));
+  return state.selection.ranges.flatMap(({ from, to }) => cut(from, to));
+}
 
 class GapWidget extends WidgetType {
   constructor(drafting) {
@@ -239,7 +255,8 @@ export function createReportEditor({
           writingsuggestions: "false",
           "data-gramm": "false",
         }),
-        EditorView.clipboardOutputFilter.of((text) => text.replaceAll(GAP, "")),
+        // What leaves by the keyboard or the mouse is marked as in any export.
+        EditorView.clipboardOutputFilter.of((_text, state) => marked(selected(state))),
         EditorView.clipboardInputFilter.of(clean),
         placeholder(emptyText),
         drawSelection(),
@@ -638,8 +655,6 @@ export function createReportEditor({
       const { spans, doc } = withoutRun(view.state);
       return toWire(spans, doc);
     },
-    /** The report as it stands on screen. */
-    shown: () => toWire(report().spans, text()),
     counts() {
       const { spans } = report();
       return {

@@ -409,13 +409,12 @@ export function mountViewer({ element }) {
       veil.hidden = false;
       status.textContent = "Opening…";
       const next = await load();
+      // From here on the model sees the next study, so nobody may go on seeing the former one.
+      putAway();
       const first = next.pictures[0];
       if (!first) throw new Error("This file holds no picture.");
       const buffer = await desk.picture(0);
       readPixels(buffer, first);
-      opened++;
-      kept.clear();
-      coming.clear();
       study = next;
       index = asked = 0;
       keep(0, first, buffer);
@@ -427,8 +426,30 @@ export function mountViewer({ element }) {
     } finally {
       busy = false;
       veil.hidden = true;
+      if (!study) showNone();
     }
   }
+
+  function putAway() {
+    opened++;
+    kept.clear();
+    coming.clear();
+    study = null;
+    redraw();
+  }
+  function showNone() {
+    stage.dataset.state = "empty";
+    empty.hidden = false;
+    tools.hidden = frames.hidden = examplesButton.hidden = true;
+    factsLine.textContent = factsLine.title = "";
+    for (const node of Object.values(corner)) put(node);
+    canvas.setAttribute("aria-label", "Picture of the study");
+  }
+  desk.onStudyLost(() => {
+    putAway();
+    showNone();
+    fail("The server has lost this study; open it again.");
+  });
 
   function show(name) {
     const { facts, pictures } = study;

@@ -28,7 +28,7 @@ ATTEMPTS = [
     ("Control+a", "Delete"),
     ("Control+a", "y"),
     *[("Control+z",)] * 12,
-    *[("Control+Shift+z",)] * 12,
+    *[("Control+Shift+Z",)] * 12,
 ]
 STUDIES = [
     pytest.param(FOLDER / "effusion.dcm", id="example"),

@@ -17,7 +17,7 @@ from typing import NoReturn, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
 from drafting.export.text import NOTICE, to_text
-from drafting.imaging import Study, StudyError, open_study
+from drafting.imaging import StudyError, open_study
 from drafting.report import Report, ReportError, merge_draft, parse_markup
 
 WRONG_INPUT = 2
@@ -55,6 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     draft.add_argument(
         "--samples", type=int, default=1, help="draft so often, with rising seeds, and keep the likeliest"
     )
+    draft.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="how much of an open span's text is written anew, 0 (nothing) to 1 (all of it, the default)",
+    )
     draft.add_argument("--indication", default="", help="why the image was taken, told to the model")
     draft.add_argument("--json", action="store_true", help="print one JSON object")
     draft.add_argument("--frames", type=Path, metavar="FILE.jsonl", help="write every frame, one a line")
@@ -75,7 +81,8 @@ def _draft(options: argparse.Namespace) -> None:
     if not 1 <= options.samples <= 64:
         raise InputError("The number of samples must be from 1 to 64.")
     try:
-        settings = [DraftSettings(options.seed + number, options.steps) for number in range(options.samples)]
+        settings = DraftSettings(options.seed, options.steps, options.strength)
+        DraftSettings(options.seed + options.samples - 1)
     except ValueError as error:
         raise InputError(str(error)) from error
     report = _read_report(options.report)
@@ -88,8 +95,8 @@ def _draft(options: argparse.Namespace) -> None:
             except OSError as error:
                 raise InputError(f"The frames file cannot be written: {error.strerror}.") from error
         engine = _engine(options.model, options.adapter)
-        outcomes = [_run(engine, study, report, each, options.indication, frames) for each in settings]
-    outcomes.sort(key=lambda outcome: -outcome.draft.mean_log_probability)
+        drafts = _follow(engine.alternatives(study, report, options.samples, settings, options.indication), frames)
+    outcomes = [Outcome(draft, merge_draft(report, draft.texts)) for draft in drafts]
     if options.json:
         best = _as_json(outcomes[0])
         if len(outcomes) > 1:
@@ -124,23 +131,27 @@ def _engine(model: str | None, adapter: str | None) -> Engine:
         raise InputError(str(error)) from error
 
 
-def _run(
-    engine: Engine, study: Study, report: Report, settings: DraftSettings, indication: str, frames: TextIO | None
-) -> Outcome:
-    draft = _follow(engine.draft(study, report, settings, indication), frames)
-    return Outcome(draft, merge_draft(report, draft.texts))
-
-
-def _follow(run: Generator[Frame, None, Draft], frames: TextIO | None) -> Draft:
-    """Drain a run into its draft, writing each frame as it comes."""
+def _follow(run: Generator[tuple[Frame, ...], None, tuple[Draft, ...]], frames: TextIO | None) -> tuple[Draft, ...]:
+    """Drain a run into its drafts, writing each frame as it comes; of several drafts with the number of its own."""
+    written: dict[int, int] = {}
     while True:
         try:
-            frame = next(run)
+            newest = next(run)
         except StopIteration as end:
             return end.value
-        if frames:
+        for sample, frame in enumerate(newest):
+            if not frames or written.get(sample) == frame.step:
+                continue
+            written[sample] = frame.step
             pieces = {id: [asdict(piece) for piece in shown] for id, shown in frame.pieces.items()}
-            line = {"step": frame.step, "steps": frame.steps, "seconds": frame.seconds, "spans": pieces}
+            line: dict[str, object] = {
+                "step": frame.step,
+                "steps": frame.steps,
+                "seconds": frame.seconds,
+                "spans": pieces,
+            }
+            if len(newest) > 1:
+                line["sample"] = sample
             frames.write(json.dumps(line, ensure_ascii=False) + "\n")
             frames.flush()
 

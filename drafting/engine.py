@@ -7,7 +7,7 @@ values that cross and the protocol; it knows no torch.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from drafting.imaging import Study
@@ -18,22 +18,32 @@ class EngineError(RuntimeError):
     """The engine cannot do what was asked; the message is one sentence for the radiologist."""
 
 
+class EngineBusyError(EngineError):
+    """The engine has as many drafts under way as it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class DraftSettings:
     """What a draft depends on beside study and report.
 
     `seed`: the same study, report, seed and settings give the same draft on the same machine.
-    `steps`: at most this many denoising steps; None takes the checkpoint's own limit.
+    `steps`: at most this many denoising steps for each window; None takes the checkpoint's own limit.
+    `strength`: how much of an open span's text is written anew: 1 is all of it; below, that share of its tokens, the
+    ones that the model finds least likely where they stand, while the rest stays; 0 changes nothing. A gap is always
+    written anew.
     """
 
     seed: int = 0
     steps: int | None = None
+    strength: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise ValueError("The seed must be a whole number from 0 to 2**63 - 1.")
         if self.steps is not None and not 1 <= self.steps <= 1000:
             raise ValueError("The number of steps must be from 1 to 1000.")
+        if not 0 <= self.strength <= 1:
+            raise ValueError("The strength must be from 0 to 1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +59,15 @@ class Piece:
 class Frame:
     """What one denoising step shows: for each open span, by its id, its pieces of text.
 
-    `step` counts from 1; `steps` is the limit, which a draft need not reach; `seconds` since the draft began.
+    `step` counts from 1; `steps` is the limit, which a draft need not reach, and which rises where a gap is widened;
+    `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here.
     """
 
     step: int
     steps: int
     seconds: float
     pieces: Mapping[str, tuple[Piece, ...]]
+    resumption: object = field(default=None, compare=False, repr=False)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -67,7 +79,8 @@ class Frame:
 class Draft:
     """The outcome of a whole run: the open spans' text, by span id.
 
-    `mean_log_probability` (nats a token, over the open positions) ranks drafts of one report.
+    `mean_log_probability` (nats a token, over the open positions) ranks drafts of one report. `widenings`: how often
+    a gap proved too narrow and was drafted again with more room; `full`: the spans whose text may still be cut short.
     """
 
     texts: Mapping[str, str]
@@ -76,6 +89,8 @@ class Draft:
     seed: int
     model: str
     mean_log_probability: float
+    widenings: int = 0
+    full: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):
@@ -91,12 +106,28 @@ class Engine(Protocol):
         ...
 
     def draft(
-        self, study: Study | None, report: Report, settings: DraftSettings, indication: str = ""
+        self,
+        study: Study | None,
+        report: Report,
+        settings: DraftSettings,
+        indication: str = "",
+        start: Frame | None = None,
     ) -> Generator[Frame, None, Draft]:
         """Denoise the open spans of a report: yields a frame a step and returns the draft.
 
-        Closing the generator stops the run; the last frame's `texts` are then the outcome.
-        Raises EngineError where the report cannot be drafted.
+        `start`: a frame of an earlier draft of the same study and report, to go on from; with the same settings the
+        rest is what it was then. Closing the generator stops the run; the last frame's `texts` are then the outcome.
+        Raises EngineError where the report cannot be drafted, EngineBusyError where too many drafts are under way.
+        """
+        ...
+
+    def alternatives(
+        self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
+    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+        """Draft a report's open spans `count` times at once, with rising seeds.
+
+        Yields the drafts' newest frames and returns the different drafts, the likeliest first; each is what `draft`
+        gives with its seed. Raises what `draft` raises.
         """
         ...
 

@@ -13,13 +13,13 @@ import tempfile
 import threading
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
+from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame
 from drafting.imaging import Study
 from drafting.report import Report, Span, merge_draft
 
@@ -54,8 +54,7 @@ class RunFailedError(DeskError):
 class Limits:
     """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
 
-    `idle_seconds`: a session silent for longer is closed. `running` drafts are written at once, `waiting` more may
-    stand in line.
+    `idle_seconds`: a session silent for longer is closed.
     """
 
     report_characters: int = 100_000
@@ -63,8 +62,6 @@ class Limits:
     spans: int = 2_000
     sessions: int = 32
     idle_seconds: float = 300.0
-    running: int = 4
-    waiting: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,54 +81,6 @@ def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
     log.error("%s failed: %s\n%s", what, type(error).__qualname__, frames)
 
 
-class Turns:
-    """Who may use the engine: so many at once, first come first served, and a line that does not grow without end."""
-
-    def __init__(self, running: int, waiting: int) -> None:
-        self._most_running = running
-        self._most_waiting = waiting
-        self._running = 0
-        self._line: deque[object] = deque()
-        self._changed = threading.Condition()
-
-    @property
-    def waiting(self) -> int:
-        return len(self._line)
-
-    @contextmanager
-    def taken(self, stop: threading.Event) -> Iterator[bool]:
-        """Wait for a turn and hold it; False where `stop` was set before the turn came.
-
-        Raises BusyError where too many are waiting already.
-        """
-        turn = self._wait(stop)
-        try:
-            yield turn
-        finally:
-            if turn:
-                with self._changed:
-                    self._running -= 1
-                    self._changed.notify_all()
-
-    def _wait(self, stop: threading.Event) -> bool:
-        ticket = object()
-        with self._changed:
-            if self._running + len(self._line) >= self._most_running + self._most_waiting:
-                raise BusyError("The workstation is busy with other drafts; press Draft again in a moment.")
-            self._line.append(ticket)
-            try:
-                while self._running >= self._most_running or self._line[0] is not ticket:
-                    # Stop has no way to wake this condition, so it is looked at now and then.
-                    self._changed.wait(0.1)
-                    if stop.is_set():
-                        return False
-                self._running += 1
-                return True
-            finally:
-                self._line.remove(ticket)
-                self._changed.notify_all()
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What a run began with."""
@@ -145,10 +94,9 @@ class _Run:
 class Session:
     """One study being reported: the report at its newest version, and at most one run. Many threads may use it."""
 
-    def __init__(self, engine: Engine, turns: Turns, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
         self.token = secrets.token_urlsafe(32)
         self._engine = engine
-        self._turns = turns
         self._limits = limits
         self._clock = clock
         self._lock = threading.RLock()
@@ -250,17 +198,18 @@ class Session:
         The text goes by span identity into whatever the report is by then. Stop ends the run at the next frame, with
         that frame's text; closing the generator ends it without any.
 
-        Raises BusyError where a run is under way already or too many are waiting, and RunFailedError with a sentence
+        Raises BusyError where a run is under way already or the engine has too many, and RunFailedError with a sentence
         for the radiologist; the report is then as it was.
         """
         run = self._begin()
         try:
-            with self._turns.taken(run.stop) as turn:
-                outcome = (yield from self._denoise(run, settings)) if turn else _stopped(None, settings)
+            outcome = yield from self._denoise(run, settings)
             self._keep(run, outcome)
             return outcome
         except DeskError:
             raise
+        except EngineBusyError as error:
+            raise BusyError(str(error)) from None
         except EngineError as error:
             raise RunFailedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
@@ -386,7 +335,6 @@ class Sessions:
     def __init__(self, engine: Engine, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self._engine = engine
-        self._turns = Turns(limits.running, limits.waiting)
         self._clock = clock
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
@@ -400,7 +348,7 @@ class Sessions:
         Raises BusyError where there is none such.
         """
         self.close_idle()
-        session = Session(self._engine, self._turns, self.limits, self._clock)
+        session = Session(self._engine, self.limits, self._clock)
         spare: Session | None = None
         with self._lock:
             if len(self._sessions) >= self.limits.sessions:

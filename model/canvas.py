@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from transformers import PreTrainedTokenizerBase
@@ -55,11 +55,12 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a slot's width is chosen by: the tokens its span holds, and where the span stands.
+    """What a slot's width is chosen by: its span, the tokens that this holds, and where it stands.
 
     `alone`: nothing else is in the report. `own_lines`: the span begins a line or follows a colon, and ends a line.
     """
 
+    span_id: str
     tokens: int
     alone: bool
     own_lines: bool
@@ -78,6 +79,11 @@ def elastic_width(place: Place) -> int:
 def fixed_width(place: Place) -> int:
     """The width of a slot for a checkpoint that knows no blanks: that of its text; a guess where it has none."""
     return place.tokens or elastic_width(place)
+
+
+def chosen_width(widths: Mapping[str, int]) -> Width:
+    """Slots of given widths, by span id. Spans without one get a single position: they belong to another window."""
+    return lambda place: widths.get(place.span_id, 1)
 
 
 def narrower(width: Width, share: float) -> Width:
@@ -103,7 +109,7 @@ def lay_out(report: Report, encode: Encode, filler: int, widest: int, width: Wid
     """The layout of a report: locked text pinned, a slot for each open span.
 
     `encode` gives the token ids of a text; `filler` stands after an open span's text to the end of its slot. `width`
-    chooses the width of a slot; none is wider than `widest` positions.
+    chooses the width of a slot, which cuts a longer text; none is wider than `widest` positions.
     """
     ids: list[int] = []
     pinned: list[bool] = []
@@ -122,8 +128,8 @@ def lay_out(report: Report, encode: Encode, filler: int, widest: int, width: Wid
         spaced = isinstance(before, str) and before.endswith(" ")
         text = _as_seen(run.text)
         tokens = encode(f" {text}" if spaced and text else text)[:widest]
-        positions = max(min(width(_place(runs, index, len(tokens))), widest), len(tokens), 1)
-        ids += tokens + [filler] * (positions - len(tokens))
+        positions = max(min(width(_place(runs, index, run.id, len(tokens))), widest), 1)
+        ids += (tokens + [filler] * positions)[:positions]
         pinned += [False] * positions
         glue = after if isinstance(after, str) and not after[:1].isspace() else ""
         follows_space = before is None or (isinstance(before, str) and before[-1:].isspace())
@@ -131,13 +137,13 @@ def lay_out(report: Report, encode: Encode, filler: int, widest: int, width: Wid
     return Layout(tuple(ids), tuple(pinned), tuple(slots))
 
 
-def _place(runs: Sequence[str | Span], index: int, tokens: int) -> Place:
+def _place(runs: Sequence[str | Span], index: int, span_id: str, tokens: int) -> Place:
     before = runs[index - 1] if index else ""
     after = runs[index + 1] if index + 1 < len(runs) else ""
     begins = isinstance(before, str) and re.search(r"(?:^|\n|:)\s*$", before) is not None
     ends = isinstance(after, str) and re.match(r"\s*(?:\n|$)", after) is not None
     alone = all(at == index or (isinstance(run, str) and not run.strip()) for at, run in enumerate(runs))
-    return Place(tokens, alone=alone, own_lines=begins and ends)
+    return Place(span_id, tokens, alone=alone, own_lines=begins and ends)
 
 
 def _as_seen(text: str) -> str:
@@ -170,11 +176,20 @@ class Canvas:
     pinned: tuple[bool, ...]
     slots: tuple[Slot, ...]
 
+    @property
+    def free(self) -> tuple[int, ...]:
+        """The positions that are not pinned, rising."""
+        return tuple(at for at, pinned in enumerate(self.pinned) if not pinned)
 
-def windows(layout: Layout, room: int) -> tuple[tuple[Slot, ...], ...]:
-    """The slots in groups that can be denoised together: what a group spans fits into `room` positions."""
+    def keeping(self, positions: Collection[int]) -> Canvas:
+        """This canvas with `positions` pinned to what stands there."""
+        return replace(self, pinned=tuple(pinned or at in positions for at, pinned in enumerate(self.pinned)))
+
+
+def windows(slots: Sequence[Slot], room: int) -> tuple[tuple[Slot, ...], ...]:
+    """A layout's slots in groups that can be denoised together: what a group spans fits into `room` positions."""
     groups: list[list[Slot]] = []
-    for slot in layout.slots:
+    for slot in slots:
         if groups and slot.stop - groups[-1][0].start <= room:
             groups[-1].append(slot)
         else:

@@ -171,6 +171,12 @@ def text_config(network: DiffusionGemmaForBlockDiffusion) -> DiffusionGemmaTextC
     return cast(DiffusionGemmaTextConfig, network.config.text_config)
 
 
+def layer_kinds(network: DiffusionGemmaForBlockDiffusion) -> list[str]:
+    """How each layer attends: 'sliding_attention' or 'full_attention'."""
+    # Optional in the library's types alone, as above.
+    return cast(list[str], text_config(network).layer_types)
+
+
 def image_tokens(network: DiffusionGemmaForBlockDiffusion) -> ImageTokens:
     """The image tokens of a checkpoint. Raises ModelError where its configuration names none."""
     config = network.config

@@ -5,11 +5,11 @@ It joins the rooms of `model`; it knows nothing of browsers and files.
 
 from __future__ import annotations
 
-import threading
+import math
 import time
-from collections import OrderedDict
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from collections import OrderedDict, deque
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,36 +18,84 @@ from drafting.engine import Draft, DraftSettings, EngineError, Frame, Piece
 from drafting.imaging import Study
 from drafting.report import Report
 from model import canvas as canvases
-from model.canvas import Canvas, Slot
+from model.batching import Batcher, Lane
+from model.canvas import Canvas, Layout, Slot, Width
+from model.decoder import PackedDecoder, Seat
 from model.loading import DraftingModel, load
 from model.prefix import Prefix, encode_prefix
-from model.sampler import SamplerSettings, Step, denoise
+from model.sampler import Run, SamplerSettings, State, is_over
 
 KEPT_PREFIXES = 16
 MOST_OPEN_SPANS = 1000
+# A slot that comes back full is made so much wider, so often.
+WIDER = 2
+WIDENINGS = 2
+# Without blanks a gap cannot end early, so several widths are drafted and the likeliest is kept.
+WIDTH_FACTORS = (1.0, 0.4, 0.7, 1.5)
+# Of several alternatives so many are drafted at a time.
+DRAFTED_TOGETHER = 8
+# A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
+REFRESH_ON_CPU = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Spans that are denoised together, at the widths that each lane gives them; `stream` names its random numbers."""
+
+    spans: tuple[str, ...]
+    widths: tuple[Mapping[str, int], ...]
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """A draft between two windows.
+
+    `context`: what each open span is to the other windows, as tokens: its draft, or the text it held. `widened`: how
+    often a span's slot was made wider; `full`: the spans whose slot was full and is made no wider. `total` and
+    `positions`: the summed log-probability (nats) of the drafted positions, and how many they are.
+    """
+
+    pending: tuple[_Window, ...]
+    context: Mapping[str, tuple[int, ...]]
+    pieces: Mapping[str, tuple[Piece, ...]]
+    widened: Mapping[str, int]
+    windows: int
+    steps: int
+    total: float
+    positions: int
+    full: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Resumption:
+    """How to go on from a frame: the draft before the frame's window, and the window's canvases and states."""
+
+    report: Report
+    progress: _Progress
+    canvases: tuple[Canvas, ...]
+    states: tuple[State, ...]
 
 
 class LocalEngine:
-    """Drafts on this process's device. Safe to call from several threads: they take turns, one decoder pass each."""
+    """Drafts on this process's device. Safe to call from several threads: their drafts take each step together."""
 
-    def __init__(self, drafting_model: DraftingModel) -> None:
+    def __init__(self, drafting_model: DraftingModel, settings: SamplerSettings | None = None) -> None:
+        """`settings`: how to denoise; None takes the checkpoint's own, with what suits the device."""
         self._model = drafting_model
-        self._settings = SamplerSettings.of_checkpoint(drafting_model.network.generation_config)
-        self._device_turn = threading.Lock()
+        on_cpu = drafting_model.device.type == "cpu"
+        self._settings = settings or replace(
+            SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
+            refresh=REFRESH_ON_CPU if on_cpu else 1,
+        )
+        self._decoder = PackedDecoder(drafting_model)
+        self._batcher = Batcher(self._decoder)
         self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
-        allowed = torch.ones(drafting_model.vocabulary_size, dtype=torch.bool)
-        allowed[list(drafting_model.suppressed_ids)] = False
-        allowed[len(drafting_model.tokenizer) :] = False
-        self._allowed = allowed.to(drafting_model.device)
 
     @classmethod
     def load(cls, model: str | Path | None = None, adapter: str | Path | None = None) -> LocalEngine:
         """An engine for a checkpoint and an adapter, as `model.loading.load` takes them. Raises ModelError."""
         return cls(load(model, adapter))
-
-    @property
-    def _pad_id(self) -> int:
-        return self._model.tokenizer.pad_token_id or 0
 
     @property
     def model(self) -> str:
@@ -57,107 +105,197 @@ class LocalEngine:
         self._prefix(study, indication)
 
     def release(self, study: Study) -> None:
-        with self._device_turn:
+        def forget() -> None:
             for key in [key for key in self._prefixes if key[0] == study.id]:
                 del self._prefixes[key]
 
+        self._batcher.call(forget)
+
     def draft(
-        self, study: Study | None, report: Report, settings: DraftSettings, indication: str = ""
+        self,
+        study: Study | None,
+        report: Report,
+        settings: DraftSettings,
+        indication: str = "",
+        start: Frame | None = None,
     ) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
             raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
         sampler = replace(self._settings, steps=settings.steps) if settings.steps else self._settings
         prefix = self._prefix(study, indication)
-        generator = torch.Generator(self._model.device).manual_seed(settings.seed)
         line_end = "\r\n" if "\r\n" in report.text else "\n"
+        resumed = _resumption(start, report)
+        progress = resumed.progress if resumed else self._begin(report, settings.strength)
 
-        scaffold = len(self._model.before) + len(self._model.after)
-        room = self._model.canvas_length - scaffold
-        blank_id = self._model.blank_id
-        filler = self._pad_id if blank_id is None else blank_id
-        if blank_id is None:
-            layout = canvases.lay_out(report, self._encode, filler, room, canvases.fixed_width)
-        else:
-            layout = canvases.lay_out_within(report, self._encode, filler, room, canvases.elastic_width)
-        # What an open span is to the others' windows, until it is drafted: its text, as the layout has it.
-        context: dict[str, Sequence[int]] = {
-            slot.span_id: [id for id in layout.ids[slot.start : slot.stop] if id != filler] for slot in layout.slots
-        }
-        groups = canvases.windows(layout, room)
-        limit = sampler.steps * len(groups)
-
-        pieces: dict[str, tuple[Piece, ...]] = {}
-        step_count, log_probability, positions = 0, 0.0, 0
-        for group in groups:
-            canvas = canvases.canvas_for(
-                layout,
-                group,
-                context,
-                room,
-                self._model.before,
-                self._model.after,
-                0 if self._model.traits.fitted_canvas else self._model.canvas_length,
-                self._pad_id,
-            )
-            for step in self._steps(canvas, prefix, sampler, generator):
-                step_count += 1
-                for slot in canvas.slots:
-                    pieces[slot.span_id] = self._pieces(step, slot, line_end)
-                if step.last:
-                    for slot in canvas.slots:
-                        context[slot.span_id] = self._without_blanks(step, slot)
-                    log_probability += step.log_probability.sum().item()
-                    positions += sum(slot.stop - slot.start for slot in canvas.slots)
-                yield Frame(step_count, limit, time.perf_counter() - started, dict(pieces))
+        while progress.pending:
+            window = progress.pending[0]
+            if resumed:
+                drawn, states = resumed.canvases, resumed.states
+                resumed = None
+            else:
+                drawn = tuple(self._canvas(report, window, widths, progress) for widths in window.widths)
+                drawn = tuple(self._revised(canvas, prefix, settings.strength) for canvas in drawn)
+                states = ()
+            if not any(canvas.free for canvas in drawn):
+                progress = replace(progress, pending=progress.pending[1:])
+                continue
+            runs = [
+                Run(len(canvas.free), self._model.vocabulary_size, sampler, settings.seed, _stream(window, lane))
+                for lane, canvas in enumerate(drawn)
+            ]
+            limit = progress.steps + sampler.steps * len(progress.pending)
+            lanes = [
+                Lane(run, self._seat(prefix, canvas), states[number] if states else None)
+                for number, (run, canvas) in enumerate(zip(runs, drawn, strict=True))
+            ]
+            before = progress
+            for states in self._batcher.follow(lanes):
+                over = all(is_over(run, state) for run, state in zip(runs, states, strict=True))
+                shown = _likeliest(states) if over else 0
+                pieces = {**before.pieces, **self._shown(drawn[shown], states[shown], line_end)}
+                yield Frame(
+                    before.steps + max(state.number for state in states),
+                    limit,
+                    time.perf_counter() - started,
+                    pieces,
+                    _Resumption(report, before, drawn, states),
+                )
+            progress = self._after(report, before, drawn, states, line_end)
         return Draft(
-            texts=_texts(pieces),
-            steps=step_count,
+            texts={id: "".join(piece.text for piece in shown) for id, shown in progress.pieces.items()},
+            steps=progress.steps,
             seconds=time.perf_counter() - started,
             seed=settings.seed,
             model=self.model,
-            mean_log_probability=log_probability / max(positions, 1),
+            mean_log_probability=progress.total / max(progress.positions, 1),
+            widenings=sum(progress.widened.values()),
+            full=progress.full,
         )
 
-    def _steps(
-        self, canvas: Canvas, prefix: Prefix, sampler: SamplerSettings, generator: torch.Generator
-    ) -> Generator[Step]:
-        """The steps of one canvas; the device is held for one step at a time, so that sessions share it."""
-        device = self._model.device
+    def alternatives(
+        self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
+    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+        waiting = deque(range(count))
+        drafting: dict[int, Generator[Frame, None, Draft]] = {}
+        frames: dict[int, Frame] = {}
+        done: list[Draft] = []
+        try:
+            # Taken in turns, so all that are under way stand at the batcher together and take their steps together.
+            while waiting or drafting:
+                while waiting and len(drafting) < DRAFTED_TOGETHER:
+                    number = waiting.popleft()
+                    seeded = replace(settings, seed=settings.seed + number)
+                    drafting[number] = self.draft(study, report, seeded, indication)
+                for number, frame_by_frame in list(drafting.items()):
+                    try:
+                        frames[number] = next(frame_by_frame)
+                    except StopIteration as end:
+                        done.append(end.value)
+                        del drafting[number]
+                if frames and drafting:
+                    yield tuple(frames[number] for number in sorted(frames))
+        finally:
+            for frame_by_frame in drafting.values():
+                frame_by_frame.close()
+        done.sort(key=lambda draft: (-draft.mean_log_probability, draft.seed))
+        different = {tuple(sorted(draft.texts.items())): draft for draft in reversed(done)}
+        return tuple(draft for draft in done if different[tuple(sorted(draft.texts.items()))] is draft)
 
-        @torch.inference_mode()
-        def decoder(tokens: torch.Tensor, belief: torch.Tensor | None) -> torch.Tensor:
-            return self._model.network(
-                decoder_input_ids=tokens, past_key_values=prefix.cache, self_conditioning_logits=belief
-            ).logits
+    # What is to be denoised
 
-        steps = denoise(
-            decoder,
-            torch.tensor([canvas.ids], device=device),
-            torch.tensor([canvas.pinned], device=device),
-            self._allowed_on(canvas),
-            sampler,
-            generator,
-        )
-        while True:
-            with self._device_turn:
-                step = next(steps, None)
-            if step is None:
-                return
-            yield step
+    @property
+    def _room(self) -> int:
+        return self._model.canvas_length - len(self._model.before) - len(self._model.after)
 
-    def _allowed_on(self, canvas: Canvas) -> torch.Tensor:
-        """What may stand where: (length, vocabulary). A slot never begins with a blank: who leaves a gap wants text."""
-        allowed = self._allowed.expand(len(canvas.ids), -1)
+    @property
+    def _filler(self) -> int:
+        return self._pad_id if self._model.blank_id is None else self._model.blank_id
+
+    @property
+    def _pad_id(self) -> int:
+        return self._model.tokenizer.pad_token_id or 0
+
+    def _lay_out(self, report: Report, width: Width) -> Layout:
+        return canvases.lay_out(report, self._encode, self._filler, self._room, width)
+
+    def _begin(self, report: Report, strength: float) -> _Progress:
+        """The draft before its first window: which spans are denoised together, and how wide."""
         if self._model.blank_id is None:
-            return allowed
-        allowed = allowed.clone()
-        allowed[[slot.start for slot in canvas.slots], self._model.blank_id] = False
-        return allowed
+            layout = self._lay_out(report, canvases.fixed_width)
+        else:
+            layout = canvases.lay_out_within(report, self._encode, self._filler, self._room, canvases.elastic_width)
+        held = {slot.span_id: self._without_filler(layout.ids[slot.start : slot.stop]) for slot in layout.slots}
+        revised = {id for id, text in held.items() if text} if strength < 1 else set()
+        groups = canvases.windows(layout.slots, self._room)
+        return _Progress(
+            pending=tuple(self._window(group, stream, revised) for stream, group in enumerate(groups)),
+            context=held,
+            pieces={},
+            widened={},
+            windows=len(groups),
+            steps=0,
+            total=0.0,
+            positions=0,
+            full=frozenset(),
+        )
+
+    def _window(self, slots: Iterable[Slot], stream: int, revised: Collection[str] = ()) -> _Window:
+        """A window of `slots`. What is `revised` keeps its width, because some of its text stays."""
+        widths = {slot.span_id: slot.stop - slot.start for slot in slots}
+        if self._model.blank_id is not None:
+            return _Window(tuple(widths), (widths,), stream)
+        tried: list[Mapping[str, int]] = []
+        for factor in WIDTH_FACTORS:
+            scaled = {
+                id: width if id in revised else max(min(round(width * factor), self._room), 1)
+                for id, width in widths.items()
+            }
+            if scaled not in tried:
+                tried.append(scaled)
+        return _Window(tuple(widths), tuple(tried), stream)
+
+    def _canvas(self, report: Report, window: _Window, widths: Mapping[str, int], progress: _Progress) -> Canvas:
+        layout = self._lay_out(report, canvases.chosen_width(widths))
+        return canvases.canvas_for(
+            layout,
+            [slot for slot in layout.slots if slot.span_id in window.spans],
+            progress.context,
+            self._room,
+            self._model.before,
+            self._model.after,
+            0 if self._model.traits.fitted_canvas else self._model.canvas_length,
+            self._pad_id,
+        )
+
+    def _revised(self, canvas: Canvas, prefix: Prefix, strength: float) -> Canvas:
+        """The canvas with the likelier part of what its open spans hold pinned; gaps stay open."""
+        if strength == 1:
+            return canvas
+        seat = self._seat(prefix, canvas)
+        scores = dict(zip(canvas.free, self._batcher.call(lambda: self._decoder.score(seat)).tolist(), strict=True))
+        kept: set[int] = set()
+        for slot in canvas.slots:
+            positions = range(slot.start, slot.stop)
+            if self._without_filler(canvas.ids[slot.start : slot.stop]):
+                unlikely_first = sorted(positions, key=scores.__getitem__)
+                kept.update(unlikely_first[math.ceil(strength * len(positions)) :])
+        return canvas.keeping(kept)
+
+    def _seat(self, prefix: Prefix, canvas: Canvas) -> Seat:
+        # A slot never begins with a blank: who leaves a gap wants text.
+        starts = {slot.start for slot in canvas.slots} if self._model.blank_id is not None else set()
+        return Seat(
+            prefix,
+            torch.tensor(canvas.ids),
+            torch.tensor(canvas.free, dtype=torch.long),
+            torch.tensor([at in starts for at in canvas.free], dtype=torch.bool),
+        )
 
     def _prefix(self, study: Study | None, indication: str) -> Prefix:
         key = (study.id if study else "", indication)
-        with self._device_turn:
+
+        def find() -> Prefix:
             if key not in self._prefixes:
                 self._prefixes[key] = encode_prefix(self._model, study, indication)
                 while len(self._prefixes) > KEPT_PREFIXES:
@@ -165,25 +303,110 @@ class LocalEngine:
             self._prefixes.move_to_end(key)
             return self._prefixes[key]
 
+        return self._batcher.call(find)
+
+    def _without_filler(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return tuple(id for id in ids if id != self._filler)
+
     def _encode(self, text: str) -> list[int]:
         return self._model.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
-    def _pieces(self, step: Step, slot: Slot, line_end: str) -> tuple[Piece, ...]:
-        ids = step.tokens[0, slot.start : slot.stop].tolist()
-        decoded = canvases.decode_pieces(ids, self._model.tokenizer, self._model.blank_id)
+    # What came of it
+
+    def _after(
+        self, report: Report, before: _Progress, drawn: Sequence[Canvas], states: Sequence[State], line_end: str
+    ) -> _Progress:
+        """The draft after its first pending window: the likeliest lane's text, and slots that came back full again."""
+        best = _likeliest(states)
+        canvas, reading = drawn[best], states[best].reading
+        ids = _tokens(canvas, states[best])
+        drafted = {slot.span_id: ids[slot.start : slot.stop] for slot in canvas.slots}
+        full = [
+            slot
+            for slot in canvas.slots
+            if self._model.blank_id is not None
+            and self._model.blank_id not in drafted[slot.span_id]
+            and not any(canvas.pinned[slot.start : slot.stop])
+        ]
+        widened = {
+            slot.span_id: min((slot.stop - slot.start) * WIDER, self._room)
+            for slot in full
+            if before.widened.get(slot.span_id, 0) < WIDENINGS and slot.stop - slot.start < self._room
+        }
+        again: tuple[_Window, ...] = ()
+        if widened:
+            layout = self._lay_out(report, canvases.chosen_width(widened))
+            groups = canvases.windows([slot for slot in layout.slots if slot.span_id in widened], self._room)
+            again = tuple(self._window(group, before.windows + number) for number, group in enumerate(groups))
+        settled = [slot for slot in canvas.slots if slot.span_id not in widened]
+        counted = [at for at, position in enumerate(canvas.free) if any(s.start <= position < s.stop for s in settled)]
+        return _Progress(
+            pending=(*again, *before.pending[1:]),
+            context={**before.context, **{id: self._without_filler(own) for id, own in drafted.items()}},
+            pieces={**before.pieces, **self._shown(canvas, states[best], line_end)},
+            widened={**before.widened, **{id: before.widened.get(id, 0) + 1 for id in widened}},
+            windows=before.windows + len(again),
+            steps=before.steps + max(state.number for state in states),
+            total=before.total + (reading.log_probability[counted].sum().item() if reading else 0.0),
+            positions=before.positions + len(counted),
+            full=before.full | {slot.span_id for slot in full if slot.span_id not in widened},
+        )
+
+    def _shown(self, canvas: Canvas, state: State, line_end: str) -> dict[str, tuple[Piece, ...]]:
+        """The text of a canvas's slots in pieces, by span id."""
+        ids = _tokens(canvas, state)
+        entropy, accepted = [0.0] * len(ids), [True] * len(ids)
+        if state.reading:
+            for at, nats, is_accepted in zip(
+                canvas.free, state.reading.entropy.tolist(), state.accepted.tolist(), strict=True
+            ):
+                entropy[at], accepted[at] = nats, is_accepted
+        return {
+            slot.span_id: self._pieces(ids, entropy, accepted, slot, line_end)
+            for slot in canvas.slots
+            if not all(canvas.pinned[slot.start : slot.stop])
+        }
+
+    def _pieces(
+        self, ids: Sequence[int], entropy: Sequence[float], accepted: Sequence[bool], slot: Slot, line_end: str
+    ) -> tuple[Piece, ...]:
+        own = ids[slot.start : slot.stop]
+        decoded = canvases.decode_pieces(own, self._model.tokenizer, self._model.blank_id)
         texts = canvases.fitted([text for text, _ in decoded], slot, line_end)
-        entropy = step.entropy[0, slot.start : slot.stop].tolist()
-        accepted = step.accepted[0, slot.start : slot.stop].tolist()
         return tuple(
-            Piece(text, max(entropy[index] for index in indices), all(accepted[index] for index in indices))
+            Piece(
+                text,
+                max(entropy[slot.start + index] for index in indices),
+                all(accepted[slot.start + index] for index in indices),
+            )
             for text, (_, indices) in zip(texts, decoded, strict=True)
             if text
         )
 
-    def _without_blanks(self, step: Step, slot: Slot) -> list[int]:
-        ids = step.tokens[0, slot.start : slot.stop].tolist()
-        return [id for id in ids if id != self._model.blank_id]
+
+def _tokens(canvas: Canvas, state: State) -> list[int]:
+    """The canvas's tokens, the likeliest at its free positions."""
+    ids = list(canvas.ids)
+    if state.reading:
+        for at, token in zip(canvas.free, state.reading.best.tolist(), strict=True):
+            ids[at] = token
+    return ids
 
 
-def _texts(pieces: Mapping[str, tuple[Piece, ...]]) -> dict[str, str]:
-    return {id: "".join(piece.text for piece in shown) for id, shown in pieces.items()}
+def _likeliest(states: Sequence[State]) -> int:
+    """The lane whose free positions have the best mean log-probability."""
+    means = [state.reading.log_probability.mean().item() if state.reading else 0.0 for state in states]
+    return max(range(len(states)), key=lambda lane: means[lane])
+
+
+def _stream(window: _Window, lane: int) -> int:
+    return window.stream * len(WIDTH_FACTORS) + lane
+
+
+def _resumption(start: Frame | None, report: Report) -> _Resumption | None:
+    if start is None:
+        return None
+    resumption = start.resumption
+    if not isinstance(resumption, _Resumption) or resumption.report.spans != report.spans:
+        raise EngineError("The draft cannot go on from there: the report has changed since.")
+    return resumption

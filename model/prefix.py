@@ -6,6 +6,7 @@ This module knows nothing of reports and canvases; the decoder reads what is enc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,12 +18,18 @@ from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
 from drafting.imaging import Study, StudyFacts
 from model.loading import DraftingModel, ImageTokens, image_tokens, user_turn
 
+KeysValues = tuple[Tensor, Tensor]
+"""A layer's keys and values, each (tokens, key heads, width)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """An encoded prefix: `cache` holds keys and values for `length` tokens, batch 1."""
+    """An encoded prefix of `length` tokens: the keys and values that each layer keeps of them.
 
-    cache: DynamicCache
+    A layer with a sliding window keeps no more than that window's last.
+    """
+
+    layers: tuple[KeysValues, ...]
     length: int
 
 
@@ -49,7 +56,9 @@ def encode_prefix(drafting_model: DraftingModel, study: Study | None, indication
         pixels, positions, pieces = patches(drafting_model, study.model_picture)
         ids = _with_image_tokens(ids, pieces, image_tokens(network))
     input_ids = torch.tensor([ids], device=network.device)
-    return Prefix(encode_tokens(network, input_ids, pixels, positions), len(ids))
+    cache = encode_tokens(network, input_ids, pixels, positions)
+    layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
+    return Prefix(layers, len(ids))
 
 
 def patches(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:

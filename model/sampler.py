@@ -1,25 +1,28 @@
-"""The denoising loop with pinned positions: entropy-bound sampling of discrete diffusion on a canvas.
+"""Denoising with locks: how the free positions of a canvas go from noise to text, one decoder pass at a time.
 
-Every step runs the decoder once on the whole canvas, accepts the free positions whose joint entropy stays under a
-bound, and replaces the others by uniform noise (Ben-Hamu et al., "Accelerated Sampling from Masked Diffusion Models
-via Entropy Bounded Unmasking", arXiv 2505.24857, section 3; the uniform corruption is DiffusionGemma's). Pinned
-positions are written back last in every step, stand one-hot in the self-conditioning, and count neither for the entropy
-budget nor for the stop test.
+The method is entropy-bounded sampling of discrete diffusion (Ben-Hamu et al., "Accelerated Sampling from Masked
+Diffusion Models via Entropy Bounded Unmasking", arXiv 2505.24857, section 3) with DiffusionGemma's uniform corruption:
+an uncertain position holds a random token, not a mask. A step is
 
-This module works on token ids and tensors; it knows nothing of text, reports or images.
+    read    what the decoder believes of every free position: likeliest token, a drawn token, entropy
+    accept  the positions that are certain enough to be settled together
+    renoise the others
+
+Pinned positions are not in this module's tensors at all: the decoder sees them, nothing else does. So they count
+neither for the entropy budget nor for the stop test, and nothing here could change one.
+
+This module works on token ids and tensors; it knows nothing of text, networks, batches or devices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-
-# DiffusionGemma caps its logits at +-30; a one-hot distribution in logits of that size survives the softmax as one.
-PINNED_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class SamplerSettings:
     """How to denoise. The defaults are those of transformers' `DiffusionGemmaGenerationConfig`.
 
     `steps`: at most this many denoising steps. `entropy_bound`: nats. The temperature falls linearly from
-    `temperature_start` to `temperature_end`. Sampling stops early once the argmax canvas has been the same for
+    `temperature_start` to `temperature_end`. Sampling stops early once the likeliest text has been the same for
     `stable_steps` steps and the mean entropy of the free positions is under `confident_entropy` (nats).
+    `refresh`: the keys and values of pinned positions are computed anew every so many steps; 1 is every step.
     """
 
     steps: int = 48
@@ -37,6 +41,7 @@ class SamplerSettings:
     temperature_end: float = 0.4
     stable_steps: int = 1
     confident_entropy: float = 0.005
+    refresh: int = 1
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -47,6 +52,8 @@ class SamplerSettings:
             raise ValueError("The temperatures must be above 0 and must not rise.")
         if self.stable_steps < 0 or self.confident_entropy <= 0:
             raise ValueError("The stop test needs at least 0 stable steps and an entropy above 0.")
+        if self.refresh < 1:
+            raise ValueError("Pinned positions must be computed anew every step or every few.")
 
     @classmethod
     def of_checkpoint(cls, generation_config: Any) -> SamplerSettings:
@@ -64,20 +71,52 @@ class SamplerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one denoising step gives. All tensors are on the CPU.
+class Run:
+    """One canvas being denoised: `free` open positions, drawn from a vocabulary of so many tokens.
 
-    `number` counts from 1. `tokens`: (batch, length) the most likely canvas, pinned positions as given.
-    `entropy`: (batch, length) nats, 0 where pinned. `accepted`: (batch, length) bool, True where pinned.
-    `log_probability`: (batch, length) of `tokens` at temperature 1, 0 where pinned. `last`: whether the run ends here.
+    `seed` and `stream` name the random numbers; runs of one draft have different streams.
+    """
+
+    free: int
+    vocabulary: int
+    settings: SamplerSettings
+    seed: int
+    stream: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a decoder pass says of the free positions; all (free,) on the CPU but `belief`.
+
+    `best`: the likeliest token. `log_probability`: of `best` at temperature 1. `sampled`: a token drawn at the step's
+    temperature. `entropy`: nats, at the step's temperature. `belief`: (free, hidden) on the decoder's device, the
+    expected embedding, which the next pass is conditioned on.
+    """
+
+    best: Tensor
+    log_probability: Tensor
+    sampled: Tensor
+    entropy: Tensor
+    belief: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A run after `number` steps: what that step shows, and all that the next one needs. Never changed in place.
+
+    `canvas`: (free,) tokens that the next pass sees. `reading`: of step `number`, None before the first. `accepted`:
+    (free,) bool. `unchanged`: for how many steps `reading.best` has been the same. `settled`: the stop test was met.
+    `anchor`: the state whose pass computed the pinned keys and values that the next pass reuses; None where the next
+    pass computes them.
     """
 
     number: int
-    tokens: Tensor
-    entropy: Tensor
+    canvas: Tensor
+    reading: Reading | None
     accepted: Tensor
-    log_probability: Tensor
-    last: bool
+    unchanged: int
+    settled: bool
+    anchor: State | None
 
 
 def temperature(settings: SamplerSettings, step: int) -> float:
@@ -88,83 +127,98 @@ def temperature(settings: SamplerSettings, step: int) -> float:
     )
 
 
-def accept(entropy: Tensor, free: Tensor, entropy_bound: float) -> Tensor:
-    """Which free positions to accept: (batch, length) bool.
+def draws(run: Run, step: int) -> tuple[Tensor, Tensor]:
+    """The random numbers of a step: (free,) uniform in [0, 1) float64, and (free,) tokens of the whole vocabulary.
 
-    The k least uncertain free positions such that the sum of their entropies less the largest of them stays within the
+    A function of seed, stream and step alone (the counter-based generator Philox: Salmon et al., SC 2011), so that a
+    run goes on from any step, alone or among others, on any device, with the numbers that it would have had.
+    """
+    bits = np.random.Philox(key=np.array([run.seed, run.stream], dtype=np.uint64), counter=[0, 0, 0, step])
+    generator = np.random.Generator(bits)
+    uniform = torch.from_numpy(generator.random(run.free))
+    return uniform, torch.from_numpy(generator.integers(run.vocabulary, size=run.free))
+
+
+def read(logits: Tensor, temperatures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What logits say: `best`, `log_probability`, `sampled`, `entropy`, all (rows,), and probabilities (rows, tokens).
+
+    `logits`: (rows, tokens) float32, minus infinity where a token may not stand. `temperatures`, `uniform`: (rows,).
+    The drawn token is the first whose cumulative probability exceeds `uniform`: one random number a row decides.
+    """
+    scaled = logits / temperatures[:, None]
+    log_probabilities = scaled.log_softmax(dim=-1)
+    probabilities = log_probabilities.exp()
+    best = scaled.argmax(dim=-1)
+    log_probability = logits.gather(-1, best[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
+    entropy = torch.special.entr(probabilities).sum(dim=-1)
+    cumulative = probabilities.cumsum(dim=-1)
+    sampled = (cumulative <= uniform[:, None].to(cumulative.dtype) * cumulative[:, -1:]).sum(dim=-1)
+    # Rounding can put the threshold at the very end, behind the last token that may stand.
+    sampled = torch.where(sampled < logits.shape[-1], sampled, best)
+    return best, log_probability, sampled, entropy, probabilities
+
+
+def accept(entropy: Tensor, entropy_bound: float) -> Tensor:
+    """Which free positions to accept: (..., free) bool.
+
+    The k least uncertain positions such that the sum of their entropies less the largest of them stays within the
     bound, which bounds their mutual information (arXiv 2505.24857, section 3): they are then nearly independent and
-    can be sampled at once. At least one free position is always accepted.
+    can be sampled at once. At least one is always accepted.
 
-    `entropy`: (batch, length) nats; `free`: (batch, length) bool.
+    `entropy`: (..., free) nats.
     """
-    ordered, order = entropy.masked_fill(~free, float("inf")).sort(dim=-1)
+    ordered, order = entropy.sort(dim=-1)
     within = (ordered.cumsum(dim=-1) - ordered) <= entropy_bound
-    return torch.zeros_like(free).scatter(-1, order, within) & free
+    return torch.zeros_like(within).scatter(-1, order, within)
 
 
-def noise(shape: tuple[int, int], vocabulary_size: int, generator: torch.Generator) -> Tensor:
-    """Tokens drawn uniformly from the whole vocabulary, as in training: (batch, length)."""
-    return torch.randint(vocabulary_size, shape, generator=generator, device=generator.device)
+def renoise(sampled: Tensor, accepted: Tensor, noise: Tensor) -> Tensor:
+    """The canvas of the next step: what was drawn where it is accepted, uniform noise elsewhere; all (..., free).
 
-
-def pin_logits(logits: Tensor, tokens: Tensor, pinned: Tensor) -> Tensor:
-    """Logits with the pinned positions one-hot at their tokens: (batch, length, vocabulary)."""
-    one_hot = torch.full_like(logits, -PINNED_LOGIT).scatter(-1, tokens[..., None], PINNED_LOGIT)
-    return torch.where(pinned[..., None], one_hot, logits)
-
-
-Decoder = Callable[[Tensor, Tensor | None], Tensor]
-"""(canvas (batch, length), self-conditioning logits or None) -> logits (batch, length, vocabulary), float32."""
-
-
-def denoise(
-    decoder: Decoder,
-    tokens: Tensor,
-    pinned: Tensor,
-    allowed: Tensor,
-    settings: SamplerSettings,
-    generator: torch.Generator,
-) -> Generator[Step]:
-    """Denoise the free positions of a canvas; yields a `Step` for every pass of the decoder.
-
-    `tokens`: (batch, length) token ids; those at free positions are ignored. `pinned`: (batch, length) bool.
-    `allowed`: (vocabulary,) or (length, vocabulary) bool, the tokens that may stand at free positions. `generator`, on
-    the device of `tokens`, fixes the outcome. Without a free position nothing is yielded.
+    This is the corruption that DiffusionGemma was trained to undo: a position is either right or any token at all.
     """
-    free = ~pinned
-    if not free.any():
-        return
-    shape = (tokens.shape[0], tokens.shape[1])
-    canvas = torch.where(pinned, tokens, noise(shape, allowed.shape[-1], generator))
-    belief: Tensor | None = None
-    history: list[Tensor] = []
-    free_count = free.sum(dim=-1).clamp_min(1)
-    for number in range(1, settings.steps + 1):
-        raw = decoder(canvas, belief).masked_fill(~allowed, -float("inf"))
-        logits = raw / temperature(settings, number)
-        log_probabilities = logits.log_softmax(dim=-1)
-        probabilities = log_probabilities.exp()
-        entropy = torch.special.entr(probabilities).sum(dim=-1).masked_fill(pinned, 0.0)
-        sampled = torch.multinomial(probabilities.flatten(0, 1), 1, generator=generator).view_as(tokens)
-        best = torch.where(pinned, tokens, logits.argmax(dim=-1))
-        accepted = accept(entropy, free, settings.entropy_bound)
+    return torch.where(accepted, sampled, noise)
 
-        stable = len(history) == settings.stable_steps and all(torch.equal(best, earlier) for earlier in history)
-        confident = bool((entropy.sum(dim=-1) / free_count < settings.confident_entropy).all())
-        history = [*history, best][-settings.stable_steps :] if settings.stable_steps else []
-        last = number == settings.steps or (stable and confident)
 
-        chosen = raw.log_softmax(dim=-1).gather(-1, best[..., None]).squeeze(-1)
-        yield Step(
-            number=number,
-            tokens=best.cpu(),
-            entropy=entropy.cpu(),
-            accepted=(accepted | pinned).cpu(),
-            log_probability=chosen.masked_fill(pinned, 0.0).cpu(),
-            last=last,
-        )
-        if last:
-            return
-        renoised = torch.where(accepted, sampled, noise(shape, allowed.shape[-1], generator))
-        belief = pin_logits(logits, tokens, pinned)
-        canvas = torch.where(pinned, tokens, renoised)
+def begin(run: Run) -> State:
+    """The state before the first step: every free position is noise."""
+    nothing = torch.zeros(run.free, dtype=torch.bool)
+    return State(0, draws(run, 0)[1], None, nothing, unchanged=0, settled=run.free == 0, anchor=None)
+
+
+def advance(run: Run, state: State, reading: Reading) -> State:
+    """The state after one more step, of which `reading` is the decoder's."""
+    settings, number = run.settings, state.number + 1
+    accepted = accept(reading.entropy, settings.entropy_bound)
+    same = state.reading is not None and torch.equal(reading.best, state.reading.best)
+    unchanged = state.unchanged + 1 if same else 0
+    confident = reading.entropy.mean().item() < settings.confident_entropy
+    # The pass just made computed the pinned keys and values itself, or reused those of the anchor it still has.
+    anchor = state.anchor or state
+    return State(
+        number=number,
+        canvas=renoise(reading.sampled, accepted, draws(run, number)[1]),
+        reading=reading,
+        accepted=accepted,
+        unchanged=unchanged,
+        settled=confident and unchanged >= settings.stable_steps,
+        anchor=anchor if number - anchor.number < settings.refresh else None,
+    )
+
+
+def is_over(run: Run, state: State) -> bool:
+    """Whether the run ends with this state."""
+    return state.settled or state.number >= run.settings.steps
+
+
+def denoise(run: Run, state: State | None = None) -> Generator[State, Reading, State]:
+    """The loop, from noise or from a state that it gave before. Returns the last state.
+
+    It yields each state that needs a decoder pass and is sent that pass's reading, so that whoever drives it can decode
+    several runs at once.
+    """
+    state = begin(run) if state is None else state
+    while not is_over(run, state):
+        reading = yield state
+        state = advance(run, state, reading)
+    return state

@@ -14,7 +14,6 @@ from typing import TextIO
 
 from drafting.engine import DraftSettings
 from drafting.report import Report, Span, merge_draft
-from model import canvas as canvases
 from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import Radiographs
 from model.evaluation.labeler import ACUTE, FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
@@ -66,10 +65,11 @@ class _Gap:
 
 @dataclass(frozen=True, eq=False)
 class _Filled:
-    """A drafted gap. `full`: no position of its slot was left blank, so that the text may have been cut off."""
+    """A drafted gap. `widened`: its slot came back full and was drafted again, wider; `full`: so did the widest."""
 
     gap: _Gap
     text: str
+    widened: bool
     full: bool
     unchanged: bool
     seconds: float
@@ -100,7 +100,7 @@ def evaluate_infill(
         (blank, "decided by the other section", control),
     ):
         done = [
-            _fill(engine, drafting_model, gap, settings, subject, images, drafts)
+            _fill(engine, gap, settings, subject, images, drafts)
             for gap in with_progress(chosen, f"{subject} ({images})")
         ]
         if not done:
@@ -158,7 +158,6 @@ def _denied(mentions: Sequence[Mention]) -> set[Finding]:
 
 def _fill(
     engine: LocalEngine,
-    drafting_model: DraftingModel,
     gap: _Gap,
     settings: InfillSettings,
     subject: str,
@@ -173,7 +172,8 @@ def _fill(
     filled = _Filled(
         gap=gap,
         text=text,
-        full=len(done.last.pieces["s1"]) >= _slot_width(drafting_model, report),
+        widened=done.draft.widenings > 0,
+        full=bool(done.draft.full),
         unchanged=merged.text == before + text + after and merged.locked_text == report.locked_text,
         seconds=done.draft.seconds,
         steps=done.draft.steps,
@@ -187,24 +187,12 @@ def _fill(
             "report": gap.written.text,
             "original": gap.original,
             "drafted": text,
+            "widened": filled.widened,
             "full": filled.full,
         }
         drafts.write(json.dumps(line, ensure_ascii=False) + "\n")
         drafts.flush()
     return filled
-
-
-def _slot_width(drafting_model: DraftingModel, report: Report) -> int:
-    """How many positions the engine gives to the report's one gap."""
-    tokenizer, blank = drafting_model.tokenizer, drafting_model.blank_id
-    layout = canvases.lay_out(
-        report,
-        lambda text: tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"],
-        blank if blank is not None else tokenizer.pad_token_id or 0,
-        drafting_model.canvas_length - len(drafting_model.before) - len(drafting_model.after),
-        canvases.elastic_width if blank is not None else canvases.fixed_width,
-    )
-    return layout.slots[0].stop - layout.slots[0].start
 
 
 def _decided_rows(images: str, done: Sequence[_Filled]) -> list[Row]:
@@ -313,7 +301,8 @@ def _run_rows(images: str, done: Sequence[_Filled]) -> list[Row]:
     subject = "all gaps"
     return [
         Row(images, subject, "locked text unchanged", share([f.unchanged for f in done])),
-        Row(images, subject, "slot came back full", share([f.full for f in done])),
+        Row(images, subject, "slot came back full and was widened", share([f.widened for f in done])),
+        Row(images, subject, "slot full at the last", share([f.full for f in done])),
         Row(images, subject, "does not end as a sentence", share([not f.text.endswith((".", "!", "?")) for f in done])),
         Row(images, subject, "exactly the sentence taken out", share([f.text == f.gap.original for f in done])),
         Row(images, subject, "seconds a draft (median)", median([f.seconds for f in done])),

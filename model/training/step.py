@@ -14,14 +14,15 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.loading import image_tokens, text_config
-from model.sampler import pin_logits
+from model.loading import image_tokens, layer_kinds, text_config
 
 PATCH = 16
 POOL = 3
 GRID = 24
 LEAST_NOISE = 0.02
 SELF_CONDITIONED = 0.5
+# DiffusionGemma caps its logits at +-30; a one-hot distribution in logits of that size survives the softmax as one.
+PINNED_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     positions = torch.arange(length, device=prefix.device)[None]
     rotary = _rotary(network, encoder.language_model.rotary_emb, hidden, positions)
     caches: list[LayerPrefix] = []
-    for layer, kind in zip(encoder.language_model.layers, _layer_kinds(network), strict=True):
+    for layer, kind in zip(encoder.language_model.layers, layer_kinds(network), strict=True):
         caches.append(LayerPrefix())
         hidden = layer(
             hidden,
@@ -178,7 +179,7 @@ def decode(
         signal = expected * decoder.embed_tokens.embed_scale * believed[:, None, None]
     hidden = decoder.self_conditioning(embedded, signal.to(embedded.dtype))
     rotary = _rotary(network, decoder.rotary_emb, hidden, positions)
-    for layer, kind, cache in zip(decoder.layers, _layer_kinds(network), caches, strict=True):
+    for layer, kind, cache in zip(decoder.layers, layer_kinds(network), caches, strict=True):
         hidden = layer(
             hidden,
             position_embeddings=rotary[kind],
@@ -194,12 +195,13 @@ def decode(
 def _rotary(
     network: DiffusionGemmaForBlockDiffusion, embed: nn.Module, hidden: Tensor, positions: Tensor
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    return {kind: embed(hidden, positions, kind) for kind in sorted(set(_layer_kinds(network)))}
+    return {kind: embed(hidden, positions, kind) for kind in sorted(set(layer_kinds(network)))}
 
 
-def _layer_kinds(network: DiffusionGemmaForBlockDiffusion) -> list[str]:
-    """How each layer attends: 'sliding_attention' or 'full_attention'."""
-    return text_config(network).layer_types or []
+def pin_logits(logits: Tensor, tokens: Tensor, pinned: Tensor) -> Tensor:
+    """Logits with the pinned positions one-hot at their tokens: (batch, length, vocabulary)."""
+    one_hot = torch.full_like(logits, -PINNED_LOGIT).scatter(-1, tokens[..., None], PINNED_LOGIT)
+    return torch.where(pinned[..., None], one_hot, logits)
 
 
 def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -41,7 +41,12 @@ class ScriptedEngine:
             self.prepared.append(study.id)
 
     def draft(
-        self, study: Study | None, report: Report, settings: DraftSettings, indication: str = ""
+        self,
+        study: Study | None,
+        report: Report,
+        settings: DraftSettings,
+        indication: str = "",
+        start: Frame | None = None,
     ) -> Generator[Frame, None, Draft]:
         self.drafted.append((report, indication))
         steps = settings.steps or self.steps
@@ -62,6 +67,11 @@ class ScriptedEngine:
             raise
         texts = {id: "".join(piece.text for piece in line) for id, line in pieces.items()}
         return Draft(texts | self.texts, steps, steps * self.seconds_a_step, settings.seed, self.model, -0.1)
+
+    def alternatives(
+        self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
+    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+        raise NotImplementedError("No script has alternatives.")
 
     def release(self, study: Study) -> None:
         self.released.append(study.id)

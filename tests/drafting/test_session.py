@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import stat
 import threading
-import time
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drafting.engine import DraftSettings, EngineError, Frame
+from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Picture, Study
 from drafting.report import Report, Span
 from drafting.session import (
@@ -24,7 +23,6 @@ from drafting.session import (
     Session,
     Sessions,
     TooLargeError,
-    Turns,
     UnknownSessionError,
     VersionConflictError,
 )
@@ -229,48 +227,14 @@ def test_any_other_failure_is_one_sentence_and_is_logged_without_its_message(
     assert session.report == REPORT
 
 
-def test_runs_beyond_the_limit_wait_in_line_and_beyond_the_line_are_refused() -> None:
-    turns = Turns(running=1, waiting=1)
-    never = threading.Event()
-    served: list[bool] = []
-
-    def wait_for_a_turn() -> None:
-        with turns.taken(never) as turn:
-            served.append(turn)
-
-    with turns.taken(never):
-        waiter = threading.Thread(target=wait_for_a_turn)
-        waiter.start()
-        while not turns.waiting:
-            time.sleep(0.001)
-        with pytest.raises(BusyError, match="busy"), turns.taken(never):
-            pass
-        assert served == []
-    waiter.join(5)
-    assert served == [True]
-
-
-def test_a_run_that_is_refused_for_want_of_a_place_leaves_the_session_ready_for_the_next() -> None:
-    sessions = Sessions(ScriptedEngine(), Limits(running=1, waiting=0))
-    first, second = sessions.open(), sessions.open()
-    under_way = first.run(DraftSettings())
-    next(under_way)
-    with pytest.raises(BusyError):
-        next(second.run(DraftSettings()))
-    finish(under_way)
-    assert not finish(second.run(DraftSettings()))[1].stopped
-
-
-def test_stop_reaches_a_run_that_waits_in_line() -> None:
-    turns = Turns(running=1, waiting=5)
-    stop = threading.Event()
-    with turns.taken(threading.Event()) as first:
-        stop.set()
-        with turns.taken(stop) as second:
-            assert first
-            assert not second
-    with turns.taken(threading.Event()) as third:
-        assert third
+def test_a_run_that_the_engine_is_too_busy_for_leaves_the_session_ready_for_the_next() -> None:
+    engine = failing(EngineBusyError("The model is busy."))
+    session = a_session(engine)
+    with pytest.raises(BusyError, match="busy"):
+        next(session.run(DraftSettings()))
+    assert session.report == REPORT
+    engine.before_step = lambda step: None
+    assert not finish(session.run(DraftSettings()))[1].stopped
 
 
 # ---- studies and files

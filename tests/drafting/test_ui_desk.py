@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from drafting import imaging
-from drafting.engine import EngineError
+from drafting.engine import EngineBusyError, EngineError
 from drafting.examples import FOLDER, examples
 from drafting.imaging import open_study
 from drafting.session import Limits
@@ -228,17 +229,25 @@ def test_a_second_draft_of_one_session_is_refused_with_a_sentence() -> None:
         tab.request("POST", "/desk/stop")
 
 
-def test_sessions_draft_at_the_same_time_and_beyond_the_line_are_told_that_it_is_busy() -> None:
-    engine = ScriptedEngine(steps=500, seconds_a_step=0.02)
+def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() -> None:
+    busy = threading.Event()
+
+    def refuse(step: int) -> None:
+        if busy.is_set() and step == 1:
+            raise EngineBusyError("The model is busy with other drafts; try again in a moment.")
+
+    engine = ScriptedEngine(steps=500, seconds_a_step=0.02, before_step=refuse)
     with (
-        launched(engine, limits=Limits(running=2, waiting=0)) as site,
+        launched(engine) as site,
         site.tab("first") as first,
         site.tab("second") as second,
         site.tab("third") as third,
     ):
         first.press_draft()
         second.press_draft()
-        assert eventually(lambda: len(engine.drafted) == 2)
+        assert eventually(lambda: all(site.desk.sessions.find(tab.token).is_drafting for tab in (first, second)))
+        time.sleep(0.2)
+        busy.set()
         third.press_draft()
         (refused,) = third.messages()
         assert "busy" in refused["message"]

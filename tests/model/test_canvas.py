@@ -61,7 +61,7 @@ def test_every_open_span_has_one_slot_and_all_else_is_pinned(tiny_model: Draftin
 @settings(max_examples=300, deadline=None)
 def test_windows_hold_every_slot_once_and_fit_the_room(tiny_model: DraftingModel, report: Report, room: int) -> None:
     layout = layout_of(report, tiny_model)
-    groups = windows(layout, room)
+    groups = windows(layout.slots, room)
     assert [slot for group in groups for slot in group] == list(layout.slots)
     context = {slot.span_id: (9, 9) for slot in layout.slots}
     for group in groups:
@@ -77,7 +77,7 @@ def test_windows_hold_every_slot_once_and_fit_the_room(tiny_model: DraftingModel
 
 def test_a_long_report_gives_a_window_the_text_on_both_sides(tiny_model: DraftingModel) -> None:
     layout = layout_of(parse_markup("The lungs are clear. " * 40 + "[[]]" + " The heart is normal." * 40), tiny_model)
-    (group,) = windows(layout, 90)
+    (group,) = windows(layout.slots, 90)
     canvas = canvas_for(layout, group, {"s2": ()}, 90, (), ())
     (slot,) = canvas.slots
     assert len(canvas.ids) == 90
@@ -92,7 +92,7 @@ def test_slots_get_narrower_so_that_all_gaps_see_each_other(tiny_model: Drafting
     room = len(wide.ids) - 60
     layout = lay_out_within(report, encode, 3, room, elastic_width)
     assert len(layout.ids) <= room
-    assert len(windows(layout, room)) == 1
+    assert len(windows(layout.slots, room)) == 1
     assert layout.slots[2].stop - layout.slots[2].start >= len(encode("The heart is normal.")) + 8
     assert lay_out_within(report, encode, 3, 200, elastic_width) == wide
     assert lay_out_within(report, encode, 3, 40, elastic_width) == lay_out(report, encode, 3, 40, elastic_width)

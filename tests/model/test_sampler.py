@@ -1,6 +1,8 @@
-"""The denoising loop: pinned positions, the entropy budget, the stop test and the seed."""
+"""The denoising method: reading, accepting, renoising, stopping, and random numbers of a seed, a stream and a step."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,108 +13,163 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model.sampler import SamplerSettings, Step, accept, denoise, pin_logits, temperature
+from model.sampler import (
+    Reading,
+    Run,
+    SamplerSettings,
+    State,
+    accept,
+    begin,
+    denoise,
+    draws,
+    is_over,
+    read,
+    renoise,
+    temperature,
+)
 
 VOCABULARY = 50
+FREE = 7
 
 
-class Recorder:
-    """A decoder with fixed random beliefs, that keeps what it was shown."""
-
-    def __init__(self, sharpness: float, length: int = 12) -> None:
-        torch.manual_seed(0)
-        self.logits = torch.randn(1, length, VOCABULARY) * sharpness
-        self.canvases: list[Tensor] = []
-        self.beliefs: list[Tensor | None] = []
-
-    def __call__(self, canvas: Tensor, belief: Tensor | None) -> Tensor:
-        self.canvases.append(canvas.clone())
-        self.beliefs.append(belief)
-        return self.logits.clone()
+def beliefs(sharpness: float) -> Tensor:
+    return torch.randn(FREE, VOCABULARY, generator=torch.Generator().manual_seed(0)) * sharpness
 
 
-def run(
-    decoder: Recorder, pinned: Tensor, seed: int = 1, allowed: Tensor | None = None, **settings: float
-) -> list[Step]:
-    tokens = torch.arange(pinned.shape[1])[None] + 30
-    allowed = torch.ones(VOCABULARY, dtype=torch.bool) if allowed is None else allowed
-    chosen = SamplerSettings(**{"steps": 8, **settings})  # type: ignore[arg-type]
-    return list(denoise(decoder, tokens, pinned, allowed, chosen, torch.Generator().manual_seed(seed)))
+def a_run(seed: int = 1, free: int = FREE, **settings: float) -> Run:
+    return Run(free, VOCABULARY, SamplerSettings(**{"steps": 8, **settings}), seed)  # type: ignore[arg-type]
 
 
-def test_pinned_positions_hold_their_token_in_every_canvas_belief_and_result() -> None:
-    decoder, pinned = Recorder(1.0), torch.tensor([[True] * 5 + [False] * 7])
-    steps = run(decoder, pinned)
-    for canvas in (*decoder.canvases, *(step.tokens for step in steps)):
-        assert canvas[0, :5].tolist() == [30, 31, 32, 33, 34]
-    for belief in decoder.beliefs[1:]:
-        assert belief is not None
-        assert torch.allclose(belief[0, :5].softmax(-1).max(-1).values, torch.ones(5))
-        assert belief[0, :5].argmax(-1).tolist() == [30, 31, 32, 33, 34]
-    assert all(step.accepted[pinned].all() and not step.entropy[pinned].any() for step in steps)
+def reading_of(run: Run, state: State, logits: Tensor) -> Reading:
+    step = state.number + 1
+    temperatures = torch.full((len(logits),), temperature(run.settings, step))
+    best, log_probability, sampled, entropy, probabilities = read(logits, temperatures, draws(run, step)[0])
+    return Reading(best, log_probability, sampled, entropy, probabilities)
+
+
+def states_of(run: Run, logits: Tensor, start: State | None = None) -> list[State]:
+    """All states of a run whose decoder always believes the same, from the first or from `start`."""
+    loop = denoise(run, start)
+    states: list[State] = []
+    try:
+        states.append(next(loop))
+        while True:
+            states.append(loop.send(reading_of(run, states[-1], logits)))
+    except StopIteration as end:
+        return [*states, end.value]
 
 
 def test_without_a_free_position_nothing_is_run() -> None:
-    decoder = Recorder(1.0)
-    assert run(decoder, torch.ones(1, 12, dtype=torch.bool)) == []
-    assert not decoder.canvases
+    run = a_run(free=0)
+    assert is_over(run, begin(run))
+    with pytest.raises(StopIteration):
+        next(denoise(run))
 
 
-def test_the_same_seed_gives_the_same_run_and_another_gives_another() -> None:
-    pinned = torch.zeros(1, 12, dtype=torch.bool)
-    first, again, other = (Recorder(1.0) for _ in range(3))
-    run(first, pinned), run(again, pinned), run(other, pinned, seed=2)
-    assert all(torch.equal(a, b) for a, b in zip(first.canvases, again.canvases, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first.canvases, other.canvases, strict=True))
+def test_the_same_seed_gives_the_same_run_and_another_seed_or_stream_another() -> None:
+    def canvases(run: Run) -> list[list[int]]:
+        return [state.canvas.tolist() for state in states_of(run, beliefs(1.0))]
+
+    assert canvases(a_run()) == canvases(a_run())
+    assert canvases(a_run()) != canvases(a_run(seed=2))
+    assert canvases(a_run()) != canvases(replace(a_run(), stream=1))
 
 
-def test_pinned_positions_do_not_stop_a_run_whose_free_ones_are_uncertain() -> None:
-    decoder, pinned = Recorder(1.0, 12), torch.ones(1, 12, dtype=torch.bool)
-    pinned[0, 3] = False
-    assert len(run(decoder, pinned)) == 8
+def test_a_run_goes_on_from_any_state_as_it_went_before() -> None:
+    run = a_run(seed=2**63 - 1)
+    whole = states_of(run, beliefs(1.0))
+    assert len(whole) == 9
+    for number, state in enumerate(whole[:-1]):
+        rest = states_of(run, beliefs(1.0), state)
+        assert [s.canvas.tolist() for s in rest] == [s.canvas.tolist() for s in whole[number:]]
 
 
 def test_a_stable_and_certain_canvas_stops_early() -> None:
-    decoder = Recorder(1000.0)
-    steps = run(decoder, torch.zeros(1, 12, dtype=torch.bool))
-    assert len(steps) == 2
-    assert steps[-1].last
+    last = states_of(a_run(), beliefs(1000.0))[-1]
+    assert last.settled
+    assert last.number == 2
 
 
-def test_tokens_that_are_not_allowed_never_come_out() -> None:
-    allowed = torch.zeros(VOCABULARY, dtype=torch.bool)
-    allowed[10:15] = True
-    steps = run(Recorder(1.0), torch.zeros(1, 12, dtype=torch.bool), allowed=allowed)
-    assert all(((step.tokens >= 10) & (step.tokens < 15)).all() for step in steps)
+def test_an_uncertain_canvas_uses_every_step() -> None:
+    last = states_of(a_run(), beliefs(1.0))[-1]
+    assert not last.settled
+    assert last.number == 8
 
 
-def test_acceptance_without_pins_is_that_of_transformers() -> None:
+def test_pinned_keys_and_values_are_anew_every_so_many_steps() -> None:
+    def passes(refresh: int) -> list[int]:
+        """For each step, the step before whose pass its pinned keys and values were computed."""
+        states = states_of(a_run(refresh=refresh), beliefs(1.0))[:-1]
+        return [(state.anchor or state).number for state in states]
+
+    assert passes(1) == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert passes(3) == [0, 0, 0, 3, 3, 3, 6, 6]
+    assert passes(100) == [0] * 8
+
+
+def test_a_state_holds_on_to_no_more_than_its_anchor() -> None:
+    last = states_of(a_run(refresh=3), beliefs(1.0))[-2]
+    assert last.anchor is not None
+    assert last.anchor.anchor is None
+
+
+def test_what_is_read_is_what_the_softmax_says() -> None:
+    logits, temperatures = beliefs(2.0), torch.linspace(0.3, 0.9, FREE)
+    best, log_probability, _, entropy, probabilities = read(logits, temperatures, torch.full((FREE,), 0.5))
+    expected = torch.distributions.Categorical(logits=logits / temperatures[:, None])
+    assert torch.allclose(probabilities, expected.probs, atol=1e-6)
+    assert torch.allclose(entropy, expected.entropy(), atol=1e-5)
+    assert torch.equal(best, logits.argmax(-1))
+    assert torch.allclose(log_probability, logits.log_softmax(-1).max(-1).values, atol=1e-5)
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logits = torch.tensor([[0.0, -torch.inf, 1.0, 2.0]]).expand(20_000, 4)
+    uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    *_, sampled, _, probabilities = read(logits, torch.ones(20_000), uniform)
+    shares = torch.bincount(sampled, minlength=4) / 20_000
+    assert torch.allclose(shares, probabilities[0], atol=0.015)
+    assert shares[1] == 0
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
+def test_the_ends_of_the_unit_interval_draw_tokens_that_may_stand(uniform: float) -> None:
+    logits = torch.full((1, 6), -torch.inf)
+    logits[0, 2:4] = 0.0
+    sampled = read(logits, torch.ones(1), torch.tensor([uniform], dtype=torch.float64))[2]
+    assert sampled.item() in (2, 3)
+
+
+def test_acceptance_is_that_of_transformers() -> None:
     logits = torch.randn(3, 20, VOCABULARY, generator=torch.Generator().manual_seed(4)) * 6
     reference = EntropyBoundSampler(EntropyBoundSamplerConfig(entropy_bound=0.4), 20, VOCABULARY, 8)
     canvas = torch.zeros(3, 20, dtype=torch.long)
     reference.accept_canvas(canvas, canvas, logits, 1)
     entropy = torch.distributions.Categorical(logits=logits).entropy()
-    assert torch.equal(accept(entropy, torch.ones(3, 20, dtype=torch.bool), 0.4), reference.accepted_token_mask)
+    assert torch.equal(accept(entropy, 0.4), reference.accepted_token_mask)
 
 
-def test_pinned_positions_take_nothing_of_the_entropy_budget() -> None:
-    entropy = torch.tensor([[0.06, 0.05, 0.06, 0.07]])
-    free = torch.tensor([[False, True, False, True]])
-    assert accept(entropy, free, 0.1).tolist() == [[False, True, False, True]]
-    assert accept(entropy + 5, free, 0.1).tolist() == [[False, True, False, False]]
+def test_the_least_uncertain_position_is_always_accepted() -> None:
+    assert accept(torch.tensor([5.05, 5.07]), 0.1).tolist() == [True, False]
+
+
+def test_what_is_not_accepted_is_noise_again() -> None:
+    sampled, accepted, noise = torch.tensor([1, 2, 3]), torch.tensor([True, False, True]), torch.tensor([7, 8, 9])
+    assert renoise(sampled, accepted, noise).tolist() == [1, 8, 3]
+
+
+def test_random_numbers_are_uniform_over_the_whole_vocabulary() -> None:
+    uniform, tokens = draws(replace(a_run(), free=40_000), 3)
+    assert 0 <= uniform.min() < 0.001
+    assert 0.999 < uniform.max() < 1
+    assert set(tokens.tolist()) == set(range(VOCABULARY))
+    assert abs(tokens.float().mean().item() - (VOCABULARY - 1) / 2) < 0.5
 
 
 def test_the_temperature_falls_as_in_transformers() -> None:
     settings = SamplerSettings(steps=10, temperature_start=0.8, temperature_end=0.4)
     assert temperature(settings, 1) == pytest.approx(0.8)
     assert temperature(settings, 10) == pytest.approx(0.44)
-
-
-def test_pinned_logits_are_one_hot_after_the_softmax() -> None:
-    pinned = pin_logits(torch.randn(1, 4, VOCABULARY), torch.tensor([[1, 2, 3, 4]]), torch.ones(1, 4, dtype=torch.bool))
-    assert torch.allclose(
-        pinned.softmax(-1), torch.nn.functional.one_hot(torch.tensor([[1, 2, 3, 4]]), VOCABULARY).float()
-    )
 
 
 def test_settings_come_from_the_checkpoint_and_its_gaps_from_the_defaults() -> None:
@@ -125,7 +182,15 @@ def test_settings_come_from_the_checkpoint_and_its_gaps_from_the_defaults() -> N
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"entropy_bound": 0}, {"temperature_end": 0}, {"temperature_end": 0.9}, {"stable_steps": -1}],
+    [
+        {"steps": 0},
+        {"entropy_bound": 0},
+        {"temperature_end": 0},
+        {"temperature_end": 0.9},
+        {"stable_steps": -1},
+        {"confident_entropy": 0},
+        {"refresh": 0},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError):

@@ -1,0 +1,268 @@
+"""Decoder passes: what the network believes of the free positions of several canvases, computed together.
+
+Positions of a canvas attend to each other, to their own prefix and to nothing of another canvas. The canvases' rows are
+packed one after the other, so that nothing is padded, and free rows come before pinned ones, because only they are
+read. A pass either takes a whole canvas and keeps the keys and values of its pinned rows, or its free rows alone and
+reuses those.
+
+This module knows nothing of text, of drawing tokens over time, or of who wants a draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+from transformers import DiffusionGemmaForBlockDiffusion
+
+from model.loading import DraftingModel, layer_kinds
+from model.prefix import KeysValues, Prefix
+from model.sampler import Reading, State, read
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, queries, keys, values), each (rows, heads, width) -> what the rows take from all that they see."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """A canvas's place at the decoder.
+
+    `tokens`: (length,) with whatever at free positions. `free`: (free,) the free positions, rising. `opening`: (free,)
+    bool, where no blank may stand. `pinned_context`: the layers' keys and values of pinned positions from the pass of
+    state `context_of`; a pass replaces them.
+    """
+
+    prefix: Prefix
+    tokens: Tensor
+    free: Tensor
+    opening: Tensor
+    pinned_context: list[KeysValues] = field(default_factory=list)
+    context_of: State | None = None
+
+    @property
+    def pinned(self) -> Tensor:
+        """(length - free,) the pinned positions, rising."""
+        rest = torch.ones(len(self.tokens), dtype=torch.bool)
+        rest[self.free] = False
+        return rest.nonzero().squeeze(-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One canvas in one pass: where it sits, its state, the step's temperature and (free,) uniform random numbers."""
+
+    seat: Seat
+    state: State
+    temperature: float
+    uniform: Tensor
+
+
+class Decoder(Protocol):
+    """Reads several canvases in one go."""
+
+    def __call__(self, looks: Sequence[Look]) -> list[Reading]: ...
+
+    def score(self, seat: Seat) -> Tensor:
+        """How likely the tokens at free positions are where they stand: log-probabilities (free,), nats, on the CPU."""
+        ...
+
+
+class PackedDecoder:
+    """Runs the network as it is, on any device, on rows packed without padding."""
+
+    def __init__(self, drafting_model: DraftingModel) -> None:
+        self._network = drafting_model.network
+        self._blank_id = drafting_model.blank_id
+        self._barred = barred_tokens(drafting_model)
+
+    @torch.inference_mode()
+    def __call__(self, looks: Sequence[Look]) -> list[Reading]:
+        for look in looks:
+            anchor = look.state.anchor
+            if anchor is not None and look.seat.context_of is not anchor:
+                # A run that goes on from an earlier state: the pass that its pinned keys and values are of comes again.
+                self._forward([Look(look.seat, anchor, look.temperature, look.uniform)])
+        hidden = self._forward(looks)
+        logits = capped_logits(self._network, hidden)
+        openings = torch.cat([look.seat.opening for look in looks]).to(logits.device)
+        logits = bar(logits, self._barred, openings, self._blank_id)
+        counts = [len(look.seat.free) for look in looks]
+        temperatures = torch.tensor([look.temperature for look in looks], dtype=torch.float32)
+        *told, probabilities = read(
+            logits,
+            temperatures.repeat_interleave(torch.tensor(counts)).to(logits.device),
+            torch.cat([look.uniform for look in looks]).to(logits.device),
+        )
+        belief = expected_embedding(self._network, probabilities)
+        columns = [column.cpu().split(counts) for column in told]
+        return [
+            Reading(best, log_probability, sampled, entropy, own_belief)
+            for best, log_probability, sampled, entropy, own_belief in zip(*columns, belief.split(counts), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def score(self, seat: Seat) -> Tensor:
+        present = seat.tokens[seat.free]
+        state = State(0, present, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
+        hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
+        logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
+        return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
+
+    def _forward(self, looks: Sequence[Look]) -> Tensor:
+        """The last hidden states of the free rows: (free rows of all, hidden)."""
+        network = self._network
+        embed = network.model.decoder.embed_tokens
+        device = network.device
+        whole = [look.state.anchor is None for look in looks]
+        tokens, positions, beliefs, spans = [], [], [], []
+        at = 0
+        for look, is_whole in zip(looks, whole, strict=True):
+            seat, reading = look.seat, look.state.reading
+            rows = torch.cat([seat.free, seat.pinned]) if is_whole else seat.free
+            own = torch.cat([look.state.canvas, seat.tokens[seat.pinned]]) if is_whole else look.state.canvas
+            tokens.append(own)
+            positions.append(rows + seat.prefix.length)
+            spans.append((at, at + len(rows)))
+            at += len(rows)
+            beliefs.append(None if reading is None else reading.belief)
+        ids = torch.cat(tokens).to(device)
+        embedded = embed(ids)
+        # Pinned positions are one-hot in the self-conditioning: their own embedding. Before the first reading the
+        # network is told nothing of any position.
+        signal = embedded.clone()
+        for (start, stop), belief in zip(spans, beliefs, strict=True):
+            if belief is None:
+                signal[start:stop] = 0
+            else:
+                signal[start : start + len(belief)] = belief
+        kept: list[list[KeysValues]] = [[] for _ in looks]
+
+        def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            taken = []
+            for number, (look, (start, stop)) in enumerate(zip(looks, spans, strict=True)):
+                seen = [look.seat.prefix.layers[layer]]
+                if whole[number]:
+                    first = start + len(look.seat.free)
+                    kept[number].append((keys[first:stop], values[first:stop]))
+                else:
+                    seen.append(look.seat.pinned_context[layer])
+                own_keys = torch.cat([*(k for k, _ in seen), keys[start:stop]])
+                own_values = torch.cat([*(v for _, v in seen), values[start:stop]])
+                taken.append(attention(queries[start:stop], own_keys, own_values))
+            return torch.cat(taken) if len(taken) > 1 else taken[0]
+
+        hidden = decode_rows(network, embedded, signal, torch.cat(positions).to(device), attend)
+        for look, context, is_whole in zip(looks, kept, whole, strict=True):
+            if is_whole:
+                look.seat.pinned_context, look.seat.context_of = context, look.state
+        free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
+        return network.model.decoder.norm(hidden[free.to(device)])
+
+
+def barred_tokens(drafting_model: DraftingModel) -> Tensor:
+    """The tokens that may stand at no free position: (vocabulary,) bool on the model's device."""
+    barred = torch.zeros(drafting_model.vocabulary_size, dtype=torch.bool)
+    barred[list(drafting_model.suppressed_ids)] = True
+    barred[len(drafting_model.tokenizer) :] = True
+    return barred.to(drafting_model.device)
+
+
+def bar(logits: Tensor, barred: Tensor, openings: Tensor, blank_id: int | None) -> Tensor:
+    """Logits (rows, tokens), minus infinity for `barred` (tokens,), and for the blank where `openings` (rows,) says."""
+    logits = logits.masked_fill(barred, -torch.inf)
+    if blank_id is not None:
+        logits[:, blank_id] = logits[:, blank_id].masked_fill(openings, -torch.inf)
+    return logits
+
+
+def capped_logits(network: DiffusionGemmaForBlockDiffusion, hidden: Tensor) -> Tensor:
+    """The output layer and its soft cap: (rows, hidden) -> (rows, vocabulary) float32."""
+    cap = network.final_logit_softcapping
+    return torch.tanh(network.lm_head(hidden).float() / cap) * cap
+
+
+def expected_embedding(network: DiffusionGemmaForBlockDiffusion, probabilities: Tensor) -> Tensor:
+    """The self-conditioning signal of a belief: (rows, vocabulary) -> (rows, hidden)."""
+    embed = network.model.decoder.embed_tokens
+    return probabilities.to(embed.weight.dtype) @ embed.weight * embed.embed_scale.to(embed.weight.dtype)
+
+
+def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Every query sees every key: (rows, heads, width), twice (seen, key heads, width) -> (rows, heads, width)."""
+    taken = functional.scaled_dot_product_attention(
+        queries.transpose(0, 1)[None],
+        keys.transpose(0, 1)[None],
+        values.transpose(0, 1)[None],
+        scale=1.0,
+        enable_gqa=True,
+    )
+    return taken[0].transpose(0, 1)
+
+
+def decode_rows(
+    network: DiffusionGemmaForBlockDiffusion, embedded: Tensor, signal: Tensor, positions: Tensor, attend: Attend
+) -> Tensor:
+    """The decoder's layers on rows: the same computation as transformers' `DiffusionGemmaDecoderModel`.
+
+    Written out, because that one knows no rows without their canvas and gives no keys and values.
+
+    `embedded`, `signal`: (rows, hidden), the tokens' embeddings and the self-conditioning. `positions`: (rows,).
+    Returns (rows, hidden), before the last norm.
+    """
+    decoder = network.model.decoder
+    hidden = decoder.self_conditioning(embedded, signal)
+    rotary = rotary_tables(network, hidden, positions)
+    for index, (layer, kind) in enumerate(zip(decoder.layers, layer_kinds(network), strict=True)):
+        queries, keys, values = layer_inputs(layer, hidden, *rotary[kind])
+        hidden = layer_outputs(layer, hidden, attend(index, queries, keys, values))
+    return hidden
+
+
+def rotary_tables(
+    network: DiffusionGemmaForBlockDiffusion, hidden: Tensor, positions: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Cosines and sines for each kind of layer, (..., 1, width), for `positions` (...)."""
+    tables = {}
+    for kind in sorted(set(layer_kinds(network))):
+        cosine, sine = network.model.decoder.rotary_emb(hidden, torch.atleast_2d(positions), kind)
+        tables[kind] = tuple(part.reshape(*positions.shape, 1, -1) for part in (cosine, sine))
+    return tables
+
+
+def layer_inputs(layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer's queries, keys and values: (..., hidden) -> (..., heads, width). `cosine`, `sine`: (..., 1, width)."""
+    own = layer.self_attn
+    normed = norm(layer.input_layernorm, hidden)
+    queries, keys = (project(normed).unflatten(-1, (-1, own.head_dim)) for project in (own.q_proj, own.k_proj))
+    values = own.v_proj(normed).unflatten(-1, (-1, own.head_dim)) if own.v_proj is not None else keys
+    queries = rotate(norm(own.q_norm, queries), cosine, sine)
+    keys = rotate(norm(own.k_norm, keys), cosine, sine)
+    return queries, keys, norm(own.v_norm, values)
+
+
+def layer_outputs(layer: Any, hidden: Tensor, taken: Tensor) -> Tensor:
+    """The rest of a layer, MLP beside experts: (..., hidden), from what attention took (..., heads, width)."""
+    hidden = hidden + norm(layer.post_attention_layernorm, layer.self_attn.o_proj(taken.flatten(-2)))
+    dense = norm(layer.post_feedforward_layernorm_1, layer.mlp(norm(layer.pre_feedforward_layernorm, hidden)))
+    rows = hidden.flatten(0, -2)
+    _, weights, chosen = layer.router(rows)
+    expert = layer.experts(norm(layer.pre_feedforward_layernorm_2, rows), chosen, weights)
+    both = dense + norm(layer.post_feedforward_layernorm_2, expert.view_as(hidden))
+    return (hidden + norm(layer.post_feedforward_layernorm, both)) * layer.layer_scalar
+
+
+def norm(module: Any, hidden: Tensor) -> Tensor:
+    """`DiffusionGemmaRMSNorm` in one operation of torch's, in float32 inside as there."""
+    weight = module.weight.float() if module.with_scale else None
+    normed = functional.rms_norm(hidden.float(), hidden.shape[-1:], weight, module.eps)
+    return normed.to(hidden.dtype)
+
+
+def rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary position embedding (Su et al., arXiv 2104.09864): (..., heads, width), with (..., 1, width)."""
+    first, second = states.chunk(2, dim=-1)
+    return states * cosine + torch.cat((-second, first), dim=-1) * sine

@@ -1,0 +1,180 @@
+"""Many drafts at once: lanes join and leave between steps, a failing party harms no other, a full engine says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+import torch
+
+from drafting.engine import EngineBusyError
+from model.batching import Batcher, Lane
+from model.decoder import Look, Seat
+from model.prefix import Prefix
+from model.sampler import Reading, Run, SamplerSettings, State
+
+FREE = 4
+VOCABULARY = 30
+
+
+def a_seat() -> Seat:
+    return Seat(Prefix((), 0), torch.zeros(FREE, dtype=torch.long), torch.arange(FREE), torch.zeros(FREE) > 0)
+
+
+def a_lane(seed: int, steps: int = 6) -> Lane:
+    return Lane(Run(FREE, VOCABULARY, SamplerSettings(steps=steps), seed), a_seat())
+
+
+class Recorder:
+    """A decoder that believes nothing in particular, and keeps which lanes it saw together."""
+
+    def __init__(self, before: Callable[[Sequence[Look]], None] = lambda looks: None) -> None:
+        self.before = before
+        self.together: list[list[Seat]] = []
+
+    def __call__(self, looks: Sequence[Look]) -> list[Reading]:
+        self.before(looks)
+        self.together.append([look.seat for look in looks])
+        return [
+            Reading(
+                best=look.state.canvas,
+                log_probability=torch.full((FREE,), -1.0),
+                sampled=look.state.canvas,
+                entropy=torch.full((FREE,), 1.0),
+                belief=torch.zeros(FREE, 1),
+            )
+            for look in looks
+        ]
+
+
+def canvases(states: Sequence[tuple[State, ...]]) -> list[list[list[int]]]:
+    return [[state.canvas.tolist() for state in one] for one in states]
+
+
+def test_a_lane_is_run_to_its_end() -> None:
+    states = list(Batcher(Recorder()).follow([a_lane(1)]))
+    assert [state.number for (state,) in states] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_party_s_lanes_take_each_step_together_and_those_that_are_done_wait() -> None:
+    decoder = Recorder()
+    lanes = [a_lane(1, steps=2), a_lane(2, steps=5)]
+    states = list(Batcher(decoder).follow(lanes))
+    assert [(one.number, other.number) for one, other in states] == [(1, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
+    assert [len(seats) for seats in decoder.together] == [2, 2, 1, 1, 1]
+
+
+def test_a_lane_among_others_goes_the_way_it_goes_alone() -> None:
+    alone = canvases(list(Batcher(Recorder()).follow([a_lane(3)])))
+    batcher = Batcher(Recorder())
+    others = [batcher.follow([a_lane(seed)]) for seed in (4, 5)]
+    for other in others:
+        next(other)
+    assert canvases(list(batcher.follow([a_lane(3)]))) == alone
+
+
+def test_parties_join_and_leave_between_steps() -> None:
+    decoder = Recorder()
+    batcher = Batcher(decoder)
+    long, short = a_lane(1, steps=60), a_lane(2, steps=3)
+    steady = batcher.follow([long])
+    for _ in range(5):
+        next(steady)
+    passing = batcher.follow([short])
+    for _ in range(3):
+        next(passing), next(steady)
+    assert [state.number for (state,) in passing] == []
+    assert len(list(steady)) == 60 - 8
+    seen_with = [short.seat in seats for seats in decoder.together]
+    assert sum(seen_with) == 3
+    assert not seen_with[0]
+    assert not seen_with[-1]
+    assert sum(long.seat in seats for seats in decoder.together) == 60
+
+
+def test_nobody_is_passed_over() -> None:
+    decoder = Recorder()
+    batcher = Batcher(decoder)
+    lanes = [a_lane(seed, steps=30) for seed in range(6)]
+    threads = [threading.Thread(target=lambda lane=lane: list(batcher.follow([lane]))) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    for lane in lanes:
+        turns = [number for number, seats in enumerate(decoder.together) if lane.seat in seats]
+        assert len(turns) == 30
+        # Who waits longer than the others need to take their states once has been passed over.
+        assert max(later - earlier for earlier, later in pairwise(turns)) <= 2 * len(lanes)
+
+
+def test_a_draft_that_nobody_takes_stands_still() -> None:
+    decoder = Recorder()
+    slow = Batcher(decoder).follow([a_lane(1, steps=50)])
+    next(slow)
+    threading.Event().wait(0.2)
+    assert len(decoder.together) <= 4
+    slow.close()
+
+
+def test_closing_takes_the_lanes_out() -> None:
+    decoder = Recorder()
+    batcher = Batcher(decoder, most_runs=1)
+    first = batcher.follow([a_lane(1, steps=1000)])
+    next(first)
+    first.close()
+    assert len(list(batcher.follow([a_lane(2)]))) == 6
+
+
+def test_beyond_the_limit_a_newcomer_is_refused_at_once_and_the_others_go_on() -> None:
+    batcher = Batcher(Recorder(), most_runs=2)
+    first, second = batcher.follow([a_lane(1)]), batcher.follow([a_lane(2)])
+    next(first), next(second)
+    with pytest.raises(EngineBusyError, match="busy"):
+        next(batcher.follow([a_lane(3)]))
+    assert len(list(first)) == len(list(second)) == 5
+    assert len(list(batcher.follow([a_lane(3)]))) == 6
+
+
+def test_a_party_that_fails_harms_no_other() -> None:
+    bad = a_lane(13)
+
+    def refuse(looks: Sequence[Look]) -> None:
+        if any(look.seat is bad.seat and look.state.number == 2 for look in looks):
+            raise RuntimeError("out of memory")
+
+    batcher = Batcher(Recorder(refuse))
+    alone = canvases(list(Batcher(Recorder()).follow([a_lane(1)])))
+    outcome: dict[str, object] = {}
+
+    def follow(name: str, lane: Lane) -> None:
+        try:
+            outcome[name] = canvases(list(batcher.follow([lane])))
+        except RuntimeError as error:
+            outcome[name] = str(error)
+
+    threads = [threading.Thread(target=follow, args=one) for one in (("good", a_lane(1)), ("bad", bad))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert outcome == {"good": alone, "bad": "out of memory"}
+
+
+def test_work_is_done_between_steps_and_its_error_is_the_caller_s() -> None:
+    batcher = Batcher(Recorder())
+    assert batcher.call(lambda: threading.current_thread().name) == "engine"
+    with pytest.raises(ZeroDivisionError):
+        batcher.call(lambda: 1 / 0)
+    assert len(list(batcher.follow([a_lane(1)]))) == 6
+
+
+def test_the_thread_of_an_idle_engine_ends_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.batching.IDLE_SECONDS", 0.05)
+    batcher = Batcher(Recorder())
+    thread = batcher.call(threading.current_thread)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(list(batcher.follow([a_lane(1)]))) == 6

@@ -1,0 +1,181 @@
+"""Decoder passes: what transformers' own forward believes, alone or packed with others, whole or free rows alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import DynamicCache
+
+from drafting.imaging import Study, StudyFacts
+from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, expected_embedding
+from model.graphs import GraphDecoder
+from model.loading import DraftingModel, load
+from model.prefix import Prefix, encode_prefix
+from model.sampler import Reading, State
+from model.training.step import pin_logits
+
+
+@pytest.fixture(scope="module", params=["tiny", "default"])
+def any_model(request: pytest.FixtureRequest, tiny_model: DraftingModel) -> DraftingModel:
+    return tiny_model if request.param == "tiny" else load(device="cpu")
+
+
+def a_prefix(model: DraftingModel, indication: str = "") -> Prefix:
+    picture = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
+    return encode_prefix(model, Study(pictures=(), model_picture=picture, facts=StudyFacts(age=60)), indication)
+
+
+def a_seat(model: DraftingModel, prefix: Prefix, length: int, free: list[int]) -> Seat:
+    tokens = torch.randint(5, len(model.tokenizer), (length,), generator=torch.Generator().manual_seed(length))
+    return Seat(prefix, tokens, torch.tensor(free), torch.zeros(len(free), dtype=torch.bool))
+
+
+def a_state(model: DraftingModel, free: int, number: int = 0, seed: int = 0) -> State:
+    generator = torch.Generator().manual_seed(seed)
+    canvas = torch.randint(len(model.tokenizer), (free,), generator=generator)
+    return State(number, canvas, None, torch.zeros(free, dtype=torch.bool), 0, settled=False, anchor=None)
+
+
+def look(seat: Seat, state: State) -> Look:
+    return Look(seat, state, 0.7, torch.full((len(seat.free),), 0.4))
+
+
+def same(one: Reading, other: Reading) -> bool:
+    return torch.equal(one.best, other.best) and all(
+        torch.allclose(a, b, atol=1e-4)
+        for a, b in (
+            (one.log_probability, other.log_probability),
+            (one.entropy, other.entropy),
+            (one.belief, other.belief),
+        )
+    )
+
+
+@torch.inference_mode()
+def as_transformers(
+    model: DraftingModel, seat: Seat, canvas: torch.Tensor, belief: torch.Tensor | None
+) -> torch.Tensor:
+    """transformers' own logits of the free positions: (free, vocabulary)."""
+    cache = DynamicCache()
+    for index, (keys, values) in enumerate(seat.prefix.layers):
+        cache.update(keys.transpose(0, 1)[None], values.transpose(0, 1)[None], index)
+    logits = model.network(
+        decoder_input_ids=canvas[None], past_key_values=cache, self_conditioning_logits=belief
+    ).logits
+    return logits[0, seat.free]
+
+
+def test_a_pass_believes_what_transformers_does(any_model: DraftingModel) -> None:
+    free = [3, 4, 5, 11, 12]
+    seat = a_seat(any_model, a_prefix(any_model), 30, free)
+    state, decoder = a_state(any_model, len(free)), PackedDecoder(any_model)
+    canvas = seat.tokens.clone()
+    canvas[free] = state.canvas
+    expected = as_transformers(any_model, seat, canvas, None)
+    expected = bar(expected, barred_tokens(any_model), seat.opening, any_model.blank_id)
+    (first,) = decoder([look(seat, state)])
+    assert torch.equal(first.best, expected.argmax(-1))
+    assert torch.allclose(first.log_probability, expected.log_softmax(-1).max(-1).values, atol=1e-4)
+    assert torch.allclose(first.belief, expected_embedding(any_model.network, (expected / 0.7).softmax(-1)), atol=1e-4)
+
+    # The second step is conditioned on the first: one-hot where pinned.
+    belief = torch.zeros(1, 30, expected.shape[-1])
+    belief[0, free] = expected / 0.7
+    pinned = torch.ones(1, 30, dtype=torch.bool)
+    pinned[0, free] = False
+    expected = as_transformers(any_model, seat, canvas, pin_logits(belief, canvas[None], pinned))
+    expected = bar(expected, barred_tokens(any_model), seat.opening, any_model.blank_id)
+    (second,) = decoder([look(seat, replace(state, number=1, reading=first))])
+    assert torch.equal(second.best, expected.argmax(-1))
+    assert torch.allclose(second.log_probability, expected.log_softmax(-1).max(-1).values, atol=1e-4)
+    assert not torch.allclose(second.log_probability, first.log_probability, atol=1e-4)
+
+
+def test_packed_with_others_a_canvas_is_read_as_alone(any_model: DraftingModel) -> None:
+    decoder = PackedDecoder(any_model)
+    near, far = a_prefix(any_model), a_prefix(any_model, "Shortness of breath and fever for three days.")
+    seats = [
+        a_seat(any_model, near, 30, [3, 4, 5, 11]),
+        a_seat(any_model, far, 70, list(range(40))),
+        a_seat(any_model, near, 9, list(range(9))),
+    ]
+    states = [a_state(any_model, len(seat.free), seed=number) for number, seat in enumerate(seats)]
+    alone = [decoder([look(seat, state)])[0] for seat, state in zip(seats, states, strict=True)]
+    together = decoder([look(seat, state) for seat, state in zip(seats, states, strict=True)])
+    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+    # The next step, of free rows alone for some and of the whole canvas for others.
+    later = [
+        replace(state, number=1, reading=reading, anchor=state if number != 1 else None)
+        for number, (state, reading) in enumerate(zip(states, alone, strict=True))
+    ]
+    alone = [decoder([look(seat, state)])[0] for seat, state in zip(seats, later, strict=True)]
+    for seat in seats:
+        seat.context_of = None
+    together = decoder([look(seat, state) for seat, state in zip(seats, later, strict=True)])
+    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_free_rows_alone_read_the_same_while_nothing_else_has_moved(any_model: DraftingModel) -> None:
+    """A pass of the free rows reuses pinned keys and values; while the canvas is what it was, nothing may differ."""
+    seat = a_seat(any_model, a_prefix(any_model), 30, [3, 4, 5, 11])
+    state, decoder = a_state(any_model, 4), PackedDecoder(any_model)
+    (whole,) = decoder([look(seat, state)])
+    (free_rows,) = decoder([look(seat, replace(state, number=1, anchor=state))])
+    assert same(whole, free_rows)
+
+
+def test_a_pass_after_a_lost_anchor_is_that_with_it(any_model: DraftingModel) -> None:
+    prefix, decoder = a_prefix(any_model), PackedDecoder(any_model)
+    seat, again = a_seat(any_model, prefix, 30, [3, 4, 5, 11]), a_seat(any_model, prefix, 30, [3, 4, 5, 11])
+    start = a_state(any_model, 4)
+    (first,) = decoder([look(seat, start)])
+    later = replace(a_state(any_model, 4, number=1, seed=9), reading=first, anchor=start)
+    assert same(decoder([look(seat, later)])[0], decoder([look(again, later)])[0])
+
+
+def test_what_may_not_stand_is_never_read(tiny_model: DraftingModel) -> None:
+    seat = a_seat(tiny_model, a_prefix(tiny_model), 40, list(range(40)))
+    seat.opening[:] = True
+    (reading,) = PackedDecoder(tiny_model)([look(seat, a_state(tiny_model, 40))])
+    barred = {*tiny_model.suppressed_ids, tiny_model.blank_id}
+    assert not barred & {*reading.best.tolist(), *reading.sampled.tolist()}
+
+
+def test_scores_are_the_log_probabilities_of_what_stands(tiny_model: DraftingModel) -> None:
+    seat = a_seat(tiny_model, a_prefix(tiny_model), 20, [5, 6, 7])
+    expected = as_transformers(tiny_model, seat, seat.tokens, None)
+    expected = bar(expected, barred_tokens(tiny_model), seat.opening, tiny_model.blank_id).log_softmax(-1)
+    assert torch.allclose(PackedDecoder(tiny_model).score(seat), expected[range(3), seat.tokens[5:8]], atol=1e-4)
+
+
+def test_graphs_compute_what_packed_rows_do(any_model: DraftingModel) -> None:
+    """On a CPU nothing is captured, but places, rounded sizes, masks and the order of rows are the same."""
+    packed, graphs = PackedDecoder(any_model), GraphDecoder(any_model, places=4)
+    near, far = a_prefix(any_model), a_prefix(any_model, "Shortness of breath and fever for three days. " * 9)
+    assert far.length > 128 > near.length
+    seats = [
+        a_seat(any_model, near, 30, [3, 4, 5, 11]),
+        a_seat(any_model, far, 90, list(range(40))),
+        a_seat(any_model, near, 64, list(range(64))),
+    ]
+    seats[0].opening[1] = True
+    states = [a_state(any_model, len(seat.free), seed=number) for number, seat in enumerate(seats)]
+    # They come and go: a place is kept, given away, and shared out anew when a longer prefix arrives.
+    for chosen in ([0], [2, 0], [2, 0, 1], [1], [0, 1]):
+        looks = [look(seats[number], states[number]) for number in chosen]
+        for number, (one, other) in enumerate(zip(packed(looks), graphs(looks), strict=True)):
+            assert same(one, other)
+            assert torch.equal(one.sampled, other.sampled)
+            states[chosen[number]] = replace(states[chosen[number]], number=1, reading=one)
+
+
+def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) -> None:
+    prefix = a_prefix(tiny_model)
+    seats = [a_seat(tiny_model, prefix, 20 + number, [3, 4]) for number in range(5)]
+    looks = [look(seat, a_state(tiny_model, 2, seed=number)) for number, seat in enumerate(seats)]
+    graphs = GraphDecoder(tiny_model, places=2)
+    assert all(same(one, other) for one, other in zip(PackedDecoder(tiny_model)(looks), graphs(looks), strict=True))

@@ -30,6 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--adapter", metavar="DIR_OR_HUB_ID", help="a PEFT adapter for it")
     parser.add_argument(
+        "--bits",
+        type=int,
+        choices=[4, 8, 16],
+        default=16,
+        help="bits a weight of the experts (default: 16); fewer need less of a GPU's memory",
+    )
+    parser.add_argument(
         "--engine", choices=["local"], default="local", help="where drafts are written (default: local)"
     )
     parser.add_argument("--port", type=int, default=_port(), help="default: the first free one from 7860 on")
@@ -37,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print("Loading model…", end=" ", flush=True)
         started = time.perf_counter()
-        engine = LocalEngine.load(options.model, options.adapter)
+        engine = LocalEngine.load(options.model, options.adapter, options.bits)
+        engine.warm_up()
         print(f"{engine.model}, {time.perf_counter() - started:.1f} s.", flush=True)
         desk = WebDesk(engine, _settings(options.port))
         address = desk.launch()

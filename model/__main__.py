@@ -1,4 +1,4 @@
-"""The model's command line: `python -m model train default`, `python -m model evaluate labels|infill`."""
+"""The model's command line: `python -m model train default`, `python -m model evaluate labels|infill|speed`."""
 
 from __future__ import annotations
 
@@ -65,19 +65,31 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--children", type=_count, default=60, help="radiographs of children (default 60)")
     infill = what.add_parser("infill", help="single sentences of held-out reports, drafted again")
     infill.add_argument("--limit", type=_count, default=150, help="reports, with two gaps each (default 150)")
+    speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
+    speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
+    speed.add_argument(
+        "--published",
+        action="store_true",
+        help="the published 26B checkpoint's shape with random weights, instead of a checkpoint; needs a GPU of 80 GB",
+    )
+    speed.add_argument(
+        "--bits", type=int, choices=[4, 8, 16], default=16, help="bits a weight of the experts of --published"
+    )
+    speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
     for evaluate in (labels, infill):
         evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
-        evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
-        evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument(
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
+        evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
+    for evaluate in (labels, infill, speed):
+        evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+        evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument("--seed", type=_count, default=0)
         evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
-        evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
         evaluate.set_defaults(run=_evaluate)
 
 

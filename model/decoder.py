@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -43,7 +44,7 @@ class Seat:
     pinned_context: list[KeysValues] = field(default_factory=list)
     context_of: State | None = None
 
-    @property
+    @cached_property
     def pinned(self) -> Tensor:
         """(length - free,) the pinned positions, rising."""
         rest = torch.ones(len(self.tokens), dtype=torch.bool)
@@ -66,8 +67,11 @@ class Decoder(Protocol):
 
     def __call__(self, looks: Sequence[Look]) -> list[Reading]: ...
 
-    def score(self, seat: Seat) -> Tensor:
-        """How likely the tokens at free positions are where they stand: log-probabilities (free,), nats, on the CPU."""
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
+        """How likely the seat's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
+
+        `canvas`: (free,) what the network sees there instead of them, noise for one.
+        """
         ...
 
 
@@ -105,9 +109,10 @@ class PackedDecoder:
         ]
 
     @torch.inference_mode()
-    def score(self, seat: Seat) -> Tensor:
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         present = seat.tokens[seat.free]
-        state = State(0, present, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
+        seen = present if canvas is None else canvas
+        state = State(0, seen, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
         hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
         logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
         return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
@@ -181,8 +186,12 @@ def bar(logits: Tensor, barred: Tensor, openings: Tensor, blank_id: int | None) 
 
 def capped_logits(network: DiffusionGemmaForBlockDiffusion, hidden: Tensor) -> Tensor:
     """The output layer and its soft cap: (rows, hidden) -> (rows, vocabulary) float32."""
-    cap = network.final_logit_softcapping
-    return torch.tanh(network.lm_head(hidden).float() / cap) * cap
+    return capped(network.lm_head(hidden), network.final_logit_softcapping)
+
+
+def capped(products: Tensor, cap: float) -> Tensor:
+    """The output layer's products under a soft cap, in float32: between -cap and cap."""
+    return torch.tanh(products.float() / cap) * cap
 
 
 def expected_embedding(network: DiffusionGemmaForBlockDiffusion, probabilities: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ This module knows nothing of text, of drawing tokens over time, or of who wants 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from model.decoder import (
     Seat,
     bar,
     barred_tokens,
-    capped_logits,
+    capped,
     expected_embedding,
     layer_inputs,
     layer_outputs,
@@ -56,22 +57,24 @@ class Size:
 class Inputs:
     """Where a graph finds its inputs. Rows of a canvas begin with its free ones.
 
-    `tokens`, `positions`: (places, rows). `free`, `uniform`, `opening`: (places, read). `belief`: (places, read,
-    hidden). `told`: (places,) bool, whether there is a belief. `temperature`: (places,). `unseen`: (places,
-    context + rows) float32, added to attention scores: 0, or minus infinity for a key that is not there.
-    `keys_values`: for each layer, (places, heads, context, width) twice.
+    Set when a canvas takes its place: `tokens`, `positions` (places, rows); `free`, `opening` (places, read) bool;
+    `unseen` (places, context + rows) float32, added to attention scores: 0, or minus infinity for a key that is not
+    there; `keys_values`, for each layer, (places, heads, context, width) twice.
+
+    Set for every pass: `step` (places, 2 * read + 2) float32, which arrives in one transfer: tokens at free rows (exact
+    up to 2**24), their uniform random numbers, the temperature, and 1 where there is a belief; `belief` (places, read,
+    hidden). `seats`: who sits where.
     """
 
     tokens: Tensor
     positions: Tensor
     free: Tensor
-    uniform: Tensor
     opening: Tensor
-    belief: Tensor
-    told: Tensor
-    temperature: Tensor
     unseen: Tensor
     keys_values: tuple[tuple[Tensor, Tensor], ...]
+    step: Tensor
+    belief: Tensor
+    seats: list[weakref.ref[Seat] | None]
 
 
 Graph = tuple[torch.cuda.CUDAGraph | None, Inputs, tuple[Tensor, Tensor] | None]
@@ -101,8 +104,8 @@ class GraphDecoder:
         most = len(self._seats)
         return [reading for at in range(0, len(looks), most) for reading in self._together(looks[at : at + most])]
 
-    def score(self, seat: Seat) -> Tensor:
-        return self._packed.score(seat)
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
+        return self._packed.score(seat, canvas)
 
     @torch.inference_mode()
     def warm_up(self, prefix_length: int) -> None:
@@ -203,56 +206,54 @@ class GraphDecoder:
         def zeros(*shape: int, dtype: torch.dtype) -> Tensor:
             return torch.zeros(size.places, *shape, dtype=dtype, device=self._device)
 
-        hidden = text_config(self._network).hidden_size
+        step = zeros(2 * size.read + 2, dtype=torch.float32)
+        step[:, -2] = 1
         return Inputs(
             tokens=zeros(size.rows, dtype=torch.long),
             positions=zeros(size.rows, dtype=torch.long),
             free=zeros(size.read, dtype=torch.bool),
             opening=zeros(size.read, dtype=torch.bool),
-            uniform=zeros(size.read, dtype=torch.float32),
-            belief=zeros(size.read, hidden, dtype=self._network.dtype),
-            told=zeros(dtype=torch.bool),
-            temperature=zeros(dtype=torch.float32) + 1,
             unseen=zeros(size.context + size.rows, dtype=torch.float32),
             keys_values=tuple((keys[: size.places], values[: size.places]) for keys, values in self._keys_values),
+            step=step,
+            belief=zeros(size.read, text_config(self._network).hidden_size, dtype=self._network.dtype),
+            seats=[None] * size.places,
         )
 
 
+def _seat(inputs: Inputs, size: Size, place: int, seat: Seat) -> None:
+    """Set what stays the same while a canvas keeps its place."""
+    count = len(seat.free)
+    order = torch.cat([seat.free, seat.pinned])
+    rows = torch.zeros(2, size.rows, dtype=torch.long)
+    rows[0, : len(order)] = seat.tokens[order]
+    rows[1, : len(order)] = order + seat.prefix.length
+    flags = torch.zeros(2, size.read, dtype=torch.bool)
+    flags[0, :count], flags[1, :count] = True, seat.opening
+    unseen = torch.full((size.context + size.rows,), -torch.inf)
+    unseen[: len(seat.prefix.layers[0][0])] = 0
+    unseen[size.context : size.context + len(order)] = 0
+    inputs.tokens[place], inputs.positions[place] = rows.to(inputs.tokens.device)
+    inputs.free[place], inputs.opening[place] = flags.to(inputs.free.device)
+    inputs.unseen[place] = unseen.to(inputs.unseen.device)
+    inputs.seats[place] = weakref.ref(seat)
+
+
 def _fill(inputs: Inputs, size: Size, looks: Sequence[Look], places: Sequence[int]) -> None:
-    """Put what the looks see into a graph's inputs."""
-    tokens, positions = torch.zeros(2, size.places, size.rows, dtype=torch.long)
-    free, opening = torch.zeros(2, size.places, size.read, dtype=torch.bool)
-    uniform = torch.zeros(size.places, size.read)
-    told = torch.zeros(size.places, dtype=torch.bool)
-    temperature = torch.ones(size.places)
-    unseen = torch.full((size.places, size.context + size.rows), -torch.inf)
-    # At a place with nobody something is seen all the same: a softmax over nothing is not a number.
-    unseen[:, 0] = 0
+    """Put what the looks see into a graph's inputs. Places without a look keep what they had; nobody reads them."""
+    step = torch.zeros(size.places, 2 * size.read + 2)
+    step[:, -2] = 1
     for place, look in zip(places, looks, strict=True):
-        seat, count = look.seat, len(look.seat.free)
-        order = torch.cat([seat.free, seat.pinned])
-        tokens[place, : len(order)] = torch.cat([look.state.canvas, seat.tokens[seat.pinned]])
-        positions[place, : len(order)] = order + seat.prefix.length
-        free[place, :count], opening[place, :count] = True, seat.opening
-        uniform[place, :count] = look.uniform.float()
-        temperature[place] = look.temperature
-        unseen[place] = -torch.inf
-        unseen[place, : len(seat.prefix.layers[0][0])] = 0
-        unseen[place, size.context : size.context + len(order)] = 0
+        sitting = inputs.seats[place]
+        if sitting is None or sitting() is not look.seat:
+            _seat(inputs, size, place, look.seat)
+        count = len(look.seat.free)
+        step[place, :count] = look.state.canvas.float()
+        step[place, size.read : size.read + count] = look.uniform.float()
+        step[place, -2], step[place, -1] = look.temperature, float(look.state.reading is not None)
         if look.state.reading is not None:
-            told[place] = True
             inputs.belief[place, :count] = look.state.reading.belief
-    for name, value in (
-        ("tokens", tokens),
-        ("positions", positions),
-        ("free", free),
-        ("opening", opening),
-        ("uniform", uniform),
-        ("told", told),
-        ("temperature", temperature),
-        ("unseen", unseen),
-    ):
-        getattr(inputs, name).copy_(value)
+    inputs.step.copy_(step)
 
 
 class _Pass:
@@ -268,29 +269,42 @@ class _Pass:
         # One piece of code for all sizes and for all layers of a kind.
         self._first = torch.compile(_first, dynamic=True) if compiled else _first
         self._layer = torch.compile(_layer, dynamic=True) if compiled else _layer
-        self._last = torch.compile(_last, dynamic=True) if compiled else _last
+        self._read = _reader(drafting_model.device)
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        network = self._network
-        hidden = self._first(network, inputs.tokens, inputs.free, inputs.belief, inputs.told)
+        network, (places, count) = self._network, inputs.opening.shape
+        hidden = self._first(network, inputs.tokens, inputs.free, inputs.step, inputs.belief)
         rotary = rotary_tables(network, hidden, inputs.positions)
         unseen = inputs.unseen[:, None, None]
         layers = zip(network.model.decoder.layers, layer_kinds(network), inputs.keys_values, strict=True)
         for layer, kind, (keys, values) in layers:
             hidden = self._layer(layer, hidden, *rotary[kind], keys, values, unseen)
-        return self._last(
-            network, hidden, inputs.opening, inputs.temperature, inputs.uniform, self._barred, self._blank_id
+        products = network.lm_head(network.model.decoder.norm(hidden[:, :count].flatten(0, 1)))
+        temperatures = inputs.step[:, -2:-1].expand(-1, count).flatten()
+        uniform = inputs.step[:, count : 2 * count].flatten()
+        best, log_probability, sampled, entropy, probabilities = self._read(
+            products,
+            network.final_logit_softcapping,
+            self._barred,
+            inputs.opening.flatten(),
+            self._blank_id,
+            temperatures,
+            uniform,
         )
+        told = torch.stack([best.float(), log_probability, sampled.float(), entropy])
+        belief = expected_embedding(network, probabilities)
+        return told.view(4, places, count), belief.view(places, count, -1)
 
 
 def _first(
-    network: DiffusionGemmaForBlockDiffusion, tokens: Tensor, free: Tensor, belief: Tensor, told: Tensor
+    network: DiffusionGemmaForBlockDiffusion, tokens: Tensor, free: Tensor, step: Tensor, belief: Tensor
 ) -> Tensor:
     """Embeddings with their self-conditioning: (places, rows, hidden). Pinned rows are one-hot: their own embedding."""
-    decoder, read_rows = network.model.decoder, free.shape[1]
-    embedded = decoder.embed_tokens(tokens)
-    believed = torch.where(free[..., None], belief, embedded[:, :read_rows])
-    signal = torch.cat([believed, embedded[:, read_rows:]], dim=1) * told[:, None, None]
+    decoder, count = network.model.decoder, free.shape[1]
+    read_tokens = torch.where(free, step[:, :count].long(), tokens[:, :count])
+    embedded = decoder.embed_tokens(torch.cat([read_tokens, tokens[:, count:]], dim=1))
+    believed = torch.where(free[..., None], belief, embedded[:, :count])
+    signal = torch.cat([believed, embedded[:, count:]], dim=1) * step[:, -1:, None].to(embedded.dtype)
     return decoder.self_conditioning(embedded, signal)
 
 
@@ -328,23 +342,31 @@ def _product_in_float32(one: Tensor, other: Tensor) -> Tensor:
     return torch.bmm(one, other, out_dtype=torch.float32)
 
 
-def _last(
-    network: DiffusionGemmaForBlockDiffusion,
-    hidden: Tensor,
-    opening: Tensor,
-    temperature: Tensor,
-    uniform: Tensor,
+Reader = Callable[
+    [Tensor, float, Tensor, Tensor, int | None, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+]
+"""(products, cap, barred, opening, blank_id, temperatures, uniform) -> what `model.sampler.read` gives."""
+
+
+def _reader(device: torch.device) -> Reader:
+    """What reads the output layer's products (rows, vocabulary): three passes of a GPU's memory instead of a dozen."""
+    if device.type == "cuda" and find_spec("triton"):
+        from model.reading_kernels import read_products
+
+        return read_products
+    return _read_plainly
+
+
+def _read_plainly(
+    products: Tensor,
+    cap: float,
     barred: Tensor,
+    opening: Tensor,
     blank_id: int | None,
-) -> tuple[Tensor, Tensor]:
-    """From the last layer to what is read off: (4, places, read), and the belief (places, read, hidden)."""
-    places, count = opening.shape
-    free_rows = network.model.decoder.norm(hidden[:, :count]).flatten(0, 1)
-    logits = bar(capped_logits(network, free_rows), barred, opening.flatten(), blank_id)
-    temperatures = temperature[:, None].expand(-1, count).flatten()
-    best, log_probability, sampled, entropy, probabilities = read(logits, temperatures, uniform.flatten())
-    told = torch.stack([best.float(), log_probability, sampled.float(), entropy])
-    return told.view(4, places, count), expected_embedding(network, probabilities).view(places, count, -1)
+    temperatures: Tensor,
+    uniform: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    return read(bar(capped(products, cap), barred, opening, blank_id), temperatures, uniform)
 
 
 def _up(number: int, step: int) -> int:

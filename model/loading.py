@@ -29,6 +29,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from model.experts import experts_implementation, quantise_experts
+
 DEFAULT_MODEL = Path(__file__).parents[1] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
 BLANK_TOKEN = "<blank>"
@@ -111,30 +113,41 @@ def load(
     adapter: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    bits: int = 16,
 ) -> DraftingModel:
     """Load a DiffusionGemma checkpoint for drafting.
 
     `model`: a folder or a hub id; None is the default model that the repository carries. `adapter`: a PEFT adapter's
     folder or hub id; it is kept unmerged, because encoder and decoder share their weights and merging would add its
     delta twice. `device`: None takes the GPU where there is one. `dtype`: None is bfloat16 on a GPU, float32 on a CPU.
+    `bits`: 8 or 4 leave the experts' weights, nine tenths of the published checkpoint, in so many bits; for GPUs alone.
 
     Raises ModelError where checkpoint or adapter is missing, incomplete or of another architecture.
     """
     source = str(model) if model is not None else str(DEFAULT_MODEL)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    if bits not in (4, 8, 16):
+        raise ModelError(f"Experts can be kept in 16, 8 or 4 bits, not in {bits}.")
+    if bits < 16 and experts_implementation(device, dtype) == "grouped_mm":
+        raise ModelError(f"Experts in {bits} bits need an NVIDIA GPU and Triton.")
+    # What is to be made smaller must first fit somewhere.
+    first = torch.device("cpu") if bits < 16 else device
     try:
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")
         tokenizer = AutoTokenizer.from_pretrained(source)
-        before, after = _scaffold(tokenizer)
+        before, after = scaffold(tokenizer)
         image_processor = Gemma4ImageProcessorPil.from_pretrained(source)
         # What is downloaded may take an hour and shows it.
         with _without_progress_bars() if Path(source).exists() else nullcontext():
-            network = DiffusionGemmaForBlockDiffusion.from_pretrained(source, dtype=dtype, device_map={"": device})
+            network = DiffusionGemmaForBlockDiffusion.from_pretrained(source, dtype=dtype, device_map={"": first})
     except UNUSABLE as error:
         raise ModelError(f"{source} cannot be loaded as a DiffusionGemma checkpoint: {_first_line(error)}") from error
+    if bits < 16:
+        quantise_experts(network, bits, device)
+        cast(torch.nn.Module, network).to(device)
     traits = _traits(source)
     name = Path(source).name if Path(source).exists() else source
     if adapter is not None:
@@ -145,8 +158,7 @@ def load(
         network = cast(DiffusionGemmaForBlockDiffusion, tuned.get_base_model())
         traits = _traits(str(adapter), traits)
         name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
-    # The only expert implementation that is fast for the few tokens of a canvas on CPUs and GPUs alike.
-    network.set_experts_implementation("grouped_mm")
+    network.set_experts_implementation(experts_implementation(device, dtype))
     network.eval().requires_grad_(False)
     return DraftingModel(
         network=network,
@@ -196,7 +208,7 @@ def _user_message(instruction: str, with_image: bool) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [*content, {"type": "text", "text": instruction}]}]
 
 
-def _scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The tokens that the chat template puts into the model's turn before and after its text.
 
     Taken from the template and not from a list of ids, because instruction-tuned checkpoints differ in it (an empty

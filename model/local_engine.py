@@ -20,7 +20,8 @@ from drafting.report import Report
 from model import canvas as canvases
 from model.batching import Batcher, Lane
 from model.canvas import Canvas, Layout, Slot, Width
-from model.decoder import PackedDecoder, Seat
+from model.decoder import Decoder, PackedDecoder, Seat
+from model.graphs import GraphDecoder
 from model.loading import DraftingModel, load
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, State, is_over
@@ -34,6 +35,8 @@ WIDENINGS = 2
 WIDTH_FACTORS = (1.0, 0.4, 0.7, 1.5)
 # Of several alternatives so many are drafted at a time.
 DRAFTED_TOGETHER = 8
+# Tokens of a prefix beside its image: what the header tells, and an indication of a sentence or two.
+WORDS_BESIDE_IMAGE = 64
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
 REFRESH_ON_CPU = 4
 
@@ -88,18 +91,30 @@ class LocalEngine:
             SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
             refresh=REFRESH_ON_CPU if on_cpu else 1,
         )
-        self._decoder = PackedDecoder(drafting_model)
+        self._decoder: Decoder = PackedDecoder(drafting_model) if on_cpu else GraphDecoder(drafting_model)
         self._batcher = Batcher(self._decoder)
         self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
 
     @classmethod
-    def load(cls, model: str | Path | None = None, adapter: str | Path | None = None) -> LocalEngine:
+    def load(cls, model: str | Path | None = None, adapter: str | Path | None = None, bits: int = 16) -> LocalEngine:
         """An engine for a checkpoint and an adapter, as `model.loading.load` takes them. Raises ModelError."""
-        return cls(load(model, adapter))
+        return cls(load(model, adapter, bits=bits))
 
     @property
     def model(self) -> str:
         return self._model.name
+
+    @property
+    def settings(self) -> SamplerSettings:
+        """How it denoises where a draft asks for nothing else."""
+        return self._settings
+
+    def warm_up(self) -> None:
+        """Do what the first drafts on a GPU would wait for: compile and capture their sizes. Blocks until done."""
+        if isinstance(self._decoder, GraphDecoder):
+            decoder, prefix = self._decoder, self._prefix(None, "")
+            room_for_image = self._model.image_processor.max_soft_tokens + WORDS_BESIDE_IMAGE
+            self._batcher.call(lambda: decoder.warm_up(prefix.length + room_for_image))
 
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self._prefix(study, indication)

@@ -12,22 +12,34 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+import torch
+
 from model.evaluation.infill import InfillSettings, evaluate_infill
 from model.evaluation.labels import LabelsSettings, evaluate_labels
+from model.evaluation.plots import plot_curves
+from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
+from model.evaluation.speed import SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
-from model.loading import load
+from model.loading import DraftingModel, load
 from model.local_engine import LocalEngine
 
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
     """Run the evaluation that the options ask for. Raises EvaluationError or ModelError for what cannot be used."""
+    for path in (options.json, getattr(options, "drafts", None)):
+        # Looked at before the work, so that a wrong path is told at once.
+        if path and not path.parent.is_dir():
+            raise EvaluationError(f"{path.parent} is not a folder to write into.")
+    done = _speed(options) if options.what == "speed" else _drafts(options)
+    if options.json:
+        done.save(options.json)
+    return done
+
+
+def _drafts(options: argparse.Namespace) -> Evaluation:
     radiographs = held_out_radiographs(options.data)
     with ExitStack() as files:
-        # Opened before the work, so that a wrong path is told at once.
-        for path in (options.json, options.drafts):
-            if path and not path.parent.is_dir():
-                raise EvaluationError(f"{path.parent} is not a folder to write into.")
         drafts = _opened(options.drafts, files)
         drafting_model = load(options.model, options.adapter)
         started = time.monotonic()
@@ -39,7 +51,7 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
         else:
             settings = InfillSettings(options.limit, options.blank, options.seed, options.steps)
             rows = evaluate_infill(drafting_model, radiographs, settings, drafts)
-    done = evaluation(
+    return evaluation(
         options.what,
         drafting_model,
         options.model,
@@ -49,9 +61,36 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
         time.monotonic() - started,
         rows,
     )
-    if options.json:
-        done.save(options.json)
-    return done
+
+
+def _speed(options: argparse.Namespace) -> Evaluation:
+    if options.plots and not options.plots.is_dir():
+        raise EvaluationError(f"{options.plots} is not a folder to write into.")
+    settings = SpeedSettings(options.limit, options.seed, options.steps)
+    drafting_model = _published(options.bits) if options.published else load(options.model, options.adapter)
+    started = time.monotonic()
+    speed = evaluate_speed(drafting_model, settings)
+    if options.plots:
+        plot_curves(speed.curves, options.plots, drafting_model.name)
+    return evaluation(
+        "speed",
+        drafting_model,
+        options.model,
+        options.adapter,
+        None,
+        asdict(settings),
+        time.monotonic() - started,
+        [*speed.rows, *curve_rows(speed.curves)],
+        random_weights=options.published,
+    )
+
+
+def _published(bits: int) -> DraftingModel:
+    if not torch.cuda.is_available():
+        raise EvaluationError("The published shape has 52 GB of weights: --published needs a GPU.")
+    return random_model(
+        published_config(), torch.device("cuda"), torch.bfloat16, f"26B shape, random weights, {bits} bits", bits
+    )
 
 
 def _opened(path: Path | None, files: ExitStack) -> TextIO | None:

@@ -54,9 +54,9 @@ class Evaluation:
 
     name: str
     model: str
-    weights_sha256: str
+    weights_sha256: str | None
     adapter_sha256: str | None
-    data_sha256: str
+    data_sha256: str | None
     device: str
     settings: dict[str, int | None]
     sampler: SamplerSettings
@@ -87,7 +87,8 @@ class Evaluation:
 def _shown(estimate: Estimate) -> str:
     if estimate.value is None:
         return f"{'-':>7}"
-    return f"{estimate.value:7.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]  n = {estimate.count}"
+    between = "" if estimate.low is None else f"  [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:7.3f}{between}  n = {estimate.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,11 @@ def evaluation(
     drafting_model: DraftingModel,
     model: str | None,
     adapter: str | None,
-    data: Path,
+    data: Path | None,
     settings: dict[str, int | None],
     seconds: float,
     rows: Sequence[Row],
+    random_weights: bool = False,
 ) -> Evaluation:
     """An evaluation's rows with what they depend on; `model` and `adapter` as they were given to `loading.load`."""
     device = drafting_model.device
@@ -134,9 +136,9 @@ def evaluation(
     return Evaluation(
         name=name,
         model=drafting_model.name,
-        weights_sha256=_weights_hash(model if model is not None else str(DEFAULT_MODEL)),
+        weights_sha256=None if random_weights else _weights_hash(model if model is not None else str(DEFAULT_MODEL)),
         adapter_sha256=_weights_hash(adapter) if adapter is not None else None,
-        data_sha256=_hash([data]),
+        data_sha256=_hash([data]) if data is not None else None,
         device=where,
         settings=settings,
         sampler=SamplerSettings.of_checkpoint(drafting_model.network.generation_config),

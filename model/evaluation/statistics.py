@@ -59,6 +59,15 @@ def median(values: Sequence[float]) -> Estimate:
     return _estimate(float(np.median(numbers)), np.median(numbers[chosen], axis=1), len(numbers))
 
 
+def mean(values: Sequence[float]) -> Estimate:
+    """The mean of a number a draft, or of the difference between two."""
+    if not values:
+        return Estimate(None, None, None, 0)
+    numbers = np.asarray(values, dtype=np.float64)
+    chosen = np.random.default_rng(0).integers(len(numbers), size=(RESAMPLES, len(numbers)))
+    return _estimate(float(numbers.mean()), numbers[chosen].mean(axis=1), len(numbers))
+
+
 def _draws(count: int) -> NDArray[np.float64]:
     """How often each image is drawn in each resample: (RESAMPLES, count)."""
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)

@@ -7,13 +7,18 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
+from accelerate import init_empty_weights
 from PIL import Image
+from transformers import DiffusionGemmaForBlockDiffusion
 
+from drafting.engine import DraftSettings
+from drafting.report import parse_markup
 from model.__main__ import main
 from model.data.cases import Case, Lung, sample_case
-from model.data.grammar import write_report
+from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import SPLITS, pack, split_of
-from model.evaluation import labels
+from model.evaluation import labels, speed
 from model.evaluation.card import BEGIN, END, with_figures
 from model.evaluation.labeler import (
     BOTH,
@@ -27,10 +32,14 @@ from model.evaluation.labeler import (
     reading,
     sentences,
 )
+from model.evaluation.published import published_config, random_model
 from model.evaluation.record import load_rows
 from model.evaluation.statistics import balanced, median, share
 from model.evaluation.studies import truth_of
 from model.evaluation.wording import is_broken, is_empty, known_pairs, repeats, written_reports
+from model.local_engine import LocalEngine
+from model.training.fresh import fresh_config
+from tests.model.conftest import TINY
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
@@ -244,3 +253,58 @@ def test_a_wrong_model_or_output_folder_ends_with_one_clear_line(
     for wrong in (["--model", str(tmp_path)], ["--json", str(tmp_path / "none" / "rows.json")]):
         assert main(["evaluate", "infill", "--data", str(packed), *wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_speed_leaves_a_table_and_a_plot_of_each_curve(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, few in (("REPEATS", 2), ("STEPS_A_REPEAT", 2), ("WHOLE_DRAFTS", 2), ("REDRAFT_STEPS", 2)):
+        monkeypatch.setattr(speed, name, few)
+    # The tiny checkpoint's canvas is short, and its tokens are not the default model's.
+    monkeypatch.setattr(speed, "SHORTEST", 1)
+    monkeypatch.setattr(speed, "LONGEST", 1000)
+    monkeypatch.setattr(speed, "write_report", lambda case, random: short_report())
+    out = tmp_path / "speed.json"
+    arguments = ["evaluate", "speed", "--model", str(tiny_checkpoint), "--limit", "2", "--steps", "2"]
+    assert main([*arguments, "--json", str(out), "--plots", str(tmp_path)]) == 0
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert saved["weights_sha256"]
+    rows = {(row["subject"], row["measure"]): row for row in saved["rows"]}
+    kept = rows["one sentence drafted again in 120 tokens: engine", "locked text kept"]
+    assert (kept["value"], kept["count"]) == (1.0, 2)
+    steps = rows["one sentence drafted again in 120 tokens: transformers' generate()", "steps"]
+    assert steps["value"] == 2
+    assert all(row["value"] > 0 for row in saved["rows"] if row["measure"] in ("seconds", "milliseconds"))
+    plots = sorted(path.name for path in tmp_path.glob("*.svg"))
+    assert plots == [f"speed-{name}.svg" for name in ("canvas", "prefix", "sessions", "spans")]
+    assert "transformers' generate()" in capsys.readouterr().out
+
+
+def short_report() -> WrittenReport:
+    text = "The heart is normal in size. The lungs are clear."
+    return WrittenReport(text, (Sentence(0, 28, ("heart",), "findings"), Sentence(29, 49, ("lungs",), "findings")))
+
+
+def test_the_published_shape_is_refused_without_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert main(["evaluate", "speed", "--published"]) == 2
+    assert "needs a GPU" in capsys.readouterr().err
+
+
+def test_random_weights_of_a_configuration_are_tied_as_a_checkpoint_s_are() -> None:
+    model = random_model(fresh_config(TINY, 2048), torch.device("cpu"), torch.float32, "random")
+    network = model.network
+    decoder, encoder = network.model.decoder, network.model.encoder.language_model
+    assert not [name for name, parameter in network.named_parameters() if parameter.device.type != "cpu"]
+    assert network.lm_head.weight is decoder.embed_tokens.weight is encoder.embed_tokens.weight
+    assert decoder.layers[0].experts.gate_up_proj is encoder.layers[0].experts.gate_up_proj
+    steps = LocalEngine(model).draft(None, parse_markup("The heart [[]]."), DraftSettings(steps=2))
+    assert len(list(steps)) >= 2
+
+
+def test_the_published_shape_is_that_of_the_published_checkpoint() -> None:
+    with init_empty_weights(include_buffers=False):
+        network = DiffusionGemmaForBlockDiffusion(published_config())
+    network.tie_weights()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 25_823_778_864

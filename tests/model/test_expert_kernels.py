@@ -143,6 +143,23 @@ def test_fewer_bits(bits: int, least: float, most: float, tokens: int, width: in
     assert off(grouped(module, hidden, chosen, shares), exact(plain, hidden, chosen, shares)) < CLOSE
 
 
+@pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device")
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize(("rows", "stages", "copied"), [(32, 3, False), (64, 4, True), (16, 6, False)])
+def test_products_end_before_their_registers_are_used_again(bits: int, rows: int, stages: int, copied: bool) -> None:
+    # See `_settled`: it took many chunks, and few programs at a time or weights in the cache, to be seen.
+    module, hidden, (chosen, shares) = layer(16, 2816, 704), hidden_states(96, 2816), routing(96, 16, 4)
+    quantise(module, bits)
+    stored = (module.gate_up_quantised, module.down_quantised, module.gate_up_scales, module.down_scales)
+    tile = Tile(64, 0, 4, stages, copied=copied)
+    plain = Tile(64, 0, 4, 2, swapped=False)
+    expected = launch(hidden, chosen, shares, *stored, "gelu", Tiles(16, plain, plain))
+    first = launch(hidden, chosen, shares, *stored, "gelu", Tiles(rows, tile, tile))
+    assert off(first, expected) < CLOSE / 2
+    for _ in range(100):
+        assert torch.equal(first, launch(hidden, chosen, shares, *stored, "gelu", Tiles(rows, tile, tile)))
+
+
 def test_weights_that_do_not_divide_and_other_bits_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 64"):
         quantise(layer(2, 96, 64), 4)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -124,6 +125,19 @@ def load(
 
     Raises ModelError where checkpoint or adapter is missing, incomplete or of another architecture.
     """
+    # In a thread that ends. The workers of OpenMP belong to the thread that first computes, and stay; with more of them
+    # than cores, libgomp lets all but nap between two operations, and a step in the engine's thread takes twice as long.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_load, model, adapter, device, dtype, bits).result()
+
+
+def _load(
+    model: str | Path | None,
+    adapter: str | Path | None,
+    device: str | torch.device | None,
+    dtype: torch.dtype | None,
+    bits: int,
+) -> DraftingModel:
     source = str(model) if model is not None else str(DEFAULT_MODEL)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)

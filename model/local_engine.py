@@ -38,7 +38,7 @@ DRAFTED_TOGETHER = 8
 # Tokens of a prefix beside its image: what the header tells, and an indication of a sentence or two.
 WORDS_BESIDE_IMAGE = 64
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
-REFRESH_ON_CPU = 4
+REFRESH_ON_CPU = 8
 
 
 @dataclass(frozen=True, slots=True)

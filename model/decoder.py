@@ -160,12 +160,12 @@ class PackedDecoder:
                 taken.append(attention(queries[start:stop], own_keys, own_values))
             return torch.cat(taken) if len(taken) > 1 else taken[0]
 
-        hidden = decode_rows(network, embedded, signal, torch.cat(positions).to(device), attend)
+        free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
+        hidden = decode_rows(network, embedded, signal, torch.cat(positions).to(device), free.to(device), attend)
         for look, context, is_whole in zip(looks, kept, whole, strict=True):
             if is_whole:
                 look.seat.pinned_context, look.seat.context_of = context, look.state
-        free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
-        return network.model.decoder.norm(hidden[free.to(device)])
+        return network.model.decoder.norm(hidden)
 
 
 def barred_tokens(drafting_model: DraftingModel) -> Tensor:
@@ -213,21 +213,31 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def decode_rows(
-    network: DiffusionGemmaForBlockDiffusion, embedded: Tensor, signal: Tensor, positions: Tensor, attend: Attend
+    network: DiffusionGemmaForBlockDiffusion,
+    embedded: Tensor,
+    signal: Tensor,
+    positions: Tensor,
+    wanted: Tensor,
+    attend: Attend,
 ) -> Tensor:
     """The decoder's layers on rows: the same computation as transformers' `DiffusionGemmaDecoderModel`.
 
     Written out, because that one knows no rows without their canvas and gives no keys and values.
 
     `embedded`, `signal`: (rows, hidden), the tokens' embeddings and the self-conditioning. `positions`: (rows,).
-    Returns (rows, hidden), before the last norm.
+    Returns (wanted, hidden) for the rows `wanted` (wanted,), before the last norm: of the others only keys and values
+    are computed in the last layer.
     """
     decoder = network.model.decoder
     hidden = decoder.self_conditioning(embedded, signal)
     rotary = rotary_tables(network, hidden, positions)
+    last = len(decoder.layers) - 1
     for index, (layer, kind) in enumerate(zip(decoder.layers, layer_kinds(network), strict=True)):
         queries, keys, values = layer_inputs(layer, hidden, *rotary[kind])
-        hidden = layer_outputs(layer, hidden, attend(index, queries, keys, values))
+        taken = attend(index, queries, keys, values)
+        if index == last:
+            hidden, taken = hidden[wanted], taken[wanted]
+        hidden = layer_outputs(layer, hidden, taken)
     return hidden
 
 

@@ -4,9 +4,10 @@ A denoising step sends a few hundred tokens through layers of many experts. Near
 tokens, so that a layer costs the reading of its weights, and everything else should hide behind that. The library's
 implementations sort, gather, multiply, gate, scatter and sum in a dozen kernels; here one small kernel groups the
 assignments (a token and one of its experts) by expert, one multiplies by the gate and up weights and gates, one
-multiplies by the down weights and by the token's share, and a last one sums the assignments of a token. Nothing waits
-for the device and every grid is sized by shapes alone, so that a step can be captured in a CUDA graph. The results are
-the same in every run, and a token's result depends on the other tokens only through the choice of tiles, by rounding.
+multiplies by the down weights and by the token's share, and a last one sums the assignments of a token. Another small
+one chooses each token's experts in the first place, which takes the library several. Nothing waits for the device and
+every grid is sized by shapes alone, so that a step can be captured in a CUDA graph. The results are the same in every
+run, and a token's result depends on the other tokens only through the choice of tiles, by rounding.
 
 The module needs Triton, which is no requirement of this package: import it only where a CUDA device will use it. It
 knows nothing of what the tokens are. It computes no gradients.
@@ -18,6 +19,7 @@ knows nothing of what the tokens are. It computes no gradients.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +80,7 @@ def tiles(rows_per_expert: float, bits: int = 16) -> Tiles:
     are not there cost no reading, only matrix instructions, of which there are plenty to spare. The tiles are what was
     fastest on an H100 in layers of 128 experts of 704 with 2816 columns, for 2, 4, 8, 16, 32 and 128 rows per expert.
     """
-    overlapped = not INTERPRETED and torch.cuda.get_device_capability() >= (9, 0)  # since Hopper
+    overlapped = _can_overlap()
     if bits == 16:
         rows = 16 if rows_per_expert <= 8 else 32 if rows_per_expert <= 32 else 64 if rows_per_expert <= 64 else 128
         if rows == 16:
@@ -101,7 +103,74 @@ def tiles(rows_per_expert: float, bits: int = 16) -> Tiles:
     return Tiles(rows, gate_up, down, overlapped)
 
 
+def _can_overlap() -> bool:
+    return not INTERPRETED and torch.cuda.get_device_capability() >= (9, 0)  # since Hopper
+
+
 # Kernels
+
+
+@triton.jit
+def _ordered(bits, BITS: tl.constexpr):
+    """The BITS bits of a floating-point number as a signed whole number that sorts as it does; also the reverse."""
+    return bits ^ ((bits >> (BITS - 1)) & ((1 << (BITS - 1)) - 1))
+
+
+@triton.jit
+def _choose(
+    scores,
+    scales,
+    chosen,
+    weights,
+    EXPERTS: tl.constexpr,
+    BINS: tl.constexpr,
+    USED: tl.constexpr,
+    PLACES: tl.constexpr,
+    OVERLAPPED: tl.constexpr,
+):
+    """One program per token: the USED experts with the highest `scores` (tokens, EXPERTS), of equal ones the first.
+
+    `chosen` (tokens, USED): they, from the highest score on. `weights` (tokens, USED): the softmax of their scores,
+    times the expert's own of `scales`. A score and its place are one whole number, so that a round is one reduction,
+    for scores of 16 bits one instruction of a warp; and so that a token with scores that are no numbers gets different
+    experts too.
+    """
+    KIND: tl.constexpr = scores.dtype.element_ty
+    BITS: tl.constexpr = KIND.primitive_bitwidth
+    WHOLE: tl.constexpr = tl.int16 if BITS == 16 else tl.int32
+    KEY: tl.constexpr = tl.int32 if BITS == 16 else tl.int64
+    LEAST: tl.constexpr = -(1 << (2 * BITS - 1))  # less than any key: those add at least 1
+    token = tl.program_id(0).to(tl.int64)
+    expert = tl.arange(0, BINS)
+    place = tl.arange(0, PLACES)
+    if OVERLAPPED:
+        gdc_wait()
+        gdc_launch_dependents()
+    score = tl.load(scores + token * EXPERTS + expert, mask=expert < EXPERTS, other=0.0)
+    value = score.to(tl.float32)
+    bits = tl.where(value == value, score.to(WHOLE, bitcast=True), (1 << (BITS - 1)) - 1)  # no number before any
+    bits = tl.where(value == 0, 0, bits)  # minus zero equals zero
+    keys = (_ordered(bits.to(WHOLE), BITS).to(KEY) << BITS) + (BINS - expert).to(KEY)
+    keys = tl.where(expert < EXPERTS, keys, LEAST)
+    best = tl.max(keys, 0)
+    highest = best
+    taken = tl.zeros([PLACES], KEY) + best
+    for round in tl.static_range(1, USED):
+        keys = tl.where(keys == best, LEAST, keys)
+        best = tl.max(keys, 0)
+        taken = tl.where(place == round, best, taken)
+
+    used = place < USED
+    index = BINS - (taken & ((1 << BITS) - 1)).to(tl.int32)
+    score = _ordered((taken >> BITS).to(WHOLE), BITS).to(KIND, bitcast=True).to(tl.float32)
+    top = _ordered((highest >> BITS).to(WHOLE), BITS).to(KIND, bitcast=True).to(tl.float32)
+    share = tl.where(used, tl.exp(score - top), 0.0)
+    share = share / tl.sum(share, 0)
+    dtype: tl.constexpr = weights.dtype.element_ty
+    weight = share.to(dtype) * tl.load(scales + index, mask=used, other=0.0).to(dtype)
+    at = token * USED + place
+    tl.store(chosen + at, index.to(tl.int64), mask=used)
+    tl.store(weights + at, weight, mask=used)
 
 
 @triton.jit(do_not_specialize=["count", "blocks"])
@@ -181,7 +250,8 @@ def _settled(total):
 
     Triton 3.6 lets the last products of a loop's turn go on into the next one, whose weights are then unpacked into
     registers that those products still read (https://github.com/triton-lang/triton/issues/9433 tells of the same). It
-    happened for 8 bits in some cuts and not in others, by the time that a product takes. No instruction comes of this.
+    happened for 8 bits in some cuts and not in others, by the time that a product takes: on an H100 in up to 200 of 200
+    repeats of a layer, and with this in none. No instruction comes of this, and it takes no time.
     """
     return tl.inline_asm_elementwise("", "=r,0", [total], dtype=tl.float32, is_pure=True, pack=1)
 
@@ -534,7 +604,9 @@ def _overlapped(overlapped: bool) -> dict[str, bool]:
     return {"OVERLAPPED": overlapped} | ({} if INTERPRETED else {"launch_pdl": overlapped})
 
 
-# An operator of its own, which a compiler takes as it is: it runs in a compiled step and in a captured one.
+# Operators of their own, which a compiler takes as they are: they run in a compiled step and in a captured one.
+
+
 @torch.library.custom_op(
     "drafting::grouped_experts",
     mutates_args=(),
@@ -578,6 +650,64 @@ def grouped(experts: nn.Module, hidden: Tensor, chosen: Tensor, weights: Tensor)
         getattr(experts, "down_scales", None),
         ACTIVATIONS[type(experts.act_fn)],
     )
+
+
+# The choice of experts
+
+
+@torch.library.custom_op(
+    "drafting::choose_experts",
+    mutates_args=(),
+    schema="(Tensor scores, Tensor scales, int used) -> (Tensor, Tensor)",
+)
+def _choice(scores: Tensor, scales: Tensor, used: int) -> tuple[Tensor, Tensor]:
+    weights, chosen = told = _no_choice(scores, scales, used)
+    tokens, experts = scores.shape
+    if used > experts:
+        raise ValueError(f"a token cannot go to {used} of {experts} experts")
+    if not tokens:
+        return told
+    if scores.element_size() != 2 or experts > 1 << 15:  # a place has as many bits as a score
+        scores = scores.float()
+    bins = triton.next_power_of_2(experts)
+    overlapped = _can_overlap()
+    _choose[(tokens,)](
+        scores.contiguous(),
+        scales.contiguous(),
+        chosen,
+        weights,
+        EXPERTS=experts,
+        BINS=bins,
+        USED=used,
+        PLACES=triton.next_power_of_2(used),
+        num_warps=1 if bins <= 512 else 4,
+        **_overlapped(overlapped),
+    )
+    return told
+
+
+def _no_choice(scores: Tensor, scales: Tensor, used: int) -> tuple[Tensor, Tensor]:
+    tokens = scores.shape[0]
+    return (
+        scores.new_empty(tokens, used, dtype=torch.promote_types(torch.float32, scales.dtype)),
+        scores.new_empty(tokens, used, dtype=torch.int64),
+    )
+
+
+@_choice.register_fake
+def _(scores: Tensor, scales: Tensor, used: int) -> tuple[Tensor, Tensor]:
+    return _no_choice(scores, scales, used)
+
+
+def route(router: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """What a `DiffusionGemmaTextRouter` says but for the probabilities, without gradients: weights and chosen experts.
+
+    `hidden`: (tokens, width). Returns the weights, float32 for a router in 32 or fewer bits, and the experts, int64,
+    (tokens, experts used) each, the likeliest first. Of equally likely experts the first are chosen.
+    """
+    own: Any = router
+    scores = own.proj(own.norm(hidden) * own.scale * own.scalar_root_size)
+    return torch.ops.drafting.choose_experts(scores, own.per_expert_scale, own.config.top_k_experts)
 
 
 # Fewer bits

@@ -57,6 +57,11 @@ def experts_implementation(device: torch.device, dtype: torch.dtype) -> str:
     return "grouped_mm"
 
 
+def can_be_captured(network: DiffusionGemmaForBlockDiffusion) -> bool:
+    """Whether a pass never waits for the host: the library's grouped products do in float32, and without a GPU all do."""
+    return network.device.type == "cuda" and network.config._experts_implementation not in ("grouped_mm", "eager")
+
+
 def quantise_experts(network: DiffusionGemmaForBlockDiffusion, bits: int, device: torch.device) -> None:
     """Leave the experts' weights in 8 or 4 bits on `device`, layer by layer, shared by encoder and decoder as before.
 

@@ -21,6 +21,7 @@ from model import canvas as canvases
 from model.batching import Batcher, Lane
 from model.canvas import Canvas, Layout, Slot, Width
 from model.decoder import Decoder, PackedDecoder, Seat
+from model.experts import can_be_captured
 from model.graphs import GraphDecoder
 from model.loading import DraftingModel, load
 from model.prefix import Prefix, encode_prefix
@@ -91,7 +92,8 @@ class LocalEngine:
             SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
             refresh=REFRESH_ON_CPU if on_cpu else 1,
         )
-        self._decoder: Decoder = PackedDecoder(drafting_model) if on_cpu else GraphDecoder(drafting_model)
+        captured = can_be_captured(drafting_model.network)
+        self._decoder: Decoder = GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
         self._batcher = Batcher(self._decoder)
         self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
 

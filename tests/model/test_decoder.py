@@ -179,3 +179,19 @@ def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) 
     looks = [look(seat, a_state(tiny_model, 2, seed=number)) for number, seat in enumerate(seats)]
     graphs = GraphDecoder(tiny_model, places=2)
     assert all(same(one, other) for one, other in zip(PackedDecoder(tiny_model)(looks), graphs(looks), strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="passes are captured on a GPU alone")
+def test_a_captured_pass_is_replayed_with_what_is_put_before_it() -> None:
+    model = load(device="cuda")
+    packed, graphs = PackedDecoder(model), GraphDecoder(model, places=2)
+    prefix = a_prefix(model)
+    seats = [a_seat(model, prefix, 60, list(range(8, 32))), a_seat(model, prefix, 150, list(range(8, 120)))]
+    for seed in range(3):
+        states = [a_state(model, len(seat.free), seed=seed) for seat in seats]
+        looks = [look(seat, state) for seat, state in zip(seats, states, strict=True)]
+        for one, other in zip(packed(looks), graphs(looks), strict=True):
+            # Sixteen-bit arithmetic in another order.
+            assert (one.best == other.best).float().mean() > 0.95
+            assert torch.allclose(one.log_probability, other.log_probability, atol=0.2)
+            assert (one.belief - other.belief).norm() < 0.05 * one.belief.norm()

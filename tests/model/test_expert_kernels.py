@@ -1,4 +1,4 @@
-"""The experts kernels against the library's own layer, on a CUDA device or, slowly, in Triton's interpreter."""
+"""The experts kernels against the library's own layer and router, on a CUDA device or in Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
+from transformers.models.diffusion_gemma.modeling_diffusion_gemma import (
+    DiffusionGemmaTextExperts,
+    DiffusionGemmaTextRouter,
+)
 
 pytest.importorskip("triton", reason="Triton, which the kernels are written in, is not installed")
 if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("no CUDA device, and TRITON_INTERPRET is not 1", allow_module_level=True)
 
-from model.expert_kernels import GROUPED, Tile, Tiles, bits_of, grouped, launch, quantise, tiles
+from model.expert_kernels import GROUPED, Tile, Tiles, bits_of, grouped, launch, quantise, route, tiles
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # The interpreter multiplies no bfloat16.
@@ -195,3 +198,118 @@ def test_a_captured_layer_follows_its_inputs() -> None:
     chosen.copy_(routing(41, 8, 2)[0][:40])
     graph.replay()
     assert torch.equal(result, grouped(module, hidden, chosen, shares))
+
+
+def router(experts: int, used: int, width: int = 64, dtype: torch.dtype = torch.float32) -> nn.Module:
+    torch.manual_seed(experts)
+    module = DiffusionGemmaTextRouter(
+        SimpleNamespace(hidden_size=width, num_experts=experts, top_k_experts=used, rms_norm_eps=1e-6)
+    )
+    nn.init.normal_(module.proj.weight)
+    nn.init.uniform_(module.scale, 0.5, 8)
+    nn.init.uniform_(module.per_expert_scale, 0.5, 2)
+    return module.requires_grad_(False).to(DEVICE, dtype)
+
+
+def plainly(scores: Tensor, scales: Tensor, used: int) -> tuple[Tensor, Tensor]:
+    """The library's weights and experts, the first of equally likely ones, which its own choice leaves open."""
+    likely, order = scores.softmax(-1, dtype=torch.float32).sort(dim=-1, descending=True, stable=True)
+    shares, chosen = likely[:, :used], order[:, :used]
+    return shares / shares.sum(-1, keepdim=True) * scales[chosen], chosen
+
+
+def chosen_among(scores: Tensor, scales: Tensor, used: int) -> tuple[Tensor, Tensor]:
+    return torch.ops.drafting.choose_experts(scores, scales, used)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    ("tokens", "experts", "used"),
+    [(1, 128, 8), (37, 128, 8), (5, 8, 1), (1, 1, 1), (20, 6, 3), (9, 100, 8), (3, 4, 4), (2, 1000, 5)],
+)
+def test_routing_is_the_library_s(tokens: int, experts: int, used: int, dtype: torch.dtype) -> None:
+    module, hidden = router(experts, used, dtype=dtype), hidden_states(tokens, 64).to(dtype)
+    probabilities, weights, chosen = module(hidden)
+    result, own = route(module, hidden)
+    assert (result.dtype, own.dtype, own.shape) == (weights.dtype, chosen.dtype, chosen.shape)
+    # Scores of 16 bits are often equal: then any of them is the library's choice.
+    assert torch.equal(probabilities.gather(-1, own), probabilities.gather(-1, chosen))
+    clear = (probabilities.gather(-1, chosen)[..., None] == probabilities[:, None]).sum(-1).eq(1)
+    assert clear.any()
+    assert torch.equal(own[clear], chosen[clear])
+    torch.testing.assert_close(result[clear], weights[clear], atol=0, rtol=2e-6)
+    scores = module.proj(module.norm(hidden) * module.scale * module.scalar_root_size)
+    expected, first = plainly(scores, module.per_expert_scale, used)
+    assert torch.equal(own, first)
+    torch.testing.assert_close(result, expected, atol=0, rtol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_of_equal_scores_the_first_are_chosen(dtype: torch.dtype) -> None:
+    scales = torch.linspace(0.5, 2, 100, device=DEVICE, dtype=dtype)
+    scores = torch.randint(-3, 4, (30, 100), device=DEVICE).to(dtype)
+    scores[0] = 0
+    scores[1] = torch.tensor([-0.0, 0.0]).repeat(50)
+    scores[2] = -7
+    weights, chosen = chosen_among(scores, scales, 8)
+    expected, first = plainly(scores, scales, 8)
+    assert torch.equal(chosen, first)
+    assert chosen[:3].tolist() == [list(range(8))] * 3
+    torch.testing.assert_close(weights, expected, atol=0, rtol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_extreme_scores_choose_different_experts(dtype: torch.dtype) -> None:
+    scales = torch.ones(6, device=DEVICE, dtype=dtype)
+    low, inf, nan = float(torch.finfo(dtype).min), torch.inf, torch.nan
+    scores = torch.tensor([[-inf, 3, -inf, -inf, -inf, -inf], [low, 500, low, 500, -inf, 0], [-1000] * 5 + [-1001]])
+    scores = scores.to(DEVICE, dtype)
+    weights, chosen = chosen_among(scores, scales, 4)
+    assert chosen.tolist() == [[1, 0, 2, 3], [1, 3, 5, 0], [0, 1, 2, 3]]
+    torch.testing.assert_close(weights, plainly(scores, scales, 4)[0])
+    # What follows reads the chosen experts' weights whatever the scores are.
+    scores = torch.tensor([[nan] * 6, [0, -nan, 1, nan, 2, 3], [inf, inf, 0, inf, -inf, 0], [-inf] * 6])
+    weights, chosen = chosen_among(scores.to(DEVICE, dtype), scales, 4)
+    assert all(len(set(row)) == 4 and set(row) <= set(range(6)) for row in chosen.tolist())
+    assert weights.isnan().any(-1).all()
+
+
+def test_routing_no_token_gives_no_row_and_too_many_experts_are_refused() -> None:
+    weights, chosen = route(router(6, 3), hidden_states(0, 64).float())
+    assert weights.shape == chosen.shape == (0, 3)
+    with pytest.raises(ValueError, match="7 of 6 experts"):
+        chosen_among(torch.zeros(2, 6, device=DEVICE), torch.ones(6, device=DEVICE), 7)
+
+
+def test_scores_may_be_a_part_of_more_and_of_64_bits() -> None:
+    scores, scales = torch.randn(7, 40, device=DEVICE), torch.rand(20, device=DEVICE)
+    expected = plainly(scores[:, ::2], scales, 4)
+    assert torch.equal(chosen_among(scores[:, ::2], scales, 4)[1], expected[1])
+    weights, chosen = chosen_among(scores[:, ::2].double(), scales.double(), 4)
+    assert weights.dtype == torch.float64
+    assert torch.equal(chosen, expected[1])
+    torch.testing.assert_close(weights.float(), expected[0])
+
+
+def test_a_compiler_takes_the_routing_whole() -> None:
+    module, hidden = router(20, 4), hidden_states(9, 64).float()
+    compiled = torch.compile(lambda x: route(module, x * 2), fullgraph=True, backend="aot_eager")
+    weights, chosen = compiled(hidden)
+    expected, own = route(module, hidden * 2)
+    assert torch.equal(chosen, own)
+    torch.testing.assert_close(weights, expected)
+    given = (torch.randn(3, 20, device=DEVICE), module.per_expert_scale, 4)
+    torch.library.opcheck(torch.ops.drafting.choose_experts.default, given)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="no CUDA device")
+def test_a_captured_routing_follows_its_inputs() -> None:
+    module, hidden = router(128, 8, dtype=torch.bfloat16), hidden_states(40, 64)
+    route(module, hidden)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = route(module, hidden)
+    hidden.copy_(torch.randn_like(hidden))
+    graph.replay()
+    assert all(torch.equal(*pair) for pair in zip(result, route(module, hidden), strict=True))

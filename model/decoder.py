@@ -28,6 +28,10 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries, keys, values), each (rows, heads, width) -> what the rows take from all that they see."""
 
 
+Route = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+"""(router, rows (rows, hidden)) -> shares and experts, each (rows, experts used)."""
+
+
 @dataclass(eq=False)
 class Seat:
     """A canvas's place at the decoder.
@@ -263,12 +267,18 @@ def layer_inputs(layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tu
     return queries, keys, norm(own.v_norm, values)
 
 
-def layer_outputs(layer: Any, hidden: Tensor, taken: Tensor) -> Tensor:
+def route_plainly(router: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The shares and the experts that each of (rows, hidden) goes to, each (rows, experts used)."""
+    _, weights, chosen = router(rows)
+    return weights, chosen
+
+
+def layer_outputs(layer: Any, hidden: Tensor, taken: Tensor, route: Route = route_plainly) -> Tensor:
     """The rest of a layer, MLP beside experts: (..., hidden), from what attention took (..., heads, width)."""
     hidden = hidden + norm(layer.post_attention_layernorm, layer.self_attn.o_proj(taken.flatten(-2)))
     dense = norm(layer.post_feedforward_layernorm_1, layer.mlp(norm(layer.pre_feedforward_layernorm, hidden)))
     rows = hidden.flatten(0, -2)
-    _, weights, chosen = layer.router(rows)
+    weights, chosen = route(layer.router, rows)
     expert = layer.experts(norm(layer.pre_feedforward_layernorm_2, rows), chosen, weights)
     both = dense + norm(layer.post_feedforward_layernorm_2, expert.view_as(hidden))
     return (hidden + norm(layer.post_feedforward_layernorm, both)) * layer.layer_scalar

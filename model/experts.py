@@ -58,7 +58,7 @@ def experts_implementation(device: torch.device, dtype: torch.dtype) -> str:
 
 
 def can_be_captured(network: DiffusionGemmaForBlockDiffusion) -> bool:
-    """Whether a pass never waits for the host: the library's grouped products do in float32, and without a GPU all do."""
+    """Whether a pass never waits for the host, as the library's own implementations of experts do."""
     return network.device.type == "cuda" and network.config._experts_implementation not in ("grouped_mm", "eager")
 
 

@@ -25,6 +25,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from model.decoder import (
     Look,
     PackedDecoder,
+    Route,
     Seat,
     bar,
     barred_tokens,
@@ -33,6 +34,7 @@ from model.decoder import (
     layer_inputs,
     layer_outputs,
     rotary_tables,
+    route_plainly,
 )
 from model.loading import DraftingModel, layer_kinds, text_config
 from model.sampler import Reading, read
@@ -269,7 +271,7 @@ class _Pass:
         # One piece of code for all sizes and for all layers of a kind.
         self._first = torch.compile(_first, dynamic=True) if compiled else _first
         self._layer = torch.compile(_layer, dynamic=True) if compiled else _layer
-        self._read = _reader(drafting_model.device)
+        self._read, self._route = _fused(drafting_model.device)
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         network, (places, count) = self._network, inputs.opening.shape
@@ -278,7 +280,7 @@ class _Pass:
         unseen = inputs.unseen[:, None, None]
         layers = zip(network.model.decoder.layers, layer_kinds(network), inputs.keys_values, strict=True)
         for layer, kind, (keys, values) in layers:
-            hidden = self._layer(layer, hidden, *rotary[kind], keys, values, unseen)
+            hidden = self._layer(layer, hidden, *rotary[kind], keys, values, unseen, self._route)
         products = network.lm_head(network.model.decoder.norm(hidden[:, :count].flatten(0, 1)))
         temperatures = inputs.step[:, -2:-1].expand(-1, count).flatten()
         uniform = inputs.step[:, count : 2 * count].flatten()
@@ -309,12 +311,19 @@ def _first(
 
 
 def _layer(
-    layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor, keys: Tensor, values: Tensor, unseen: Tensor
+    layer: Any,
+    hidden: Tensor,
+    cosine: Tensor,
+    sine: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    unseen: Tensor,
+    route: Route,
 ) -> Tensor:
     queries, own_keys, own_values = layer_inputs(layer, hidden, cosine, sine)
     seen_keys = torch.cat([keys, own_keys.transpose(1, 2)], dim=2)
     seen_values = torch.cat([values, own_values.transpose(1, 2)], dim=2)
-    return layer_outputs(layer, hidden, _attention(queries, seen_keys, seen_values, unseen))
+    return layer_outputs(layer, hidden, _attention(queries, seen_keys, seen_values, unseen), route)
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
@@ -348,13 +357,14 @@ Reader = Callable[
 """(products, cap, barred, opening, blank_id, temperatures, uniform) -> what `model.sampler.read` gives."""
 
 
-def _reader(device: torch.device) -> Reader:
-    """What reads the output layer's products (rows, vocabulary): three passes of a GPU's memory instead of a dozen."""
+def _fused(device: torch.device) -> tuple[Reader, Route]:
+    """What reads the output layer's products, and what chooses experts: on a GPU a few kernels, not a dozen each."""
     if device.type == "cuda" and find_spec("triton"):
+        from model.expert_kernels import route
         from model.reading_kernels import read_products
 
-        return read_products
-    return _read_plainly
+        return read_products, route
+    return _read_plainly, route_plainly
 
 
 def _read_plainly(

@@ -125,8 +125,8 @@ def load(
 
     Raises ModelError where checkpoint or adapter is missing, incomplete or of another architecture.
     """
-    # In a thread that ends. The workers of OpenMP belong to the thread that first computes, and stay; with more of them
-    # than cores, libgomp lets all but nap between two operations, and a step in the engine's thread takes twice as long.
+    # In a thread that ends. A thread that computes gets workers of OpenMP, which stay as long as it does; with more
+    # workers than cores, libgomp sends them to sleep between operations, and the engine's steps take twice as long.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_load, model, adapter, device, dtype, bits).result()
 

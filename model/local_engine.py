@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -26,6 +28,8 @@ from model.graphs import GraphDecoder
 from model.loading import DraftingModel, load
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, State, is_over
+
+Result = TypeVar("Result")
 
 KEPT_PREFIXES = 16
 MOST_OPEN_SPANS = 1000
@@ -93,8 +97,8 @@ class LocalEngine:
             refresh=REFRESH_ON_CPU if on_cpu else 1,
         )
         captured = can_be_captured(drafting_model.network)
-        self._decoder: Decoder = GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
-        self._batcher = Batcher(self._decoder)
+        self.decoder: Decoder = GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
+        self._batcher = Batcher(self.decoder)
         self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
 
     @classmethod
@@ -111,10 +115,20 @@ class LocalEngine:
         """How it denoises where a draft asks for nothing else."""
         return self._settings
 
+    def with_settings(self, settings: SamplerSettings) -> LocalEngine:
+        """The same engine, thread, prefixes and all, that denoises otherwise where a draft asks for nothing else."""
+        other = copy(self)
+        other._settings = settings
+        return other
+
+    def compute(self, work: Callable[[], Result]) -> Result:
+        """Do `work` in the engine's thread, between two steps; returns or raises what it does."""
+        return self._batcher.call(work)
+
     def warm_up(self) -> None:
         """Do what the first drafts on a GPU would wait for: compile and capture their sizes. Blocks until done."""
-        if isinstance(self._decoder, GraphDecoder):
-            decoder, prefix = self._decoder, self._prefix(None, "")
+        if isinstance(self.decoder, GraphDecoder):
+            decoder, prefix = self.decoder, self._prefix(None, "")
             room_for_image = self._model.image_processor.max_soft_tokens + WORDS_BESIDE_IMAGE
             self._batcher.call(lambda: decoder.warm_up(prefix.length + room_for_image))
 
@@ -290,7 +304,7 @@ class LocalEngine:
         if strength == 1:
             return canvas
         seat = self._seat(prefix, canvas)
-        scores = dict(zip(canvas.free, self._batcher.call(lambda: self._decoder.score(seat)).tolist(), strict=True))
+        scores = dict(zip(canvas.free, self._batcher.call(lambda: self.decoder.score(seat)).tolist(), strict=True))
         kept: set[int] = set()
         for slot in canvas.slots:
             positions = range(slot.start, slot.stop)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -34,7 +35,6 @@ from model.data.grammar import write_report
 from model.decoder import Decoder, Look, PackedDecoder, Seat
 from model.evaluation.record import EvaluationError, Row, with_progress
 from model.evaluation.statistics import Estimate, mean, median, share
-from model.graphs import GraphDecoder
 from model.loading import DraftingModel
 from model.local_engine import LocalEngine
 from model.prefix import Prefix, encode_prefix
@@ -58,7 +58,10 @@ NEVER = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
-    """`limit`: reports in which a sentence is drafted again, by either. `steps`: at most so many a draft."""
+    """`limit`: reports in which a sentence is drafted again, by either; with 0 nothing is compared with `generate()`.
+
+    `steps`: at most so many a draft.
+    """
 
     limit: int = 200
     seed: int = 0
@@ -98,10 +101,13 @@ def evaluate_speed(drafting_model: DraftingModel, settings: SpeedSettings) -> Sp
     bench = _Bench(drafting_model, settings)
     rows = bench.warm_up_rows()
     rows += bench.step_rows()
-    rows += bench.redraft_rows()
-    rows += bench.whole_rows()
+    if settings.limit:
+        rows += bench.generate_step_rows()
+        rows += bench.redraft_rows()
+        rows += bench.whole_rows()
     rows += bench.session_rows()
-    curves = [bench.by_canvas(), bench.by_prefix(), bench.by_spans(), bench.by_sessions()]
+    # The longest prefix comes last: on a GPU it needs more room, and with that new graphs.
+    curves = [bench.by_canvas(), bench.by_spans(), bench.by_sessions(), bench.by_prefix()]
     return Speed(rows + bench.memory_rows(), curves)
 
 
@@ -127,11 +133,7 @@ class _Bench:
         self._where = "one GPU" if self._device.type == "cuda" else "CPU"
         picture = np.random.default_rng(0).integers(0, 255, (512, 512), dtype=np.uint8)
         self._study = Study(pictures=(), model_picture=picture, facts=StudyFacts(age=60, sex="F", view="PA"))
-        self._prefix = encode_prefix(drafting_model, self._study)
-        # A decoder of its own, so that what is measured here and what the engine does share nothing.
-        self._decoder: Decoder = (
-            GraphDecoder(drafting_model) if self._device.type == "cuda" else PackedDecoder(drafting_model)
-        )
+        self._prefix = self._engine.compute(lambda: encode_prefix(drafting_model, self._study))
 
     # ---- rows
 
@@ -153,8 +155,14 @@ class _Bench:
             for free, subject in ((sentence, "a sentence free"), (length - 8, "all free")):
                 found = self._step_ms([self._seat(length, free)])
                 rows.append(self._row(f"a step at canvas {length}, {subject}", ENGINE, "milliseconds", found))
+        return rows
+
+    def generate_step_rows(self) -> list[Row]:
+        """A step of `generate()`, which knows no canvas but the longest; on a GPU also the engine's without graphs."""
+        rows = []
         if self._device.type == "cuda":
-            packed = self._step_ms([self._seat(self._model.canvas_length, sentence)], PackedDecoder(self._model))
+            seat = self._seat(self._model.canvas_length, canvases.GAP_IN_LINE)
+            packed = self._step_ms([seat], PackedDecoder(self._model))
             rows.append(self._row(self._whole_canvas, "engine without graphs", "milliseconds", packed))
         rows.append(self._row(self._whole_canvas, GENERATE, "milliseconds", self._generate_step_ms(compiled=False)))
         if self._device.type == "cuda":
@@ -194,7 +202,7 @@ class _Bench:
     def session_rows(self) -> list[Row]:
         """The same re-draft of a fixed number of steps in one session, and in eight at once."""
         (report,) = self._reports(1)
-        engine = LocalEngine(self._model, self._unstopped(REDRAFT_STEPS))
+        engine = self._engine.with_settings(self._unstopped(REDRAFT_STEPS))
         rows, medians = [], {}
         for count in (SESSIONS[0], SESSIONS[-1]):
             found = []
@@ -277,7 +285,10 @@ class _Bench:
 
         What the decoder does and what the sampler does with it, without turning tokens into text.
         """
-        decoder = decoder or self._decoder
+        # In the engine's thread, as in a draft.
+        return self._engine.compute(lambda: self._steps_ms(seats, decoder or self._engine.decoder))
+
+    def _steps_ms(self, seats: Sequence[Seat], decoder: Decoder) -> list[float]:
         settings = self._unstopped(STEPS_A_REPEAT)
         runs = [Run(len(seat.free), self._model.vocabulary_size, settings, seed) for seed, seat in enumerate(seats)]
         found = []
@@ -310,7 +321,7 @@ class _Bench:
         return _ms(found)
 
     def _encode_prefix(self) -> None:
-        encode_prefix(self._model, self._study)
+        self._engine.compute(lambda: encode_prefix(self._model, self._study))
         if self._device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -393,7 +404,10 @@ class _Bench:
         return _Timed(seconds, cast(float, passes.first) - started, passes.count, text, kept)
 
     def _generated(self, canvas: Canvas, seed: int, steps: int, confident: float, compiled: bool) -> list[int]:
-        """The canvas that `generate()` makes of one with noise where it is free."""
+        """The canvas that `generate()` makes of one with noise where it is free, in the engine's thread too."""
+        return self._engine.compute(lambda: self._made(canvas, seed, steps, confident, compiled))
+
+    def _made(self, canvas: Canvas, seed: int, steps: int, confident: float, compiled: bool) -> list[int]:
         free = len(canvas.free)
         noise = draws(Run(free, self._model.vocabulary_size, self._sampler, seed), 0)[1]
         tokens = torch.tensor(canvas.ids)
@@ -449,7 +463,8 @@ class _Bench:
                 noise = torch.randint(self._model.vocabulary_size, noised.shape, generator=generator)
                 if noised.any():
                     shown = torch.where(noised, noise, seat.tokens[seat.free])
-                    found.append(self._decoder.score(seat, shown)[noised].mean().item())
+                    scores = self._engine.compute(partial(self._engine.decoder.score, seat, shown))
+                    found.append(scores[noised].mean().item())
         return float(np.mean(found))
 
     def _timed_rows(self, subject: str, who: str, done: Sequence[_Timed]) -> list[Row]:

@@ -20,13 +20,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion
 
+from model.joined import JoinedLayer
 from model.loading import DraftingModel, layer_kinds
 from model.prefix import KeysValues, Prefix
 from model.sampler import Reading, State, read
-
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-"""(layer, queries, keys, values), each (rows, heads, width) -> what the rows take from all that they see."""
-
 
 Route = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
 """(router, rows (rows, hidden)) -> shares and experts, each (rows, experts used)."""
@@ -66,6 +63,30 @@ class Look:
     uniform: Tensor
 
 
+class LayerStep(Protocol):
+    """One decoder layer, but for what its rows take from each other: the same computation as transformers' layer.
+
+    Written out, because that one knows no rows without their canvas and gives no keys and values.
+    """
+
+    def inputs(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def outputs(self, hidden: Tensor, taken: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainLayer:
+    """A layer of any checkpoint, with or without an adapter."""
+
+    layer: Any
+
+    def inputs(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return layer_inputs(self.layer, hidden, cosine, sine)
+
+    def outputs(self, hidden: Tensor, taken: Tensor) -> Tensor:
+        return layer_outputs(self.layer, hidden, taken)
+
+
 class Decoder(Protocol):
     """Reads several canvases in one go."""
 
@@ -86,6 +107,12 @@ class PackedDecoder:
         self._network = drafting_model.network
         self._blank_id = drafting_model.blank_id
         self._barred = barred_tokens(drafting_model)
+        layers = self._network.model.decoder.layers
+        on_cpu = self._network.device.type == "cpu" and self._network.dtype == torch.float32
+        with torch.inference_mode(False):
+            self._layers: list[LayerStep] = [
+                JoinedLayer(layer) if on_cpu and JoinedLayer.can_be(layer) else PlainLayer(layer) for layer in layers
+            ]
 
     @torch.inference_mode()
     def __call__(self, looks: Sequence[Look]) -> list[Reading]:
@@ -165,7 +192,16 @@ class PackedDecoder:
             return torch.cat(taken) if len(taken) > 1 else taken[0]
 
         free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
-        hidden = decode_rows(network, embedded, signal, torch.cat(positions).to(device), free.to(device), attend)
+        hidden = network.model.decoder.self_conditioning(embedded, signal)
+        rotary = rotary_tables(network, hidden, torch.cat(positions).to(device))
+        last = len(self._layers) - 1
+        for index, (layer, kind) in enumerate(zip(self._layers, layer_kinds(network), strict=True)):
+            queries, keys, values = layer.inputs(hidden, *rotary[kind])
+            took = attend(index, queries, keys, values)
+            if index == last:
+                # Of pinned rows only keys and values are wanted of the last layer.
+                hidden, took = hidden[free.to(device)], took[free.to(device)]
+            hidden = layer.outputs(hidden, took)
         for look, context, is_whole in zip(looks, kept, whole, strict=True):
             if is_whole:
                 look.seat.pinned_context, look.seat.context_of = context, look.state
@@ -214,35 +250,6 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         enable_gqa=True,
     )
     return taken[0].transpose(0, 1)
-
-
-def decode_rows(
-    network: DiffusionGemmaForBlockDiffusion,
-    embedded: Tensor,
-    signal: Tensor,
-    positions: Tensor,
-    wanted: Tensor,
-    attend: Attend,
-) -> Tensor:
-    """The decoder's layers on rows: the same computation as transformers' `DiffusionGemmaDecoderModel`.
-
-    Written out, because that one knows no rows without their canvas and gives no keys and values.
-
-    `embedded`, `signal`: (rows, hidden), the tokens' embeddings and the self-conditioning. `positions`: (rows,).
-    Returns (wanted, hidden) for the rows `wanted` (wanted,), before the last norm: of the others only keys and values
-    are computed in the last layer.
-    """
-    decoder = network.model.decoder
-    hidden = decoder.self_conditioning(embedded, signal)
-    rotary = rotary_tables(network, hidden, positions)
-    last = len(decoder.layers) - 1
-    for index, (layer, kind) in enumerate(zip(decoder.layers, layer_kinds(network), strict=True)):
-        queries, keys, values = layer_inputs(layer, hidden, *rotary[kind])
-        taken = attend(index, queries, keys, values)
-        if index == last:
-            hidden, taken = hidden[wanted], taken[wanted]
-        hidden = layer_outputs(layer, hidden, taken)
-    return hidden
 
 
 def rotary_tables(

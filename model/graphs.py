@@ -41,7 +41,7 @@ from model.sampler import Reading, read
 
 PLACES = 8
 ROWS_STEP = 64
-READ_SIZES = (32, 64, 128)
+READ_SIZES = (32,)
 CONTEXT_STEP = 128
 
 

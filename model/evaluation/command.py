@@ -6,6 +6,7 @@ This module knows nothing of how anything is measured.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -69,20 +70,29 @@ def _speed(options: argparse.Namespace) -> Evaluation:
     settings = SpeedSettings(options.limit, options.seed, options.steps)
     drafting_model = _published(options.bits) if options.published else load(options.model, options.adapter)
     started = time.monotonic()
-    speed = evaluate_speed(drafting_model, settings)
-    if options.plots:
-        plot_curves(speed.curves, options.plots, drafting_model.name)
-    return evaluation(
-        "speed",
-        drafting_model,
-        options.model,
-        options.adapter,
-        None,
-        asdict(settings),
-        time.monotonic() - started,
-        [*speed.rows, *curve_rows(speed.curves)],
-        random_weights=options.published,
-    )
+    done: Evaluation | None = None
+    for speed in evaluate_speed(drafting_model, settings):
+        seconds = time.monotonic() - started
+        print(
+            f"speed: {len(speed.rows)} rows, {len(speed.curves)} curves, {seconds:.0f} s", file=sys.stderr, flush=True
+        )
+        done = evaluation(
+            "speed",
+            drafting_model,
+            options.model,
+            options.adapter,
+            None,
+            asdict(settings),
+            seconds,
+            [*speed.rows, *curve_rows(speed.curves)],
+            random_weights=options.published,
+        )
+        if options.json:
+            done.save(options.json)
+        if options.plots:
+            plot_curves(speed.curves, options.plots, drafting_model.name)
+    assert done is not None
+    return done
 
 
 def _published(bits: int) -> DraftingModel:

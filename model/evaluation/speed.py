@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,14 +54,12 @@ REDRAFT_STEPS = 12
 SESSIONS = (1, 2, 4, 8)
 # Never met, so that every step of a measurement is made.
 NEVER = 1e-12
+PARTS = ("warm-up", "steps", "sessions", "generate", "sentences", "whole", "curves", "compiled")
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings:
-    """`limit`: reports in which a sentence is drafted again, by either; with 0 nothing is compared with `generate()`.
-
-    `steps`: at most so many a draft.
-    """
+    """`limit`: reports in which a sentence is drafted again, by either. `steps`: at most so many a draft."""
 
     limit: int = 200
     seed: int = 0
@@ -96,19 +94,31 @@ class _Timed:
     locked_kept: bool
 
 
-def evaluate_speed(drafting_model: DraftingModel, settings: SpeedSettings) -> Speed:
-    """The table and the curves. The first part compares drafts, the second measures single steps."""
+def evaluate_speed(
+    drafting_model: DraftingModel, settings: SpeedSettings, parts: Sequence[str] = PARTS
+) -> Iterator[Speed]:
+    """The table and the curves, given again after each of `parts`: what is measured is not lost with what follows."""
     bench = _Bench(drafting_model, settings)
-    rows = bench.warm_up_rows()
-    rows += bench.step_rows()
-    if settings.limit:
-        rows += bench.generate_step_rows()
-        rows += bench.redraft_rows()
-        rows += bench.whole_rows()
-    rows += bench.session_rows()
+    rows: dict[str, Callable[[], list[Row]]] = {
+        "warm-up": bench.warm_up_rows,
+        "steps": bench.step_rows,
+        "sessions": bench.session_rows,
+        "generate": bench.generate_step_rows,
+        "sentences": bench.redraft_rows,
+        "whole": bench.whole_rows,
+        "compiled": bench.compiled_step_rows,
+    }
     # The longest prefix comes last: on a GPU it needs more room, and with that new graphs.
-    curves = [bench.by_canvas(), bench.by_spans(), bench.by_sessions(), bench.by_prefix()]
-    return Speed(rows + bench.memory_rows(), curves)
+    curves = (bench.by_canvas, bench.by_spans, bench.by_sessions, bench.by_prefix)
+    done = Speed([], [])
+    for part in parts:
+        if part in rows:
+            done = replace(done, rows=done.rows + rows[part]())
+            yield replace(done, rows=done.rows + bench.memory_rows())
+            continue
+        for curve in curves:
+            done = replace(done, curves=[*done.curves, curve()])
+            yield replace(done, rows=done.rows + bench.memory_rows())
 
 
 def curve_rows(curves: Sequence[Curve]) -> list[Row]:
@@ -165,9 +175,13 @@ class _Bench:
             packed = self._step_ms([seat], PackedDecoder(self._model))
             rows.append(self._row(self._whole_canvas, "engine without graphs", "milliseconds", packed))
         rows.append(self._row(self._whole_canvas, GENERATE, "milliseconds", self._generate_step_ms(compiled=False)))
-        if self._device.type == "cuda":
-            rows.append(self._row(self._whole_canvas, COMPILED, "milliseconds", self._generate_step_ms(compiled=True)))
         return rows
+
+    def compiled_step_rows(self) -> list[Row]:
+        """A step of `generate()` as it compiles itself, which it does with a static cache on a GPU."""
+        if self._device.type != "cuda":
+            return []
+        return [self._row(self._whole_canvas, COMPILED, "milliseconds", self._generate_step_ms(compiled=True))]
 
     def redraft_rows(self) -> list[Row]:
         """One sentence of a report of about 120 tokens, drafted again."""

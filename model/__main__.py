@@ -58,6 +58,10 @@ def _train_default(options: argparse.Namespace) -> int:
     return 0
 
 
+# As model.evaluation.speed has them; named here so that --help loads nothing.
+SPEED_PARTS = ("warm-up", "steps", "sessions", "generate", "sentences", "whole", "curves", "compiled")
+
+
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
     labels = what.add_parser("labels", help="whole drafts on held-out radiographs: are the findings named")
@@ -74,6 +78,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     speed.add_argument(
         "--bits", type=int, choices=[4, 8, 16], default=16, help="bits a weight of the experts of --published"
+    )
+    speed.add_argument(
+        "--parts",
+        type=lambda text: text.split(","),
+        default=SPEED_PARTS,
+        help=f"what to measure, with commas between, in this order: {','.join(SPEED_PARTS)} (default: all)",
     )
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
     for evaluate in (labels, infill):

@@ -20,7 +20,7 @@ from model.evaluation.labels import LabelsSettings, evaluate_labels
 from model.evaluation.plots import plot_curves
 from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
-from model.evaluation.speed import SpeedSettings, curve_rows, evaluate_speed
+from model.evaluation.speed import PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
 from model.loading import DraftingModel, load
 from model.local_engine import LocalEngine
@@ -67,15 +67,16 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
 def _speed(options: argparse.Namespace) -> Evaluation:
     if options.plots and not options.plots.is_dir():
         raise EvaluationError(f"{options.plots} is not a folder to write into.")
+    if unknown := set(options.parts) - set(PARTS):
+        raise EvaluationError(f"There is no part {', '.join(sorted(unknown))} of speed; there are {', '.join(PARTS)}.")
     settings = SpeedSettings(options.limit, options.seed, options.steps)
     drafting_model = _published(options.bits) if options.published else load(options.model, options.adapter)
     started = time.monotonic()
     done: Evaluation | None = None
-    for speed in evaluate_speed(drafting_model, settings):
+    for speed in evaluate_speed(drafting_model, settings, options.parts):
         seconds = time.monotonic() - started
-        print(
-            f"speed: {len(speed.rows)} rows, {len(speed.curves)} curves, {seconds:.0f} s", file=sys.stderr, flush=True
-        )
+        said = f"speed: {len(speed.rows)} rows and {len(speed.curves)} curves after {seconds:.0f} s"
+        print(said, file=sys.stderr, flush=True)
         done = evaluation(
             "speed",
             drafting_model,

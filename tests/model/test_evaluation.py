@@ -14,7 +14,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import DraftSettings
 from drafting.report import parse_markup
-from model.__main__ import main
+from model.__main__ import SPEED_PARTS, main
 from model.data.cases import Case, Lung, sample_case
 from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import SPLITS, pack, split_of
@@ -278,6 +278,12 @@ def test_speed_leaves_a_table_and_a_plot_of_each_curve(
     plots = sorted(path.name for path in tmp_path.glob("*.svg"))
     assert plots == [f"speed-{name}.svg" for name in ("canvas", "prefix", "sessions", "spans")]
     assert "transformers' generate()" in capsys.readouterr().out
+
+
+def test_the_parts_of_speed_are_those_the_command_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert SPEED_PARTS == speed.PARTS
+    assert main(["evaluate", "speed", "--parts", "steps,nonsense"]) == 2
+    assert "no part nonsense" in capsys.readouterr().err
 
 
 def short_report() -> WrittenReport:

@@ -20,7 +20,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.joined import JoinedLayer
+from model.joined import JoinedLayer, product_dtype
 from model.loading import DraftingModel, layer_kinds
 from model.prefix import KeysValues, Prefix
 from model.sampler import Reading, State, read
@@ -103,15 +103,18 @@ class Decoder(Protocol):
 class PackedDecoder:
     """Runs the network as it is, on any device, on rows packed without padding."""
 
-    def __init__(self, drafting_model: DraftingModel) -> None:
+    def __init__(self, drafting_model: DraftingModel, products: torch.dtype | None = None) -> None:
+        """`products`: what a CPU multiplies matrices in; None is what this one is fastest in."""
         self._network = drafting_model.network
         self._blank_id = drafting_model.blank_id
         self._barred = barred_tokens(drafting_model)
         layers = self._network.model.decoder.layers
         on_cpu = self._network.device.type == "cpu" and self._network.dtype == torch.float32
+        products = (products or product_dtype()) if on_cpu else None
         with torch.inference_mode(False):
             self._layers: list[LayerStep] = [
-                JoinedLayer(layer) if on_cpu and JoinedLayer.can_be(layer) else PlainLayer(layer) for layer in layers
+                JoinedLayer(layer, products) if products and JoinedLayer.can_be(layer) else PlainLayer(layer)
+                for layer in layers
             ]
 
     @torch.inference_mode()

@@ -7,12 +7,12 @@ module knows nothing of reports, canvases or denoising.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from huggingface_hub import hf_hub_download
@@ -31,6 +31,8 @@ from transformers import (
 from transformers.utils import logging
 
 from model.experts import experts_implementation, quantise_experts
+
+Result = TypeVar("Result")
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
@@ -125,10 +127,17 @@ def load(
 
     Raises ModelError where checkpoint or adapter is missing, incomplete or of another architecture.
     """
-    # In a thread that ends. A thread that computes gets workers of OpenMP, which stay as long as it does; with more
-    # workers than cores, libgomp sends them to sleep between operations, and the engine's steps take twice as long.
+    return in_a_thread_that_ends(lambda: _load(model, adapter, device, dtype, bits))
+
+
+def in_a_thread_that_ends(work: Callable[[], Result]) -> Result:
+    """Do `work` with torch before drafts begin; returns or raises what it does.
+
+    A thread that computes gets workers of OpenMP, which stay as long as it does. With more workers than cores, libgomp
+    sends them to sleep between operations, and the steps of the engine's own thread take twice as long.
+    """
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_load, model, adapter, device, dtype, bits).result()
+        return thread.submit(work).result()
 
 
 def _load(

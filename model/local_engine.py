@@ -25,7 +25,7 @@ from model.canvas import Canvas, Layout, Slot, Width
 from model.decoder import Decoder, PackedDecoder, Seat
 from model.experts import can_be_captured
 from model.graphs import GraphDecoder
-from model.loading import DraftingModel, load
+from model.loading import DraftingModel, in_a_thread_that_ends, load
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, State, is_over
 
@@ -97,7 +97,9 @@ class LocalEngine:
             refresh=REFRESH_ON_CPU if on_cpu else 1,
         )
         captured = can_be_captured(drafting_model.network)
-        self.decoder: Decoder = GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
+        self.decoder: Decoder = in_a_thread_that_ends(
+            lambda: GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
+        )
         self._batcher = Batcher(self.decoder)
         self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
 

@@ -71,7 +71,7 @@ def as_transformers(
 def test_a_pass_believes_what_transformers_does(any_model: DraftingModel) -> None:
     free = [3, 4, 5, 11, 12]
     seat = a_seat(any_model, a_prefix(any_model), 30, free)
-    state, decoder = a_state(any_model, len(free)), PackedDecoder(any_model)
+    state, decoder = a_state(any_model, len(free)), PackedDecoder(any_model, torch.float32)
     canvas = seat.tokens.clone()
     canvas[free] = state.canvas
     expected = as_transformers(any_model, seat, canvas, None)
@@ -95,7 +95,7 @@ def test_a_pass_believes_what_transformers_does(any_model: DraftingModel) -> Non
 
 
 def test_packed_with_others_a_canvas_is_read_as_alone(any_model: DraftingModel) -> None:
-    decoder = PackedDecoder(any_model)
+    decoder = PackedDecoder(any_model, torch.float32)
     near, far = a_prefix(any_model), a_prefix(any_model, "Shortness of breath and fever for three days.")
     seats = [
         a_seat(any_model, near, 30, [3, 4, 5, 11]),
@@ -122,14 +122,14 @@ def test_packed_with_others_a_canvas_is_read_as_alone(any_model: DraftingModel) 
 def test_free_rows_alone_read_the_same_while_nothing_else_has_moved(any_model: DraftingModel) -> None:
     """A pass of the free rows reuses pinned keys and values; while the canvas is what it was, nothing may differ."""
     seat = a_seat(any_model, a_prefix(any_model), 30, [3, 4, 5, 11])
-    state, decoder = a_state(any_model, 4), PackedDecoder(any_model)
+    state, decoder = a_state(any_model, 4), PackedDecoder(any_model, torch.float32)
     (whole,) = decoder([look(seat, state)])
     (free_rows,) = decoder([look(seat, replace(state, number=1, anchor=state))])
     assert same(whole, free_rows)
 
 
 def test_a_pass_after_a_lost_anchor_is_that_with_it(any_model: DraftingModel) -> None:
-    prefix, decoder = a_prefix(any_model), PackedDecoder(any_model)
+    prefix, decoder = a_prefix(any_model), PackedDecoder(any_model, torch.float32)
     seat, again = a_seat(any_model, prefix, 30, [3, 4, 5, 11]), a_seat(any_model, prefix, 30, [3, 4, 5, 11])
     start = a_state(any_model, 4)
     (first,) = decoder([look(seat, start)])
@@ -140,7 +140,7 @@ def test_a_pass_after_a_lost_anchor_is_that_with_it(any_model: DraftingModel) ->
 def test_what_may_not_stand_is_never_read(tiny_model: DraftingModel) -> None:
     seat = a_seat(tiny_model, a_prefix(tiny_model), 40, list(range(40)))
     seat.opening[:] = True
-    (reading,) = PackedDecoder(tiny_model)([look(seat, a_state(tiny_model, 40))])
+    (reading,) = PackedDecoder(tiny_model, torch.float32)([look(seat, a_state(tiny_model, 40))])
     barred = {*tiny_model.suppressed_ids, tiny_model.blank_id}
     assert not barred & {*reading.best.tolist(), *reading.sampled.tolist()}
 
@@ -149,12 +149,14 @@ def test_scores_are_the_log_probabilities_of_what_stands(tiny_model: DraftingMod
     seat = a_seat(tiny_model, a_prefix(tiny_model), 20, [5, 6, 7])
     expected = as_transformers(tiny_model, seat, seat.tokens, None)
     expected = bar(expected, barred_tokens(tiny_model), seat.opening, tiny_model.blank_id).log_softmax(-1)
-    assert torch.allclose(PackedDecoder(tiny_model).score(seat), expected[range(3), seat.tokens[5:8]], atol=1e-4)
+    assert torch.allclose(
+        PackedDecoder(tiny_model, torch.float32).score(seat), expected[range(3), seat.tokens[5:8]], atol=1e-4
+    )
 
 
 def test_graphs_compute_what_packed_rows_do(any_model: DraftingModel) -> None:
     """On a CPU nothing is captured, but places, rounded sizes, masks and the order of rows are the same."""
-    packed, graphs = PackedDecoder(any_model), GraphDecoder(any_model, places=4)
+    packed, graphs = PackedDecoder(any_model, torch.float32), GraphDecoder(any_model, places=4)
     near, far = a_prefix(any_model), a_prefix(any_model, "Shortness of breath and fever for three days. " * 9)
     assert far.length > 128 > near.length
     seats = [
@@ -178,7 +180,10 @@ def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) 
     seats = [a_seat(tiny_model, prefix, 20 + number, [3, 4]) for number in range(5)]
     looks = [look(seat, a_state(tiny_model, 2, seed=number)) for number, seat in enumerate(seats)]
     graphs = GraphDecoder(tiny_model, places=2)
-    assert all(same(one, other) for one, other in zip(PackedDecoder(tiny_model)(looks), graphs(looks), strict=True))
+    assert all(
+        same(one, other)
+        for one, other in zip(PackedDecoder(tiny_model, torch.float32)(looks), graphs(looks), strict=True)
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="passes are captured on a GPU alone")
@@ -195,3 +200,14 @@ def test_a_captured_pass_is_replayed_with_what_is_put_before_it() -> None:
             assert (one.best == other.best).float().mean() > 0.95
             assert torch.allclose(one.log_probability, other.log_probability, atol=0.2)
             assert (one.belief - other.belief).norm() < 0.05 * one.belief.norm()
+
+
+def test_products_of_sixteen_bits_say_nearly_the_same(any_model: DraftingModel) -> None:
+    """On a processor without instructions for it bfloat16 is slow and just as right."""
+    seat = a_seat(any_model, a_prefix(any_model), 60, list(range(10, 34)))
+    state = a_state(any_model, 24)
+    (exact,) = PackedDecoder(any_model, torch.float32)([look(seat, state)])
+    (rounded,) = PackedDecoder(any_model, torch.bfloat16)([look(seat, state)])
+    assert (exact.best == rounded.best).float().mean() >= 0.9
+    assert (exact.log_probability - rounded.log_probability).abs().mean() < 0.1
+    assert (exact.belief - rounded.belief).norm() < 0.1 * exact.belief.norm()

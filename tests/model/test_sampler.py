@@ -103,8 +103,9 @@ def test_pinned_keys_and_values_are_anew_ever_more_seldom_up_to_a_limit() -> Non
         return [(state.anchor or state).number for state in states]
 
     assert passes(1) == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert passes(3) == [0, 1, 2, 2, 4, 4, 4, 7]
-    assert passes(100) == [0, 1, 2, 2, 4, 4, 4, 4]
+    assert passes(2) == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert passes(3) == [0, 0, 2, 2, 4, 4, 4, 7]
+    assert passes(100) == [0, 0, 2, 2, 4, 4, 4, 4]
 
 
 def test_a_state_holds_on_to_no_more_than_its_anchor() -> None:

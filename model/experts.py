@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
@@ -62,15 +62,22 @@ def can_be_captured(network: DiffusionGemmaForBlockDiffusion) -> bool:
     return network.device.type == "cuda" and network.config._experts_implementation not in ("grouped_mm", "eager")
 
 
-def quantise_experts(network: DiffusionGemmaForBlockDiffusion, bits: int, device: torch.device) -> None:
+def quantise_experts(
+    network: DiffusionGemmaForBlockDiffusion,
+    bits: int,
+    device: torch.device,
+    prepare: Callable[[nn.Module], None] = lambda experts: None,
+) -> None:
     """Leave the experts' weights in 8 or 4 bits on `device`, layer by layer, shared by encoder and decoder as before.
 
-    Needs a GPU with Triton. All else of the network stays as it is and where it is.
+    `prepare` is called with each layer's experts before they are quantised. Needs a GPU with Triton. All else of the
+    network stays as it is and where it is.
     """
     from model.expert_kernels import quantise
 
     encoder, decoder = network.model.encoder.language_model.layers, network.model.decoder.layers
     for own, twin in zip((layer.experts for layer in decoder), (layer.experts for layer in encoder), strict=True):
+        prepare(own)
         own.to(device)
         quantise(own, bits)
         for name in [name for name, _ in twin.named_parameters(recurse=False)]:

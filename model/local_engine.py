@@ -88,9 +88,15 @@ class _Resumption:
 class LocalEngine:
     """Drafts on this process's device. Safe to call from several threads: their drafts take each step together."""
 
-    def __init__(self, drafting_model: DraftingModel, settings: SamplerSettings | None = None) -> None:
-        """`settings`: how to denoise; None takes the checkpoint's own, with what suits the device."""
+    def __init__(
+        self, drafting_model: DraftingModel, settings: SamplerSettings | None = None, widenings: int = WIDENINGS
+    ) -> None:
+        """`settings`: how to denoise; None takes the checkpoint's own, with what suits the device.
+
+        `widenings`: how often at most a slot that comes back full is made wider.
+        """
         self._model = drafting_model
+        self._widenings = widenings
         on_cpu = drafting_model.device.type == "cpu"
         self._settings = settings or replace(
             SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
@@ -364,7 +370,7 @@ class LocalEngine:
         widened = {
             slot.span_id: min((slot.stop - slot.start) * WIDER, self._room)
             for slot in full
-            if before.widened.get(slot.span_id, 0) < WIDENINGS and slot.stop - slot.start < self._room
+            if before.widened.get(slot.span_id, 0) < self._widenings and slot.stop - slot.start < self._room
         }
         again: tuple[_Window, ...] = ()
         if widened:

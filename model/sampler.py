@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -130,11 +131,13 @@ def temperature(settings: SamplerSettings, step: int) -> float:
     )
 
 
+@lru_cache(maxsize=256)
 def draws(run: Run, step: int) -> tuple[Tensor, Tensor]:
     """The random numbers of a step: (free,) uniform in [0, 1) float64, and (free,) tokens of the whole vocabulary.
 
     A function of seed, stream and step alone (the counter-based generator Philox: Salmon et al., SC 2011), so that a
-    run goes on from any step, alone or among others, on any device, with the numbers that it would have had.
+    run goes on from any step, alone or among others, on any device, with the numbers that it would have had. Not to be
+    changed in place: a step asks twice.
     """
     bits = np.random.Philox(key=np.array([run.seed, run.stream], dtype=np.uint64), counter=[0, 0, 0, step])
     generator = np.random.Generator(bits)

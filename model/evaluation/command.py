@@ -23,7 +23,7 @@ from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
 from model.evaluation.speed import PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
 from model.loading import DraftingModel, load
-from model.local_engine import LocalEngine
+from model.local_engine import WIDENINGS, LocalEngine
 
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
@@ -69,7 +69,8 @@ def _speed(options: argparse.Namespace) -> Evaluation:
         raise EvaluationError(f"{options.plots} is not a folder to write into.")
     if unknown := set(options.parts) - set(PARTS):
         raise EvaluationError(f"There is no part {', '.join(sorted(unknown))} of speed; there are {', '.join(PARTS)}.")
-    settings = SpeedSettings(options.limit, options.seed, options.steps)
+    widenings = 0 if options.published else WIDENINGS
+    settings = SpeedSettings(options.limit, options.seed, options.steps, widenings)
     drafting_model = _published(options.bits) if options.published else load(options.model, options.adapter)
     started = time.monotonic()
     done: Evaluation | None = None

@@ -13,6 +13,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     DiffusionGemmaGenerationConfig,
     EntropyBoundSamplerConfig,
 )
+from transformers.models.diffusion_gemma.modeling_diffusion_gemma import DiffusionGemmaTextExperts
 
 from model.experts import experts_implementation, quantise_experts
 from model.loading import DEFAULT_MODEL, DraftingModel, Traits, scaffold
@@ -78,9 +79,12 @@ def random_model(
     with init_empty_weights(include_buffers=False):
         network = DiffusionGemmaForBlockDiffusion(config)
     network.tie_weights()
-    _fill(network, device, dtype)
     if bits < 16:
-        quantise_experts(network, bits, device)
+        _fill(network, device, dtype, passing_over=DiffusionGemmaTextExperts)
+        # A layer at a time, so that a GPU which could not hold all in 16 bits can build it.
+        quantise_experts(network, bits, device, lambda experts: _fill(experts, device, dtype))
+    else:
+        _fill(network, device, dtype)
     network.generation_config = DiffusionGemmaGenerationConfig(
         max_denoising_steps=48,
         sampler_config=EntropyBoundSamplerConfig(entropy_bound=0.1),
@@ -108,11 +112,15 @@ def random_model(
     )
 
 
-def _fill(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+def _fill(
+    network: nn.Module, device: torch.device, dtype: torch.dtype, passing_over: type[nn.Module] | None = None
+) -> None:
     """Give parameters without data random data on `device`; what is tied stays tied. Buffers are moved."""
     torch.manual_seed(0)
     filled: dict[int, nn.Parameter] = {}
     for module in network.modules():
+        if passing_over and isinstance(module, passing_over):
+            continue
         for name, parameter in list(module.named_parameters(recurse=False)):
             if id(parameter) not in filled:
                 data = torch.empty(parameter.shape, dtype=dtype, device=device)

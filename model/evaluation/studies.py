@@ -24,6 +24,7 @@ from model.data.painting import paint_findings
 from model.data.radiographs import Radiographs, load_radiographs
 from model.evaluation.labeler import BOTH, Finding
 from model.evaluation.record import EvaluationError
+from model.loading import in_a_thread_that_ends
 from model.training.tasks import facts_of
 
 MID_GREY = 128
@@ -70,15 +71,16 @@ def adults(radiographs: Radiographs, limit: int, seed: int) -> list[HeldOut]:
     """At most `limit` adults' radiographs, each with the findings of a case of its own painted in."""
     chosen = np.flatnonzero(radiographs.sources == SOURCES.index("adult_normal")).tolist()
     Random(f"adults {seed}").shuffle(chosen)
-    studies = []
-    for number, index in enumerate(chosen[:limit]):
+
+    def painted(number: int, index: int) -> HeldOut:
         case = sample_case(Random(f"case {seed} {number}"))
         background = radiographs.images[index : index + 1].float() / 255
         generator = torch.Generator().manual_seed(seed * 100_003 + number)
-        painted = paint_findings(background, torch.from_numpy(case_to_array([case])), generator)
-        picture = (painted[0, 0] * 255).round().to(torch.uint8).numpy()
-        studies.append(HeldOut(str(radiographs.names[index]), case, picture))
-    return studies
+        image = paint_findings(background, torch.from_numpy(case_to_array([case])), generator)
+        picture = (image[0, 0] * 255).round().to(torch.uint8).numpy()
+        return HeldOut(str(radiographs.names[index]), case, picture)
+
+    return in_a_thread_that_ends(lambda: [painted(number, index) for number, index in enumerate(chosen[:limit])])
 
 
 def children(radiographs: Radiographs, limit: int, seed: int) -> list[HeldOut]:

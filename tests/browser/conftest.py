@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +26,8 @@ from tests.drafting.web import free_port, launched
 
 ROOT = Path(__file__).resolve().parents[2]
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
+# Two or three seconds for a gap, on two cores.
+UNHURRIED_STEPS = 200
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,19 +50,35 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
             engine = ScriptedEngine(steps=24, seconds_a_step=0.08)
             yield stack.enter_context(launched(engine)).address
             return
-        yield stack.enter_context(App()).address
+        yield stack.enter_context(App(request.getfixturevalue("unhurried_model"))).address
+
+
+@pytest.fixture(scope="session")
+def unhurried_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model, told to take every one of many steps.
+
+    By itself it fills a gap in a tenth of a second, too soon for a test to type, stop or watch meanwhile.
+    """
+    folder = tmp_path_factory.mktemp("unhurried") / "default-model"
+    shutil.copytree(ROOT / "assets" / "default-model", folder)
+    path = folder / "generation_config.json"
+    unhurried = {"max_denoising_steps": UNHURRIED_STEPS, "confidence_threshold": 1e-12}
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | unhurried), encoding="utf-8")
+    return folder
 
 
 class App:
-    """`python app.py`, from start to end."""
+    """`python app.py`, from start to end, with the default model or another."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: Path | None = None) -> None:
+        self.model = model
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
 
     def __enter__(self) -> App:
         environment = os.environ | {"NO_PROXY": "*"}
         command = [sys.executable, "app.py", "--port", str(self.port)]
+        command += ["--model", str(self.model)] if self.model else []
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None:

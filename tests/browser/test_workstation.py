@@ -152,8 +152,21 @@ def test_a_double_click_on_draft_drafts(desk: Desk) -> None:
     desk.finish()
 
 
-def test_the_page_outlives_its_server(context: BrowserContext) -> None:
+def test_a_draft_that_is_over_at_once_is_shown_and_kept(context: BrowserContext) -> None:
     with App() as app:
+        desk = Desk(context.new_page(), app.address).open()
+        locked_and_gap(desk)
+        for _ in range(3):
+            desk.button("Draft").click()
+            desk.finish()
+            assert desk.text.startswith(SENTENCE)
+            assert len(desk.text) > len(SENTENCE)
+        desk.button("Undo").click()
+        assert len(desk.text) > len(SENTENCE)
+
+
+def test_the_page_outlives_its_server(context: BrowserContext, unhurried_model: Path) -> None:
+    with App(unhurried_model) as app:
         desk = Desk(context.new_page(), app.address).open()
         desk.open_file(FOLDER / "effusion.dcm")
         locked_and_gap(desk)

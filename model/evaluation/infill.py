@@ -100,8 +100,8 @@ def evaluate_infill(
         (blank, "decided by the other section", control),
     ):
         done = [
-            _fill(engine, gap, settings, subject, images, drafts)
-            for gap in with_progress(chosen, f"{subject} ({images})")
+            _fill(engine, gap, DraftSettings(settings.seed + number, settings.steps), subject, images, drafts)
+            for number, gap in enumerate(with_progress(chosen, f"{subject} ({images})"))
         ]
         if not done:
             continue
@@ -159,13 +159,13 @@ def _denied(mentions: Sequence[Mention]) -> set[Finding]:
 def _fill(
     engine: LocalEngine,
     gap: _Gap,
-    settings: InfillSettings,
+    settings: DraftSettings,
     subject: str,
     images: str,
     drafts: TextIO | None,
 ) -> _Filled:
     report = gap.report
-    done = run(engine, gap.study, report, DraftSettings(settings.seed, settings.steps))
+    done = run(engine, gap.study, report, settings)
     merged = merge_draft(report, done.draft.texts)
     text = done.draft.texts["s1"]
     before, after = gap.written.text[: gap.sentence.start], gap.written.text[gap.sentence.end :]

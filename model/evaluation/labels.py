@@ -68,7 +68,10 @@ def evaluate_labels(
     ):
         if not studies:
             continue
-        reads = [_drafted(engine, study, settings, images, drafts) for study in with_progress(studies, images)]
+        reads = [
+            _drafted(engine, study, DraftSettings(settings.seed + number, settings.steps), images, drafts)
+            for number, study in enumerate(with_progress(studies, images))
+        ]
         for finding in findings:
             rows += _finding_rows(images, finding, reads)
         rows += [*_wording_rows(images, reads, known), *_section_rows(images, reads)]
@@ -77,9 +80,9 @@ def evaluate_labels(
     return [*rows, Row("none: other reports of the grammar", "wording", "broken wording", broken)]
 
 
-def _drafted(engine: Engine, study: HeldOut, settings: LabelsSettings, images: str, drafts: TextIO | None) -> _Read:
+def _drafted(engine: Engine, study: HeldOut, settings: DraftSettings, images: str, drafts: TextIO | None) -> _Read:
     report = parse_markup(EMPTY_REPORT)
-    draft = run(engine, study, report, DraftSettings(settings.seed, settings.steps)).draft
+    draft = run(engine, study, report, settings).draft
     merged = merge_draft(report, draft.texts)
     if drafts:
         line = {"images": images, "name": study.name, "case": asdict(study.case), "report": merged.text}

@@ -46,7 +46,7 @@ def every_expert(experts: Experts, hidden: Tensor, chosen: Tensor, weights: Tens
 def experts_implementation(device: torch.device, dtype: torch.dtype) -> str:
     """The fastest implementation for drafting on a device, by its name in transformers.
 
-    `expert_kernels` takes 0.55 ms a layer of the published checkpoint on an H100 where the library's grouped products
+    `expert_kernels` took 0.55 ms a layer of the published checkpoint on an H100 where the library's grouped products
     take 0.78; it needs Triton, which comes with torch for CUDA, and 16-bit weights. On a CPU the grouped products are
     the fastest for many experts and within a millisecond of the fastest for few.
     """

@@ -269,12 +269,25 @@ def rotary_tables(
     return tables
 
 
-def layer_inputs(layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A layer's queries, keys and values: (..., hidden) -> (..., heads, width). `cosine`, `sine`: (..., 1, width)."""
+def layer_inputs(
+    layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor, joined: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer's queries, keys and values: (..., hidden) -> (..., heads, width). `cosine`, `sine`: (..., 1, width).
+
+    `joined`: their weights as one, as `model.joined.join_weights` gives them.
+    """
     own = layer.self_attn
     normed = norm(layer.input_layernorm, hidden)
-    queries, keys = (project(normed).unflatten(-1, (-1, own.head_dim)) for project in (own.q_proj, own.k_proj))
-    values = own.v_proj(normed).unflatten(-1, (-1, own.head_dim)) if own.v_proj is not None else keys
+    projections = [projection for projection in (own.q_proj, own.k_proj, own.v_proj) if projection is not None]
+    if joined is None:
+        products = [projection(normed) for projection in projections]
+    else:
+        units = [projection.out_features for projection in projections]
+        products = list(functional.linear(normed, joined).split(units, dim=-1))
+    # A layer that attends fully has no projection for values: they are its keys before norm and rotation.
+    queries, keys, values = (
+        product.unflatten(-1, (-1, own.head_dim)) for product in (products[0], products[1], products[-1])
+    )
     queries = rotate(norm(own.q_norm, queries), cosine, sine)
     keys = rotate(norm(own.k_norm, keys), cosine, sine)
     return queries, keys, norm(own.v_norm, values)
@@ -286,10 +299,21 @@ def route_plainly(router: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
     return weights, chosen
 
 
-def layer_outputs(layer: Any, hidden: Tensor, taken: Tensor, route: Route = route_plainly) -> Tensor:
-    """The rest of a layer, MLP beside experts: (..., hidden), from what attention took (..., heads, width)."""
+def layer_outputs(
+    layer: Any, hidden: Tensor, taken: Tensor, route: Route = route_plainly, joined: Tensor | None = None
+) -> Tensor:
+    """The rest of a layer, MLP beside experts: (..., hidden), from what attention took (..., heads, width).
+
+    `joined`: gate's and up's weights as one, as `model.joined.join_weights` gives them.
+    """
     hidden = hidden + norm(layer.post_attention_layernorm, layer.self_attn.o_proj(taken.flatten(-2)))
-    dense = norm(layer.post_feedforward_layernorm_1, layer.mlp(norm(layer.pre_feedforward_layernorm, hidden)))
+    normed = norm(layer.pre_feedforward_layernorm, hidden)
+    if joined is None:
+        dense = layer.mlp(normed)
+    else:
+        gate, up = functional.linear(normed, joined).chunk(2, dim=-1)
+        dense = layer.mlp.down_proj(layer.mlp.act_fn(gate) * up)
+    dense = norm(layer.post_feedforward_layernorm_1, dense)
     rows = hidden.flatten(0, -2)
     weights, chosen = route(layer.router, rows)
     expert = layer.experts(norm(layer.pre_feedforward_layernorm_2, rows), chosen, weights)

@@ -36,6 +36,7 @@ from model.decoder import (
     rotary_tables,
     route_plainly,
 )
+from model.joined import can_be_joined, join_weights
 from model.loading import DraftingModel, layer_kinds, text_config
 from model.sampler import Reading, read
 
@@ -272,15 +273,19 @@ class _Pass:
         self._first = torch.compile(_first, dynamic=True) if compiled else _first
         self._layer = torch.compile(_layer, dynamic=True) if compiled else _layer
         self._read, self._route = _fused(drafting_model.device)
+        self._joined: list[tuple[Tensor, Tensor] | tuple[None, None]] = [
+            join_weights(layer) if can_be_joined(layer) else (None, None)
+            for layer in self._network.model.decoder.layers
+        ]
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         network, (places, count) = self._network, inputs.opening.shape
         hidden = self._first(network, inputs.tokens, inputs.free, inputs.step, inputs.belief)
         rotary = rotary_tables(network, hidden, inputs.positions)
         unseen = inputs.unseen[:, None, None]
-        layers = zip(network.model.decoder.layers, layer_kinds(network), inputs.keys_values, strict=True)
-        for layer, kind, (keys, values) in layers:
-            hidden = self._layer(layer, hidden, *rotary[kind], keys, values, unseen, self._route)
+        layers = zip(network.model.decoder.layers, layer_kinds(network), inputs.keys_values, self._joined, strict=True)
+        for layer, kind, (keys, values), joined in layers:
+            hidden = self._layer(layer, joined, hidden, *rotary[kind], keys, values, unseen, self._route)
         products = network.lm_head(network.model.decoder.norm(hidden[:, :count].flatten(0, 1)))
         temperatures = inputs.step[:, -2:-1].expand(-1, count).flatten()
         uniform = inputs.step[:, count : 2 * count].flatten()
@@ -312,6 +317,7 @@ def _first(
 
 def _layer(
     layer: Any,
+    joined: tuple[Tensor | None, Tensor | None],
     hidden: Tensor,
     cosine: Tensor,
     sine: Tensor,
@@ -320,10 +326,11 @@ def _layer(
     unseen: Tensor,
     route: Route,
 ) -> Tensor:
-    queries, own_keys, own_values = layer_inputs(layer, hidden, cosine, sine)
+    projection, gate_up = joined
+    queries, own_keys, own_values = layer_inputs(layer, hidden, cosine, sine, projection)
     seen_keys = torch.cat([keys, own_keys.transpose(1, 2)], dim=2)
     seen_values = torch.cat([values, own_values.transpose(1, 2)], dim=2)
-    return layer_outputs(layer, hidden, _attention(queries, seen_keys, seen_values, unseen), route)
+    return layer_outputs(layer, hidden, _attention(queries, seen_keys, seen_values, unseen), route, gate_up)
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class Batcher:
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: party.ready or party.over)
+                    self._changed.wait_for(lambda: party.ready or (party.over and party.made is None))
                     if not party.ready:
                         break
                     states = party.ready.popleft()
@@ -104,6 +104,8 @@ class Batcher:
     def _work(self) -> None:
         while True:
             with self._changed:
+                if self._jobs or not self._wanting():
+                    self._hand_over()
                 # Ends when idle, so that an engine that is let go of is not kept alive by its thread.
                 if not self._changed.wait_for(lambda: self._jobs or self._wanting(), timeout=IDLE_SECONDS):
                     self._thread = None
@@ -116,12 +118,25 @@ class Batcher:
                 self._step(wanting)
 
     def _wanting(self) -> list[_Party]:
-        return [party for party in self._parties if not party.over and len(party.ready) < STEPS_AHEAD]
+        return [party for party in self._parties if not party.over and party.ahead < STEPS_AHEAD]
+
+    def _hand_over(self) -> None:
+        """Let the followers have what the last step made.
+
+        Done while a device works on the next step: whoever follows turns states into text, and this thread would
+        otherwise wait its turn among all of them before the device had anything to do.
+        """
+        with self._changed:
+            for party in self._parties:
+                if party.made is not None:
+                    party.ready.append(party.made)
+                    party.made = None
+            self._changed.notify_all()
 
     def _step(self, parties: list[_Party]) -> None:
         """One step for all; where that fails, one by one, so that only the party that fails is harmed."""
         try:
-            readings = self._decoder([look for party in parties for look in party.looks()])
+            readings = self._decoder([look for party in parties for look in party.looks()], self._hand_over)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that follows the party
             if len(parties) == 1:
                 self._end(parties[0], error)
@@ -129,6 +144,8 @@ class Batcher:
                 for party in parties:
                     self._step([party])
             return
+        # Whatever the decoder did: what was made before goes out before what is made now.
+        self._hand_over()
         for party in parties:
             count = len(party.looks())
             own, readings = readings[:count], readings[count:]
@@ -138,8 +155,7 @@ class Batcher:
                 self._end(party, error)
                 continue
             with self._changed:
-                party.ready.append(states)
-                self._changed.notify_all()
+                party.made = states
 
     def _end(self, party: _Party, error: Exception) -> None:
         with self._changed:
@@ -148,10 +164,14 @@ class Batcher:
 
 
 class _Party:
-    """The lanes that one draft follows together."""
+    """The lanes that one draft follows together.
+
+    `made`: the states after the last step, until they are handed over; `ready`: those handed over and not yet taken.
+    """
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self.lanes = lanes
+        self.made: tuple[State, ...] | None = None
         self.ready: deque[tuple[State, ...]] = deque()
         self.error: Exception | None = None
         self._loops = [denoise(lane.run, lane.state) for lane in lanes]
@@ -163,6 +183,11 @@ class _Party:
     @property
     def over(self) -> bool:
         return self.error is not None or not any(self._running)
+
+    @property
+    def ahead(self) -> int:
+        """How many steps were made that nobody has taken."""
+        return len(self.ready) + (self.made is not None)
 
     def looks(self) -> list[Look]:
         """What the decoder is to look at for the next step: the lanes that are not finished."""

@@ -87,10 +87,19 @@ class PlainLayer:
         return layer_outputs(self.layer, hidden, taken)
 
 
+Meanwhile = Callable[[], None]
+
+
+def do_nothing() -> None:
+    pass
+
+
 class Decoder(Protocol):
     """Reads several canvases in one go."""
 
-    def __call__(self, looks: Sequence[Look]) -> list[Reading]: ...
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        """`meanwhile` is called once, when the device has its work and before that is waited for."""
+        ...
 
     def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         """How likely the seat's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
@@ -122,7 +131,9 @@ class PackedDecoder:
         ]
 
     @torch.inference_mode()
-    def __call__(self, looks: Sequence[Look]) -> list[Reading]:
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        # Nothing is left to the device to do by itself.
+        meanwhile()
         for look in looks:
             anchor = look.state.anchor
             if anchor is not None and look.seat.context_of is not anchor:

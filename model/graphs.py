@@ -19,17 +19,20 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from model.decoder import (
     Look,
+    Meanwhile,
     PackedDecoder,
     Route,
     Seat,
     bar,
     barred_tokens,
     capped,
+    do_nothing,
     expected_embedding,
     layer_inputs,
     layer_outputs,
@@ -41,9 +44,11 @@ from model.loading import DraftingModel, layer_kinds, text_config
 from model.sampler import Reading, read
 
 PLACES = 8
-ROWS_STEP = 64
+ROWS_STEP = 32
 READ_SIZES = (32,)
 CONTEXT_STEP = 128
+# Wider heads have no fused attention with a mask.
+WIDEST_FUSED_HEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,13 @@ class GraphDecoder:
         self._pass = _Pass(drafting_model, compiled and self._device.type == "cuda")
 
     @torch.inference_mode()
-    def __call__(self, looks: Sequence[Look]) -> list[Reading]:
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         most = len(self._seats)
-        return [reading for at in range(0, len(looks), most) for reading in self._together(looks[at : at + most])]
+        return [
+            reading
+            for at in range(0, len(looks), most)
+            for reading in self._together(looks[at : at + most], meanwhile if at == 0 else do_nothing)
+        ]
 
     def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         return self._packed.score(seat, canvas)
@@ -119,7 +128,7 @@ class GraphDecoder:
                 for count in sorted({_read_size(free, rows) for free in range(1, rows + 1)}):
                     self._graph(Size(places, rows, count, self._context))
 
-    def _together(self, looks: Sequence[Look]) -> list[Reading]:
+    def _together(self, looks: Sequence[Look], meanwhile: Meanwhile) -> list[Reading]:
         self._make_room(max(look.seat.prefix.length for look in looks))
         places = self._take_places([look.seat for look in looks])
         rows = max(_up(len(look.seat.tokens), ROWS_STEP) for look in looks)
@@ -132,9 +141,11 @@ class GraphDecoder:
         graph, inputs, outputs = self._graph(size)
         _fill(inputs, size, looks, places)
         if graph is None or outputs is None:
+            meanwhile()
             outputs = self._pass(inputs)
         else:
             graph.replay()
+            meanwhile()
         told, belief = outputs
         best, log_probability, sampled, entropy = told.cpu()
         return [
@@ -170,6 +181,8 @@ class GraphDecoder:
             return
         self._context = _up(prefix_length, CONTEXT_STEP)
         self._graphs.clear()
+        # Its memory went with the last graph that used it.
+        self._pool = None
         self._seats = [None] * len(self._seats)
         places, dtype = len(self._seats), self._network.dtype
         self._keys_values = []
@@ -336,18 +349,23 @@ def _layer(
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
     """(places, rows, heads, width), twice (places, key heads, seen, width) -> (places, rows, heads, width).
 
-    Written as two products with the scores in float32, which suits few rows, every width of a head, and a mask.
-    `unseen`: (places, 1, 1, seen).
+    All queries of a place see the same keys, so the query heads that share a key head are rows of one. Heads too wide
+    for torch's fused kernels are written as two products with the scores in float32. `unseen`: (places, 1, 1, seen).
     """
     places, rows, heads, width = queries.shape
     key_heads, seen = keys.shape[1], keys.shape[2]
     shares = heads // key_heads
     grouped = queries.view(places, rows, key_heads, shares, width).permute(0, 2, 3, 1, 4)
-    grouped = grouped.reshape(places * key_heads, shares * rows, width)
-    scores = _product_in_float32(grouped, keys.reshape(places * key_heads, seen, width).transpose(1, 2))
-    scores = scores.view(places, key_heads, shares * rows, seen) + unseen
-    weights = scores.softmax(dim=-1).to(values.dtype)
-    taken = (weights @ values).view(places, key_heads, shares, rows, width)
+    grouped = grouped.reshape(places, key_heads, shares * rows, width)
+    if width <= WIDEST_FUSED_HEAD:
+        mask = unseen.to(queries.dtype).expand(-1, key_heads, shares * rows, -1)
+        taken = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask, scale=1.0)
+    else:
+        flat = keys.reshape(places * key_heads, seen, width)
+        scores = _product_in_float32(grouped.flatten(0, 1), flat.transpose(1, 2))
+        scores = scores.view(places, key_heads, shares * rows, seen) + unseen
+        taken = scores.softmax(dim=-1).to(values.dtype) @ values
+    taken = taken.view(places, key_heads, shares, rows, width)
     return taken.permute(0, 3, 1, 2, 4).reshape(places, rows, heads, width)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from drafting.engine import EngineBusyError
 from model.batching import Batcher, Lane
-from model.decoder import Look, Seat
+from model.decoder import Look, Meanwhile, Seat, do_nothing
 from model.prefix import Prefix
 from model.sampler import Reading, Run, SamplerSettings, State
 
@@ -34,7 +34,8 @@ class Recorder:
         self.before = before
         self.together: list[list[Seat]] = []
 
-    def __call__(self, looks: Sequence[Look]) -> list[Reading]:
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        meanwhile()
         self.before(looks)
         self.together.append([look.seat for look in looks])
         return [

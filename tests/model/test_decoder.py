@@ -190,9 +190,10 @@ def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) 
 def test_a_captured_pass_is_replayed_with_what_is_put_before_it() -> None:
     model = load(device="cuda")
     packed, graphs = PackedDecoder(model), GraphDecoder(model, places=2)
-    prefix = a_prefix(model)
-    seats = [a_seat(model, prefix, 60, list(range(8, 32))), a_seat(model, prefix, 150, list(range(8, 120)))]
-    for seed in range(3):
+    near, far = a_prefix(model), a_prefix(model, "Shortness of breath and fever for three days. " * 9)
+    # The longer prefix needs more room: what was captured before is thrown away.
+    for seed, prefix in enumerate((near, near, far)):
+        seats = [a_seat(model, prefix, 60, list(range(8, 32))), a_seat(model, prefix, 150, list(range(8, 120)))]
         states = [a_state(model, len(seat.free), seed=seed) for seat in seats]
         looks = [look(seat, state) for seat, state in zip(seats, states, strict=True)]
         for one, other in zip(packed(looks), graphs(looks), strict=True):

@@ -33,23 +33,32 @@ class Prefix:
     length: int
 
 
-def instruction(facts: StudyFacts, indication: str) -> str:
-    """What the model is told beside the image. The default model was trained on exactly this wording."""
+def instruction(facts: StudyFacts, indication: str, question: str = "") -> str:
+    """What the model is told beside the image: to write the report, or to answer `question` where there is one.
+
+    The default model was trained on exactly this wording.
+    """
     sex = {"M": "male", "F": "female", "O": "other"}.get(facts.sex or "")
+    asked = " ".join(question.split())
     told = [
+        "Answer the question about this radiograph." if asked else "Write the report of this radiograph.",
         f"Age {facts.age}." if facts.age is not None else "",
         f"Sex {sex}." if sex else "",
         f"View {facts.view}." if facts.view else "",
         f"Indication: {' '.join(indication.split())}" if indication.strip() else "",
+        f"Question: {asked}" if asked else "",
     ]
-    return " ".join(["Write the report of this radiograph.", *(part for part in told if part)])
+    return " ".join(part for part in told if part)
 
 
 @torch.inference_mode()
-def encode_prefix(drafting_model: DraftingModel, study: Study | None, indication: str = "") -> Prefix:
-    """Encode the prefix of a study; without a study, of the instructions alone."""
+def encode_prefix(
+    drafting_model: DraftingModel, study: Study | None, indication: str = "", question: str = ""
+) -> Prefix:
+    """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words."""
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
-    text = user_turn(tokenizer, instruction(study.facts if study else StudyFacts(), indication), study is not None)
+    told = instruction(study.facts if study else StudyFacts(), indication, question)
+    text = user_turn(tokenizer, told, study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pixels = positions = None
     if study is not None:

@@ -28,13 +28,15 @@ class Sentence:
     """A sentence of a report: `text[start:end]`, its number in a numbered impression included.
 
     `keys`: what it speaks about, sides included ('effusion_right', 'cardiomegaly', 'bones'). `section`: 'findings',
-    'impression', 'examination', 'indication' or 'comparison'.
+    'impression', 'examination', 'indication' or 'comparison'. `only_text`: it states something that no picture shows,
+    one of the case's `others` (under its key) or its change ('change').
     """
 
     start: int
     end: int
     keys: tuple[str, ...]
     section: str
+    only_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ def write_report(case: Case, random: Random) -> WrittenReport:
         report = _Writer(case, random).write()
         if report is not None and least <= len(report.text.split()) <= MOST_WORDS:
             return report
+
+
+def _only_text(keys: Sequence[str]) -> bool:
+    return any(key == "change" or key.startswith("other_") for key in keys)
 
 
 def article(noun: str) -> str:
@@ -278,7 +284,7 @@ class _Writer:
                 start = len(text)
                 text += f"{number}. " if numbered else ""
                 text += statement.text[0].upper() + statement.text[1:] + "."
-                sentences.append(Sentence(start, len(text), statement.keys, section.name))
+                sentences.append(Sentence(start, len(text), statement.keys, section.name, _only_text(statement.keys)))
         return WrittenReport(text, tuple(sentences))
 
     # What is there and what is not.

@@ -16,16 +16,25 @@ from numpy.typing import NDArray
 
 Side = Literal["right", "left"]
 Zone = Literal["upper", "mid", "lower"]
-Source = Literal["adult_normal", "child_normal", "child_pneumonia"]
 Change = Literal["unchanged", "increased", "decreased", "new"]
 # What a change can be of, the most urgent first.
 MainFinding = Literal["pneumothorax", "opacity", "effusion", "edema", "cardiomegaly", "nodule", "atelectasis"]
+Source = Literal["adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "vqa_rad"]
 
 # The patient's sides and, from the top, the lung zones. Every per-side column and label comes in this order.
 SIDES: tuple[Side, Side] = ("right", "left")
 ZONES: tuple[Zone, Zone, Zone] = ("upper", "mid", "lower")
 # Where a picture comes from; stored data refers to these by their position.
-SOURCES: tuple[Source, ...] = ("adult_normal", "child_normal", "child_pneumonia")
+SOURCES: tuple[Source, ...] = (
+    "adult_normal",
+    "child_normal",
+    "child_pneumonia",
+    "nih_labelled",
+    "covid",
+    "vqa_rad",
+)
+# Those whose pictures have a case, and so a report. Of the others only labels or answers to questions are known.
+REPORTED: tuple[Source, ...] = SOURCES[:3]
 # In millimetres; what is larger is a mass (Fleischner Society, glossary of terms, Radiology 2008).
 LARGEST_NODULE = 30
 DEVICES = ("pacemaker", "endotracheal_tube", "central_line", "nasogastric_tube", "sternal_wires")
@@ -564,6 +573,8 @@ def _row(case: Case) -> list[int]:
     return row
 
 
+# Above this diameter, in millimetres, a solid round lesion is called a mass (Fleischner Society glossary, 2008).
+MASS = 30
 # Columns of `labels_of`, each a yes-or-no question about the picture.
 LABELS: tuple[str, ...] = (
     "cardiomegaly",
@@ -571,6 +582,12 @@ LABELS: tuple[str, ...] = (
     "edema",
     "interstitial_or_alveolar_edema",
     "opacity",
+    "effusion",
+    "pneumothorax",
+    "atelectasis",
+    # Any solid round lesion; one above `MASS` is both.
+    "nodule",
+    "mass",
     *DEVICES,
     *(
         f"{label}_{side}"
@@ -599,6 +616,10 @@ def _answers(case: Case) -> list[int]:
     answers = [_at_least(case.cardiomegaly, 1), _at_least(case.cardiomegaly, 2)]
     answers += [_at_least(case.edema, 1), _at_least(case.edema, 2)]
     answers.append(_has_opacity(case))
+    answers.append(_either([_at_least(lung.effusion, 1) for lung in lungs]))
+    answers.append(_either([_at_least(lung.pneumothorax, 1) for lung in lungs]))
+    answers.append(_either([_at_least(lung.atelectasis, 1) for lung in lungs]))
+    answers += [_either([_has_lesion(lung, above) for lung in lungs]) for above in (0, MASS)]
     answers += [_at_least(getattr(case, device), 1) for device in DEVICES]
     for grade in (1, 2, 3):
         answers += [_at_least(lung.effusion, grade) for lung in lungs]
@@ -607,12 +628,22 @@ def _answers(case: Case) -> list[int]:
     answers += [_at_least(lung.atelectasis, 1) for lung in lungs]
     for zone in ZONES:
         answers += [-1 if lung.opacities is None else int(zone in {o.zone for o in lung.opacities}) for lung in lungs]
-    answers += [-1 if lung.nodules is None else int(bool(lung.nodules)) for lung in lungs]
+    answers += [_has_lesion(lung, 0) for lung in lungs]
     return answers
 
 
 def _at_least(grade: int | None, least: int) -> int:
     return -1 if grade is None else int(grade >= least)
+
+
+def _has_lesion(lung: Lung, above: int) -> int:
+    """Whether there is a solid round lesion of more than so many millimetres."""
+    return -1 if lung.nodules is None else int(any(nodule.diameter > above for nodule in lung.nodules))
+
+
+def _either(answers: Sequence[int]) -> int:
+    """What two sides' answers say of the whole chest: a yes decides, and without one an unknown side leaves it open."""
+    return 1 if 1 in answers else min(answers)
 
 
 def _has_opacity(case: Case) -> int:

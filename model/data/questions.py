@@ -66,7 +66,10 @@ _TOPICS: dict[str, _Topic] = {
     "effusion": _Topic("a pleural effusion", "[a pleural effusion|pleural fluid|an effusion]"),
     "pneumothorax": _Topic("a pneumothorax", "[a pneumothorax|free pleural air]"),
     "atelectasis": _Topic("atelectasis", "[atelectasis|bandlike atelectasis|an atelectatic band]"),
-    "nodule": _Topic("a pulmonary nodule", "a [pulmonary nodule|lung nodule|nodule|round lesion][| in the lungs]"),
+    # Any solid round lesion, however large.
+    "nodule": _Topic(
+        "a pulmonary nodule or mass", "a [[pulmonary|lung] nodule or mass|nodule or mass|round lesion][| in the lungs]"
+    ),
     "mass": _Topic("a pulmonary mass", "a [pulmonary mass|lung mass|mass][| in the lungs]"),
 }
 _SIDED: dict[str, _Topic] = {
@@ -94,8 +97,8 @@ _SIDED: dict[str, _Topic] = {
         "[atelectasis on the <side>|<side> basilar atelectasis|atelectasis at the <side> base]",
     ),
     "nodule": _Topic(
-        "a nodule in the <side> lung",
-        "[a[| pulmonary] nodule [in the <side> lung|on the <side>]|a <side> lung nodule]",
+        "a nodule or mass in the <side> lung",
+        "[a [nodule or mass|round lesion] [in the <side> lung|on the <side>]|a <side> lung nodule or mass]",
     ),
     **{
         f"opacity_{zone}": _Topic(
@@ -205,7 +208,7 @@ def _which_side(case: Case, random: Random) -> Asked | None:
         "pneumothorax": [lung.pneumothorax for lung in _lungs(case)],
         "atelectasis": [lung.atelectasis for lung in _lungs(case)],
         "opacity": [_count(lung.opacities) for lung in _lungs(case)],
-        "nodule": [_count(lung.nodules) for lung in _lungs(case)],
+        _lesion(case): [_count(lung.nodules) for lung in _lungs(case)],
     }
     there = {name: grades for name, grades in sided.items() if None not in grades and any(grades)}
     absent = [name for name, grades in sided.items() if None not in grades and not any(grades)]
@@ -217,7 +220,7 @@ def _which_side(case: Case, random: Random) -> Asked | None:
     else:
         return None
     pattern = "[on which side is the <it>|which side is the <it> on|which [side|lung] [shows|has] the <it>"
-    if name not in ("opacity", "nodule"):
+    if name not in ("opacity", _lesion(case)):
         # Of these two 'where' asks for the zone.
         pattern += "|where is the <it>|is the <it> on the right or on the left|what is the laterality of the <it>"
     return _expand(f"{pattern}]?", random).replace("<it>", name), answer
@@ -230,7 +233,9 @@ def _where(case: Case, random: Random) -> Asked | None:
     if all(lung.opacities is not None for lung in lungs):
         kinds.append(("opacity", [f"{side} {o.zone} zone" for side in SIDES for o in case.lung(side).opacities or ()]))
     if all(lung.nodules is not None for lung in lungs):
-        kinds.append(("nodule", [f"{side} {n.zone} zone" for side in SIDES for n in case.lung(side).nodules or ()]))
+        kinds.append(
+            (_lesion(case), [f"{side} {n.zone} zone" for side in SIDES for n in case.lung(side).nodules or ()])
+        )
     kinds = [(name, places) for name, places in kinds if places]
     if not kinds:
         return None
@@ -250,7 +255,9 @@ def _how_large(case: Case, random: Random) -> Asked | None:
         graded = (("pleural effusion", lung.effusion), ("pneumothorax", lung.pneumothorax))
         kinds += [(f"{side} {name}", _SIZES[grade]) for name, grade in graded if grade]
         if lung.nodules and len(lung.nodules) == 1:
-            kinds.append((f"nodule in the {side} lung", f"About {5 * round(lung.nodules[0].diameter / 5)} mm."))
+            kinds.append(
+                (f"{_lesion(case)} in the {side} lung", f"About {5 * round(lung.nodules[0].diameter / 5)} mm.")
+            )
     if not kinds:
         return None
     name, answer = random.choice(kinds)
@@ -289,7 +296,7 @@ def _how_many(case: Case, random: Random) -> Asked | None:
     lungs = _lungs(case)
     kinds = []
     if all(lung.nodules is not None for lung in lungs):
-        kinds.append(("nodules", sum(_count(lung.nodules) or 0 for lung in lungs)))
+        kinds.append(("nodules or masses", sum(_count(lung.nodules) or 0 for lung in lungs)))
     if all(lung.opacities is not None for lung in lungs) and not case.unplaced_opacity:
         kinds.append(("opacities", sum(_count(lung.opacities) or 0 for lung in lungs)))
     seen = [kind for kind in kinds if kind[1]]
@@ -392,11 +399,17 @@ def _findings(case: Case) -> list[str]:
         found.append("vascular congestion" if case.edema == 1 else "pulmonary edema")
     found += [f"{side} {o.zone} zone opacity" for side in SIDES for o in case.lung(side).opacities or ()]
     for side in SIDES:
-        found += [f"{side} lung {'mass' if n.diameter > 30 else 'nodule'}" for n in case.lung(side).nodules or ()]
+        found += [f"{side} lung {'mass' if n.is_mass else 'nodule'}" for n in case.lung(side).nodules or ()]
     if case.cardiomegaly:
         found.append("cardiomegaly")
     found += [f"{side} basilar atelectasis" for side in SIDES if case.lung(side).atelectasis]
     return found
+
+
+def _lesion(case: Case) -> str:
+    """What its round lesions are called together."""
+    masses = {nodule.is_mass for lung in _lungs(case) for nodule in lung.nodules or ()}
+    return "mass" if masses == {True} else "lesion" if len(masses) == 2 else "nodule"
 
 
 def _lungs(case: Case) -> tuple[Lung, Lung]:

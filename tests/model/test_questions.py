@@ -36,6 +36,7 @@ def test_every_label_has_one_question_of_its_own() -> None:
 
 
 def test_questions_are_agreed_with_those_who_ask_them() -> None:
+    assert canonical_question("effusion") == "Is there a pleural effusion?"
     assert canonical_question("effusion_right") == "Is there a right pleural effusion?"
     with pytest.raises(KeyError):
         canonical_question("left foot")
@@ -75,7 +76,7 @@ def test_answers_say_where_how_large_and_how_many() -> None:
     assert said["How large is the nodule in the right lung?"] == "About 15 mm."
     assert said["How large is the heart?"] == "Mildly enlarged."
     assert said["Is the heart of normal size?"] == "No."
-    assert said["How many nodules are there?"] == "One."
+    assert said["How many nodules or masses are there?"] == "One."
     assert said["Which devices are seen?"] == "Pacemaker."
     assert said["Is the chest normal?"] == "No."
     assert said["Are the lungs clear?"] == "No."

@@ -22,8 +22,8 @@ from drafting.engine import Draft, DraftSettings
 from drafting.imaging import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
 from model import local_engine
-from model.data.cases import REPORTED, SOURCES, Case, sample_case
-from model.data.grammar import WrittenReport, write_report
+from model.data.cases import REPORTED, SOURCES, Case, Other, sample_case
+from model.data.grammar import Sentence, WrittenReport
 from model.data.radiographs import load_radiographs, pack
 from model.loading import load, user_turn
 from model.local_engine import LocalEngine
@@ -347,41 +347,57 @@ def test_gaps_are_of_all_kinds_from_a_word_to_the_whole_report() -> None:
     assert np.quantile(share, [0.1, 0.9]).tolist() == pytest.approx([0.06, 0.95], abs=0.06)
 
 
-def cut_with_its_report(case: Case, random: Random) -> tuple[Task, WrittenReport]:
-    """A report task, and the report as it was written before it was cut."""
-    written: list[WrittenReport] = []
-
-    def write(of: Case, dice: Random) -> WrittenReport:
-        written.append(write_report(of, dice))
-        return written[-1]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks_room, "write_report", write)
-        return report_task(case, True, random), written[-1]
+def by_hand(*stated: tuple[str, str, tuple[str, ...]]) -> WrittenReport:
+    """A report of sentences, each with its section and keys."""
+    text, sentences, section = "", [], ""
+    for name, sentence, keys in stated:
+        text += f"{name.upper()}: " if name != section else ""
+        only_text = any(key == "change" or key.startswith("other_") for key in keys)
+        sentences.append(Sentence(len(text), len(text) + len(sentence), keys, name, only_text))
+        text, section = f"{text}{sentence} ", name
+    return WrittenReport(text.strip(), tuple(sentences))
 
 
-def test_what_no_picture_shows_is_opened_only_where_a_locked_sentence_says_it_too() -> None:
-    with_others, opened = 0, 0
-    for seed in range(2000):
-        random = Random(seed)
-        case = sample_case(random)
-        if not case.others and not case.change:
-            continue
-        task, written = cut_with_its_report(case, random)
-        assert task.report.text == written.text
+SEEN = (
+    ("findings", "The heart is normal in size.", ("cardiomegaly",)),
+    ("findings", "No pleural effusion is seen.", ("effusion_right", "effusion_left")),
+)
+WITH_UNSEEN = by_hand(
+    *SEEN,
+    ("findings", "The thoracic aorta is tortuous.", ("other_tortuous_aorta", "mediastinum")),
+    ("findings", "There is no interval change.", ("change",)),
+    ("impression", "Normal heart.", ("cardiomegaly",)),
+    ("impression", "Tortuous aorta.", ("other_tortuous_aorta",)),
+)
+WITHOUT_UNSEEN = by_hand(*SEEN, ("impression", "Normal heart.", ("cardiomegaly",)))
+
+
+def test_what_no_picture_shows_is_opened_only_where_a_locked_sentence_says_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks_room, "write_report", lambda case, random: WITH_UNSEEN if case.others else WITHOUT_UNSEEN)
+    case = Case(others=(Other("tortuous_aorta"),), change="unchanged")
+    opened = {sees: Counter[str]() for sees in (True, False)}
+    for seed in range(1500):
+        sees = seed % 2 == 0
+        report = report_task(case, sees, Random(seed)).report
+        written = WITH_UNSEEN if report.text == WITH_UNSEEN.text else WITHOUT_UNSEEN
         locked, at = [], 0
-        for span in task.report.spans:
+        for span in report.spans:
             locked += [(at, at + len(span.text))] if span.locked else []
             at += len(span.text)
-        whole = [s for s in written.sentences if any(b <= s.start and s.end <= e for b, e in locked)]
-        told = {key for sentence in whole for key in sentence.keys}
-        with_others += any(sentence.only_text for sentence in written.sentences)
-        for sentence in written.sentences:
-            if sentence.only_text and sentence not in whole:
-                opened += 1
-                assert {key for key in sentence.keys if key == "change" or key.startswith("other_")} <= told
-    assert with_others > 300
-    assert opened > 0
+        opened[sees].update(
+            written.text[s.start : s.end]
+            for s in written.sentences
+            if not any(begin <= s.start and s.end <= end for begin, end in locked)
+        )
+        aorta = [s for s in written.sentences if "other_tortuous_aorta" in s.keys]
+        if sees and aorta:
+            assert any(begin <= s.start and s.end <= end for s in aorta for begin, end in locked)
+    assert opened[True]["The thoracic aorta is tortuous."] > 20
+    assert opened[True]["Tortuous aorta."] > 20
+    assert opened[True]["There is no interval change."] == 0
+    assert opened[False]["There is no interval change."] > 100
 
 
 def test_what_a_canvas_wants_at_its_free_positions_is_the_text_that_was_removed(

@@ -24,7 +24,7 @@ from model.prefix import instruction
 from model.sibling import FILL_IN, marked
 from model.training.batches import Arrays
 from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, Shape, fresh_sibling, save_checkpoint
-from model.training.step import with_image
+from model.training.step import causal_sight, image_sight, with_image
 from model.training.tasks import Task, Words
 from model.training.trainer import Recipe, train
 

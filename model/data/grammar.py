@@ -173,7 +173,7 @@ def _sided(pattern: str, side: Side) -> str:
     """The pattern with the names that only one side has: a middle lobe, a lingula, a space behind the heart."""
     only = {
         "right": {"mid": "|middle lobe", "middle": "|middle lobe", "heart": ""},
-        "left": {"mid": "", "middle": "|lingular", "heart": "|retrocardiac"},
+        "left": {"mid": "|lingula", "middle": "|lingular", "heart": "|retrocardiac"},
     }
     for slot, words in {"side": side, **only[side]}.items():
         pattern = pattern.replace(f"<{slot}>", words)
@@ -255,7 +255,7 @@ _DEVICE_PLACES = {
     "pacemaker": "[with leads in the expected position|with leads overlying the right atrium and right ventricle"
     "|with intact leads|with its leads projecting over the right heart|with leads in the right atrium and right "
     "ventricle"
-    "|with lead tips in the right atrium and right ventricle|with leads projecting over the heart|in place|]",
+    "|with lead tips in the right atrium and right ventricle|with leads projecting over the heart|]",
     "endotracheal_tube": "[with its tip above the carina|terminating above the carina|in satisfactory position"
     "|with its tip in the mid trachea|in good position|with tip above the carina|with tip approximately 4 cm above the "
     "carina|in appropriate position]",
@@ -268,9 +268,8 @@ _DEVICE_PLACES = {
     "|terminating in the region of the SVC|terminating over the superior vena cava]",
     "nasogastric_tube": "[coursing below the diaphragm|passing below the left hemidiaphragm|extending into the stomach"
     "|with its tip in the region of the stomach|with tip below the diaphragm|with tip in the stomach]",
-    "sternal_wires": "[||in place|from prior cardiac surgery|from prior CABG|related to prior CABG|from previous "
-    "cardiac "
-    "surgery]",
+    "sternal_wires": "[||, from prior cardiac surgery|, from prior CABG|, related to prior CABG|, compatible with "
+    "prior CABG]",
 }
 _HEART_STABLE = (
     "[<the> cardiomediastinal silhouette is [stable|unchanged|stable and within normal limits|normal and stable|normal "
@@ -397,7 +396,8 @@ _NOTHING_ACUTE_IN_BONES = (
     "finding|abnormality identified|abnormality is seen|abnormality is identified|injury]|there is no acute "
     "[bony|osseous] abnormality [seen|]|no [displaced|acute displaced|acute] rib [fracture|fractures] [<seen>|"
     "identified|]"
-    "|no [acute |][displaced |]fractures|no acute fracture or dislocation|no acute bony changes|no acute bone "
+    "|no [acute |][displaced |]fractures|no acute fracture or dislocation|no displaced fracture|no acute displaced "
+    "fracture|no acute bony changes|no acute bone "
     "abnormality"
     "|<the> [visualized |][osseous structures|bony structures|bones|skeletal structures] [show no acute|demonstrate no "
     "acute|are without acute|reveal no acute|appear without acute] [abnormality|abnormalities|osseous abnormality]|"
@@ -423,7 +423,8 @@ _BONES_NORMAL = (
     "intact"
     "|<the> [bones|osseous structures|bony structures] and soft tissues <are> [unremarkable|normal|within normal "
     "limits|"
-    "grossly unremarkable]|<the> [bony structures|osseous structures|skeletal structures] appear [intact|intact "
+    "grossly unremarkable]|<the> soft tissue and bony structures <are> [unremarkable|within normal limits]|no soft "
+    "tissue abnormality|<the> [bony structures|osseous structures|skeletal structures] appear [intact|intact "
     "without "
     "acute abnormality|unremarkable]|<the> thoracic spine appears intact|<the> [soft tissues|visualized soft tissues] "
     "and "
@@ -442,8 +443,8 @@ _ABDOMEN_NORMAL = (
     "sharp]|bilateral costophrenic angles are sharp|<the> upper abdomen <is> unremarkable]"
 )
 _NO_FREE_AIR = (
-    "[no free [air|intraperitoneal air|subdiaphragmatic air] [under the diaphragm|beneath the diaphragm|is seen|seen "
-    "beneath the diaphragm|]|no [visible|evidence of] free [intraperitoneal |]air [under the diaphragm|beneath the "
+    "[no free [air|intraperitoneal air] [under the diaphragm|beneath the diaphragm|is seen|seen beneath the diaphragm|"
+    "]|no [visible|evidence of] free [intraperitoneal |]air [under the diaphragm|beneath the "
     "diaphragm|]|there is no [visible |]free [intraperitoneal |]air [under the diaphragm|beneath the diaphragm|]|no "
     "[pneumoperitoneum|free subdiaphragmatic air]|no visible free intraperitoneal air under the diaphragm]"
 )
@@ -460,7 +461,7 @@ _NO_DISEASE = (
     "pulmonary]"
     " [abnormality|abnormalities|disease|disease|process|findings|findings] [identified|seen|is seen|]|no [acute|"
     "active] "
-    "cardiac, pulmonary, or pleural disease|no acute [preoperative|preoperative cardiopulmonary] findings|no visible "
+    "cardiac, pulmonary, or pleural disease|no visible "
     "active"
     " cardiopulmonary disease|no acute pulmonary [disease|findings|process|abnormality] [identified|]|no acute "
     "radiographic"
@@ -507,10 +508,10 @@ _CHANGE_BEFORE: dict[Change, dict[str, str]] = {
         "cardiomegaly": "increasing",
     },
     "decreased": {
-        "opacity": "[improving|resolving|decreasing|improved|decreased]",
+        "opacity": "[improving|resolving|decreasing|improved|decreased|residual but improved]",
         "edema": "[improving|improved|resolving|decreasing]",
         "atelectasis": "[improving|improved|decreasing]",
-        "effusion": "[decreasing|improving|resolving]",
+        "effusion": "[decreasing|improving|resolving|residual but decreased]",
         "pneumothorax": "[decreasing|resolving|improving]",
         "cardiomegaly": "improved",
     },
@@ -532,7 +533,9 @@ _CHANGE_SENTENCES: dict[Change, str] = {
     "significantly "
     "changed|similar in appearance] [compared to|compared with|from|since] <prior>|<name> <be> [stable|unchanged]|no "
     "[significant |]change in <name> [since|from|compared to] <prior>|[when |]compared to <prior>, <name> <be> "
-    "[unchanged|stable]|<name> <have> not significantly changed [in the interval|since <prior>]]",
+    "[unchanged|stable]|<name> <have> not significantly changed [in the interval|since <prior>]|redemonstration of "
+    "<name>, [unchanged|stable|without significant change]|again [noted|seen] <be> <name>, [unchanged|stable]|<name> "
+    "<be> again [noted|seen|demonstrated] and [unchanged|stable]|<name> <remain> [unchanged|stable]]",
     "increased": "[there has been [an |]interval increase in <name>|<name> <have> [increased|increased] [since|"
     "compared to|"
     "in the interval since] <prior>|[when |]compared to <prior>, <name> <have> increased|interval [increase|"
@@ -729,6 +732,13 @@ class _Writer:
             statements += self._comparison()
         return statements
 
+    def _but(self) -> str:
+        """What may follow, in the same sentence, on how far the lungs are expanded."""
+        others = self.names & (_LUNG_OTHERS - {"hyperinflation", "emphysema"})
+        if self._lungs_clear() and not others:
+            return self.say("[|||but clear|but otherwise clear|without focal consolidation|without focal infiltrate]")
+        return ""
+
     def _heart(self) -> list[_Statement]:
         grade = self.case.cardiomegaly
         if grade is None:
@@ -838,6 +848,16 @@ class _Writer:
         if self._lungs_clear():
             return []
         statements = self._opacities()
+        if len(statements) == 1 and "," not in statements[0].text and self.chance(0.12):
+            pattern = (
+                "[this|this finding] [may represent|could represent|is concerning for|is suspicious for|is consistent "
+                "with"
+                "|may reflect|may be due to|likely represents|is most consistent with|appears to represent|is "
+                "compatible"
+                " with|would be compatible with|most likely represents] <disease>"
+            )
+            keys = tuple(key for key in statements[0].keys if key != "change")
+            statements.append(_Statement(self.say(pattern, disease=self.say(_INFECTIONS)), keys))
         statements += [self._shown(thing) for thing in (*self._nodule_things(), *self._atelectasis_things())]
         if self.case.unplaced_opacity:
             statements.append(self._unplaced())
@@ -1022,7 +1042,16 @@ class _Writer:
                 doubted=f"atelectasis {doubt}",
             ).replace(", may represent", ", which may represent")
             return [self._changing(_Thing(noun, keys, plural=True, tail=tail), "atelectasis")]
-        noun = " ".join(f"{look} {place} atelectasis {doubt}".split())
+        words = (place, look) if look in ("subsegmental", "linear", "discoid") and self.chance(0.5) else (look, place)
+        if self.chance(0.12):
+            shape = self.say("[streaky|streaky|linear|bandlike]")
+            cause = self.say(
+                "[which may represent|likely|compatible with|most likely|consistent with] [atelectasis|<doubted>]",
+                doubted=f"atelectasis {doubt}",
+            )
+            if len(sides) == 1:
+                return [self._changing(_Thing(f"{shape} {place} opacity", keys, tail=f", {cause}"), "atelectasis")]
+        noun = " ".join(f"{' '.join(words)} atelectasis {doubt}".split())
         return [self._changing(_Thing(noun, keys, mass=True), "atelectasis", 0.08)]
 
     def _pleura(self) -> list[_Statement]:
@@ -1032,7 +1061,8 @@ class _Writer:
             side, lung = effusions[0]
             if lung.effusion == 1 and self.chance(0.25):
                 pattern = (
-                    "[[there is |]blunting of the <side> costophrenic angle|the <side> costophrenic angle is blunted]"
+                    "[[there is |][mild |slight |]blunting of the <side> [||lateral |posterior ]costophrenic [angle|"
+                    "angle|sulcus]|the <side> costophrenic angle is blunted]"
                     "[, <suggests> a [small|trace] pleural effusion|, [indicating|due to] a small [pleural |]effusion]"
                 )
                 text = self.say(pattern, side=side, suggests=self.say(_SUGGESTS))
@@ -1135,6 +1165,10 @@ class _Writer:
                 text = self._inflated(self.say(pattern, list=self._denied(denied)))
                 statements.append(_Statement(text, self._denied_keys(denied)))
                 absent = [finding for finding in absent if finding not in denied]
+            elif plain and self.case.change == "unchanged" and self.chance(0.2):
+                text = self.say("<the> [lungs|lungs|both lungs] remain [clear|clear|grossly clear|clear bilaterally]")
+                statements.append(_Statement(text, ("lungs", "change")))
+                absent.remove("opacity")
             elif self.chance(0.85):
                 statements.append(_Statement(self._clear(), ("lungs",)))
                 if self.chance(0.6) or not plain:
@@ -1200,10 +1234,10 @@ class _Writer:
             ),
             "pneumothorax": self.say("[pneumothoraces|pneumothorax]")
             if plural
-            else self.say("[pneumothorax|pneumothorax|pneumothorax|pneumothorax|visible pneumothorax]"),
+            else self.say("[pneumothorax|pneumothorax|pneumothorax|pneumothorax|[visible|visualized] pneumothorax]"),
         }
         if findings != ["pneumothorax"]:
-            names["pneumothorax"] = names["pneumothorax"].replace("visible ", "")
+            names["pneumothorax"] = re.sub("visible |visualized ", "", names["pneumothorax"])
         parts = [names[finding] for finding in shown]
         if nodules_and_edema:
             parts[0] = "pneumonia" if shown[0] == "opacity" else parts[0]
@@ -1226,7 +1260,7 @@ class _Writer:
         be, are = ("are" if _PLURALS.search(part) else "is" for part in (re.split(",| or | and ", what)[0], what))
         if self.terse and self.chance(0.6):
             return f"no {what}"
-        if what.startswith(("definite", "visible")):
+        if what.startswith(("definite", "visible", "visualized")):
             return self.say("[no|no|there <be> no] <what>".replace("<be>", be), what=what)
         kind = self.random.random()
         if kind < 0.12 and not what.startswith(("large", "significant")):
@@ -1302,7 +1336,7 @@ class _Writer:
             return _Statement(_close(thing.bare), thing.keys)
         if self.chance(0.5):
             return _Statement(_close(f"there {are} {thing.with_article}"), thing.keys)
-        seen = self.say("[seen|noted|present|identified|visible|demonstrated]")
+        seen = self.say("[seen|noted|present|identified|visible|demonstrated|seen|noted|present|also noted|also seen]")
         noun = thing.noun if thing.plural or thing.mass else f"{article(thing.noun)} {thing.noun}"
         return _Statement(_close(f"{noun} {are} {seen} {thing.tail}".strip()), thing.keys)
 
@@ -1431,7 +1465,7 @@ class _Writer:
         statement = self._together(things)
         if self.case.cardiomegaly and self.chance(0.45):
             failure = self.say(
-                "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation]"
+                "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation|CHF]"
             )
             return _Statement(f"{statement.text}, {self.say(_SUGGESTS)} {failure}", statement.keys)
         return statement
@@ -1514,7 +1548,8 @@ class _Writer:
         if "," not in text and self.chance(0.25):
             mass = re.search(r"\bmass\b", thing.noun) is not None
             text += self.say(
-                ", [concerning for malignancy|suspicious for malignancy|worrisome for neoplasm|for which further "
+                ", [concerning for malignancy|suspicious for malignancy|worrisome for neoplasm|concerning for "
+                "metastatic disease|for which further "
                 "evaluation is recommended]"
                 if mass
                 else ", [indeterminate|which is indeterminate|for which further evaluation is recommended|nonspecific|"
@@ -1534,9 +1569,16 @@ class _Writer:
                 "with contrast to further evaluate]"
             )
             return [_Statement(self.say(pattern), ("advice",))]
+        if self.case.edema == 3 and self.chance(0.15):
+            pattern = (
+                "[superimposed [pneumonia|infection] [cannot be excluded|is not excluded|would be difficult to "
+                "exclude]|"
+                "cannot exclude superimposed [pneumonia|infection]]"
+            )
+            return [_Statement(self.say(pattern), ("advice",))]
         if (self._present("opacities") or self.case.unplaced_opacity) and self.chance(0.3):
             pattern = (
-                "[[this|this finding] [could be followed to resolution|should be followed to resolution]|"
+                "[the [airspace disease|opacity|pneumonia] [could|should] be followed to resolution|"
                 "[follow-up|followup] [radiographs are|radiograph is|imaging is|chest x-ray is] [recommended|"
                 "suggested] "
                 "[to document resolution|to ensure resolution|after treatment|after appropriate treatment|following "
@@ -1594,6 +1636,9 @@ class _Writer:
 
     def _view(self) -> list[_Statement]:
         """What was taken, as some say it before their findings."""
+        if not self.compared and not self.has_preamble and self.chance(0.015):
+            text = self.say("no [prior studies|prior films|comparison studies] [are |]available for comparison")
+            return [_Statement(text, ("comparison",))]
         if self.has_preamble or not self.chance(0.12):
             return []
         view = self.case.view
@@ -1650,6 +1695,7 @@ class _Writer:
             stable=stable,
             level=self.level,
             aged=self.aged,
+            but=self._but(),
         )
         text = say()
         while self.case.change != "unchanged" and _AS_BEFORE.search(text):
@@ -1716,6 +1762,7 @@ class _Writer:
             name=name,
             be="are" if plural else "is",
             have="have" if plural else "has",
+            remain="remain" if plural else "remains",
             prior=self.say(_PRIOR),
             larger=self._larger(finding),
         )

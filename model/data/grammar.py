@@ -154,10 +154,8 @@ _HEADINGS = {
 }
 _ON = {"right": "[on the right|at the right|on the right]", "left": "[on the left|at the left|on the left]"}
 _ZONE_PLACE: dict[Zone, str] = {
-    "upper": "in the [medial |lateral |||]<side> [upper zone|upper lung zone|upper lobe|upper lobe|upper lung|upper "
-    "lung "
-    "field]",
-    "mid": "in the [lateral |medial |||]<side> [mid zone|mid lung zone|midlung|midlung|mid lung|mid lung field<mid>]",
+    "upper": "in the [<part>|||]<side> [upper zone|upper lung zone|upper lobe|upper lobe|upper lung|upper lung field]",
+    "mid": "in the [<part>|||]<side> [mid zone|mid lung zone|midlung|midlung|mid lung|mid lung field<mid>]",
     "lower": "[in the <side> [lower zone|lower lung zone|lower lobe|lower lobe|lower lung|lung base|base]|at the "
     "<side> "
     "[base|lung base]|within the <side> [lower lobe|lung base]]",
@@ -587,8 +585,12 @@ class _Writer:
         self.names = frozenset(other.name for other in case.others)
         self.vessels_said = False
         self.has_preamble = False
+        self.was_specific = False
+        self.shown = 0
         # What would differ between two sentences on the same thing is chosen once.
         self.level = self.say("[a midthoracic vertebral body|a lower thoracic vertebral body|T7|T8|T11|T12|L1]")
+        self.part = self.say("[medial|lateral]") + " "
+        self.smooth = self.chance(0.7)
         self.aged = self.say("[age-indeterminate|chronic|old|remote|chronic-appearing|age-indeterminate]")
 
     def say(self, pattern: str, **slots: str) -> str:
@@ -624,6 +626,8 @@ class _Writer:
     def _sections(self) -> list[_Section]:
         findings, impression = self._findings, self._impression
         self.vessels_said = False
+        self.was_specific = False
+        self.shown = 0
         spelled: Callable[[str], str] = self.random.choices((str.upper, str, str.lower), (0.58, 0.4, 0.02))[0]
         name: Callable[[str], str] = lambda heading: spelled(self.say(_HEADINGS[heading]))  # noqa: E731
         after = self.random.choice((":\n", ":\n", ":\n", ":\n", ": ", ": ", ": ", "\n"))
@@ -710,8 +714,12 @@ class _Writer:
     # Findings.
 
     def _findings(self) -> list[_Statement]:
-        heart, lungs, pleura = self._heart(), [*self._vessels(), *self._parenchyma()], self._pleura()
+        heart = self._heart()
+        # Only what stands behind another finding is 'also noted'; the lungs stand before the pleura.
+        self.shown = 0
+        lungs, pleura = [*self._vessels(), *self._parenchyma()], self._pleura()
         negatives = self._negatives()
+        self.shown = 0
         devices, bones = self._devices(), self._rest()
         heart += self._others(_MEDIASTINAL_OTHERS)
         lungs += self._others(_LUNG_OTHERS | _VOLUME_OTHERS)
@@ -915,7 +923,7 @@ class _Writer:
             noun = noun.removeprefix("lung ")
             thing = _Thing(" ".join(f"{look} {place} {noun}".split()), keys, mass=mass, tail=cause)
         else:
-            place = self.say(_PLACES_AFTER[opacity.zone, side])
+            place = self.say(_PLACES_AFTER[opacity.zone, side], part=self.part)
             thing = _Thing(f"{look} {noun}".strip(), keys, mass=mass, tail=f"{place}{cause}")
         return self._changing(thing, "opacity", hedged)
 
@@ -985,7 +993,11 @@ class _Writer:
             )
             shape = "[round|rounded|well-defined|noncalcified|well-circumscribed||||]"
             if nodule.is_mass:
-                shape = "[round|rounded|lobulated|well-defined|well-circumscribed|irregular||||]"
+                shape = (
+                    "[round|rounded|well-defined|well-circumscribed||||]"
+                    if self.smooth
+                    else "[lobulated|irregular||||]"
+                )
             look = self.say(shape if len(present) > 1 else shape.replace("||||", "|solitary|||"))
             noun = self.say(
                 "[mass|mass|lung mass|pulmonary mass]"
@@ -1002,7 +1014,7 @@ class _Writer:
                 noun = noun.removeprefix("lung ").removeprefix("pulmonary ")
                 thing = _Thing(" ".join(f"{size} {look} {place} {noun}".split()), keys, tail=measured)
             else:
-                place = self.say(_PLACES_AFTER[nodule.zone, side])
+                place = self.say(_PLACES_AFTER[nodule.zone, side], part=self.part)
                 thing = _Thing(" ".join(f"{size} {look} {noun}".split()), keys, tail=f"{place} {measured}".strip())
             things.append(self._changing(thing, "nodule", 0.08 if nodule.diameter < 12 else 0.0))
         return things
@@ -1278,7 +1290,12 @@ class _Writer:
             )
         else:
             pattern = "[there <be> no|no|no evidence of|no|there is no evidence of|there <be> no] <what>"
-        return self.say(pattern.replace("<are>", are).replace("<be>", be), what=what)
+        text = self.say(pattern.replace("<are>", are).replace("<be>", be), what=what)
+        if text.startswith("specifically"):
+            if self.was_specific:
+                return f"no {what}"
+            self.was_specific = True
+        return text
 
     def _devices(self) -> list[_Statement]:
         things = self._device_things()
@@ -1332,11 +1349,13 @@ class _Writer:
     def _shown(self, thing: _Thing) -> _Statement:
         """A thing as a sentence that says that it is there."""
         are = "are" if thing.plural else "is"
+        self.shown += 1
         if (self.terse and self.chance(0.75)) or self.chance(0.12):
             return _Statement(_close(thing.bare), thing.keys)
         if self.chance(0.5):
             return _Statement(_close(f"there {are} {thing.with_article}"), thing.keys)
-        seen = self.say("[seen|noted|present|identified|visible|demonstrated|seen|noted|present|also noted|also seen]")
+        also = "|also noted|also seen" if self.shown else ""
+        seen = self.say(f"[seen|noted|present|identified|visible|demonstrated|seen|noted|present{also}]")
         noun = thing.noun if thing.plural or thing.mass else f"{article(thing.noun)} {thing.noun}"
         return _Statement(_close(f"{noun} {are} {seen} {thing.tail}".strip()), thing.keys)
 

@@ -183,17 +183,17 @@ OTHER_SENTENCES: dict[str, str] = {
         "[bilaterally|in both lungs|without evidence of active granulomatous process|in the mediastinum]]"
     ),
     "hyperinflation": (
-        "[[the |][lungs|lungs|lung volumes] are <degly> [hyperinflated|hyperexpanded|hyperinflated|hyperexpanded][|"
-        " with flattening of the [diaphragms|hemidiaphragms|diaphragm]| with flattened [diaphragms|hemidiaphragms]|"
-        ", [consistent with|compatible with|suggesting|suggestive of] [COPD|emphysema|obstructive lung disease|"
-        "chronic obstructive pulmonary disease]| bilaterally]|<stable> [<degly>|<degly>|chronically] "
-        "[hyperexpanded|hyperinflated] lungs|<stable> <deg> [hyperinflation|hyperexpansion] of the lungs [is noted|"
-        "]|there is <stable> <deg> [hyperinflation|hyperexpansion|hyperaeration] [of the lungs|of both lungs|] "
-        "[with flattening of the [diaphragm|diaphragms|hemidiaphragms]|]|[there is |]flattening of the [diaphragms|"
-        "diaphragm|hemidiaphragms] [and an increased retrosternal airspace|with increased retrosternal lucency|] "
-        "[consistent with|compatible with|suggesting|suggestive of|which suggests] [COPD|hyperinflation|"
-        "obstructive lung disease|air trapping]|[the |]lungs are <degly> [hyperinflated|hyperexpanded] <but>|lung "
-        "volumes are increased[, compatible with COPD|]]"
+        "[[the |]lungs are <degly> [hyperinflated|hyperexpanded|hyperinflated|hyperexpanded][| with flattening of "
+        "the [diaphragms|hemidiaphragms|diaphragm]| with flattened [diaphragms|hemidiaphragms]|, [consistent with|"
+        "compatible with|suggesting|suggestive of] [COPD|emphysema|obstructive lung disease|chronic obstructive "
+        "pulmonary disease]| bilaterally]|<stable> [<degly>|<degly>|chronically] [hyperexpanded|hyperinflated] "
+        "lungs|<stable> <deg> [hyperinflation|hyperexpansion] of the lungs [is noted|]|there is <stable> <deg> "
+        "[hyperinflation|hyperexpansion|hyperaeration] [of the lungs|of both lungs|] [with flattening of the "
+        "[diaphragm|diaphragms|hemidiaphragms]|]|[there is |]flattening of the [diaphragms|diaphragm|"
+        "hemidiaphragms] [and an increased retrosternal airspace|with increased retrosternal lucency|] [consistent "
+        "with|compatible with|suggesting|suggestive of|which suggests] [COPD|hyperinflation|obstructive lung "
+        "disease|air trapping]|[the |]lungs are <degly> [hyperinflated|hyperexpanded] <but>|lung volumes are "
+        "increased[, compatible with COPD|]]"
     ),
     "emphysema": (
         "[[there are |]<stable> [<deg>|chronic|severe] emphysematous [changes|lung changes] [of the lungs|of both "

@@ -572,7 +572,7 @@ def test_no_sentence_stands_twice(written: list[tuple[Case, WrittenReport]]) -> 
 
 def test_the_english_is_clean(written: list[tuple[Case, WrittenReport]]) -> None:
     wrong = re.compile(
-        r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11 |18 )|\b[Aa]n (?![aeiou]|8|11 |18 |[EIN][TGJ] )"
+        r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11[ -]|18[ -])|\b[Aa]n (?![aeiou]|8|11[ -]|18[ -]|[EIN][TGJ] )"
         r"|\b(\w+) \1\b"
         r"|\b(?:opacities|effusions|wires|contours|silhouettes|consolidations) is\b"
         r"|\b(?:opacity|effusion|nodule) are\b"

@@ -58,7 +58,7 @@ _NIH_LABELS: dict[str, frozenset[str]] = {
     "nodule": frozenset({"Nodule", "Mass"}),
     "mass": frozenset({"Mass"}),
 }
-# Two files with this correlation at 32 pixels are one picture; different chests came to 0.97 at most.
+# Two files with this correlation at 32 pixels are one picture: 40 of 800 have such a twin, and one comes to 0.97.
 _TWINS = 0.99
 # Findings of the COVID-19 collection that are opacity on a radiograph: pneumonias, and the lungs' shock.
 _COVID_OPACITIES = frozenset({"COVID-19", "Pneumocystis", "ARDS"})

@@ -24,23 +24,26 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
     default = what.add_parser("default", help="the small model that the repository ships")
     sibling = what.add_parser("sibling", help="its autoregressive sibling, for comparison")
-    sibling.add_argument(
-        "--tokenizer", type=Path, help="checkpoint folder whose tokenizer is used; else one is learned"
-    )
-    for parser in (default, sibling):
-        parser.add_argument(
+    tokenizer = what.add_parser("tokenizer", help="their tokenizer alone, ahead of time, where time on a GPU is dear")
+    tokenizer.add_argument("--data", type=Path, required=True, help="packed radiographs, whose questions it learns too")
+    tokenizer.add_argument("--out", type=Path, required=True, help="folder for the tokenizer")
+    tokenizer.add_argument("--seed", type=int, default=0)
+    tokenizer.set_defaults(run=_train_tokenizer)
+    for trained in (default, sibling):
+        trained.add_argument("--tokenizer", type=Path, help="folder whose tokenizer is used; else one is learned")
+        trained.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
-        parser.add_argument(
+        trained.add_argument(
             "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
         )
-        parser.add_argument("--steps", type=int, help="training steps in all")
-        parser.add_argument("--batch", type=int, help="pictures a step")
-        parser.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
-        parser.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
-        parser.add_argument("--seed", type=int, default=0)
-        parser.add_argument("--workers", type=int, default=2, help="processes that write reports")
-        parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+        trained.add_argument("--steps", type=int, help="training steps in all")
+        trained.add_argument("--batch", type=int, help="pictures a step")
+        trained.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
+        trained.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+        trained.add_argument("--seed", type=int, default=0)
+        trained.add_argument("--workers", type=int, default=2, help="processes that write reports")
+        trained.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     default.set_defaults(run=_train_default)
     sibling.set_defaults(run=_train_sibling)
 

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from drafting.engine import Draft, DraftSettings
 from drafting.imaging import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
 from model import local_engine
+from model.__main__ import main
 from model.data.cases import REPORTED, SOURCES, Case, Other, sample_case
 from model.data.grammar import Sentence, WrittenReport
 from model.data.radiographs import load_radiographs, pack
@@ -509,3 +511,23 @@ def test_layers_are_compiled_once_in_one_piece(
         assert not dynamo.utils.counters["graph_break"]
     finally:
         dynamo.reset()
+
+
+def test_the_commands_train_a_tokenizer_and_with_it_both_models(
+    radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("model.training.fresh.Shape", lambda: SHAPE)
+    monkeypatch.setattr("model.training.trainer.Recipe", partial(Recipe, tokenizer_reports=300, warm_up=1))
+    given = ["--data", str(radiographs)]
+    assert main(["train", "tokenizer", *given, "--out", str(tmp_path / "learned")]) == 0
+    learned = (tmp_path / "learned" / "tokenizer.json").read_text(encoding="utf-8")
+    sizes = ["--steps", "1", "--batch", "12", "--cuts", "1", "--workers", "0", "--device", "cpu"]
+    for kind in ("default", "sibling"):
+        out = tmp_path / kind
+        called = ["train", kind, *given, *sizes, "--out", str(out), "--tokenizer", str(tmp_path / "learned")]
+        assert main(called) == 0
+        assert (out / "checkpoint" / "tokenizer.json").read_text(encoding="utf-8") == learned
+        assert main([*called[:-1], str(tmp_path)]) == 2
+        assert "holds no tokenizer" in capsys.readouterr().err
+    assert main(["train", "default", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
+    assert "not a file of packed radiographs" in capsys.readouterr().err

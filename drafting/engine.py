@@ -6,7 +6,7 @@ values that cross and the protocol; it knows no torch.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -128,6 +128,21 @@ class Engine(Protocol):
 
         Yields the drafts' newest frames and returns the different drafts, the likeliest first; each is what `draft`
         gives with its seed. Raises what `draft` raises.
+        """
+        ...
+
+    def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
+        """Answer a question about a study's image: yields a frame a step, as `draft` does.
+
+        The draft's only text is the answer. Raises EngineError where nothing is asked, and what `draft` raises.
+        """
+        ...
+
+    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
+        """How likely each of some short answers is: the mean log-probability (nats) of its tokens.
+
+        The answers stand in slots of one width, so that they can be compared. Raises EngineError where nothing is
+        asked or an answer is empty.
         """
         ...
 

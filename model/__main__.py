@@ -1,9 +1,10 @@
-"""The model's command line: `python -m model train default`, `python -m model evaluate labels|infill|speed`."""
+"""The model's command line: `python -m model train default|sibling|tokenizer` and `evaluate labels|infill|speed`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,38 +23,83 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
     default = what.add_parser("default", help="the small model that the repository ships")
-    default.add_argument(
-        "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
-    )
-    default.add_argument(
-        "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
-    )
-    default.add_argument("--steps", type=int, help="training steps in all")
-    default.add_argument("--batch", type=int, help="examples a step")
-    default.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
-    default.add_argument("--seed", type=int, default=0)
-    default.add_argument("--workers", type=int, default=2, help="processes that write reports")
-    default.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    sibling = what.add_parser("sibling", help="its autoregressive sibling, for comparison")
+    tokenizer = what.add_parser("tokenizer", help="their tokenizer alone, ahead of time, where time on a GPU is dear")
+    tokenizer.add_argument("--data", type=Path, required=True, help="packed radiographs, whose questions it learns too")
+    tokenizer.add_argument("--out", type=Path, required=True, help="folder for the tokenizer")
+    tokenizer.add_argument("--seed", type=int, default=0)
+    tokenizer.set_defaults(run=_train_tokenizer)
+    for trained in (default, sibling):
+        trained.add_argument("--tokenizer", type=Path, help="folder whose tokenizer is used; else one is learned")
+        trained.add_argument(
+            "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+        )
+        trained.add_argument(
+            "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
+        )
+        trained.add_argument("--steps", type=int, help="training steps in all")
+        trained.add_argument("--batch", type=int, help="pictures a step")
+        trained.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
+        trained.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+        trained.add_argument("--seed", type=int, default=0)
+        trained.add_argument("--workers", type=int, default=2, help="processes that write reports")
+        trained.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     default.set_defaults(run=_train_default)
+    sibling.set_defaults(run=_train_sibling)
 
 
 def _train_default(options: argparse.Namespace) -> int:
-    from model.training.default import Recipe, train_default
-    from model.training.fresh import Shape
+    from model.training.default import train_default
 
-    if not options.data.is_file():
-        print(f"python -m model: {options.data} is not a file of packed radiographs.", file=sys.stderr)
+    return _train(options, train_default)
+
+
+def _train_sibling(options: argparse.Namespace) -> int:
+    from model.training.sibling import train_sibling
+
+    return _train(options, train_sibling)
+
+
+def _train_tokenizer(options: argparse.Namespace) -> int:
+    from model.data.radiographs import load_radiographs
+    from model.training.batches import learn_tokenizer
+    from model.training.fresh import Shape
+    from model.training.trainer import Recipe
+
+    if not _is_pack(options.data):
         return 2
-    recipe = Recipe(seed=options.seed)
-    chosen = {name: getattr(options, name) for name in ("steps", "batch") if getattr(options, name) is not None}
-    train_default(
+    questions = load_radiographs(options.data, "train").questions
+    learned = learn_tokenizer(Shape().vocabulary, Recipe().tokenizer_reports, options.seed, questions)
+    learned.save_pretrained(options.out)
+    return 0
+
+
+def _is_pack(data: Path) -> bool:
+    if not data.is_file():
+        print(f"python -m model: {data} is not a file of packed radiographs.", file=sys.stderr)
+    return data.is_file()
+
+
+def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
+    from model.training.fresh import Shape
+    from model.training.trainer import Recipe
+
+    if not _is_pack(options.data):
+        return 2
+    if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
+        print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
+        return 2
+    names = ("steps", "batch", "cuts")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    train(
         options.data,
         options.out,
         Shape(),
-        replace(recipe, **chosen),
+        replace(Recipe(seed=options.seed), **chosen),
         torch.device(options.device),
         options.workers,
         options.minutes,
+        options.tokenizer,
     )
     return 0
 

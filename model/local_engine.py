@@ -18,7 +18,7 @@ import torch
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Piece
 from drafting.imaging import Study
-from drafting.report import Report
+from drafting.report import Report, Span
 from model import canvas as canvases
 from model.batching import Batcher, Lane
 from model.canvas import Canvas, Layout, Slot, Width
@@ -27,7 +27,7 @@ from model.experts import can_be_captured
 from model.graphs import GraphDecoder
 from model.loading import DraftingModel, in_a_thread_that_ends, load
 from model.prefix import Prefix, encode_prefix
-from model.sampler import Run, SamplerSettings, State, is_over
+from model.sampler import Run, SamplerSettings, State, draws, is_over
 
 Result = TypeVar("Result")
 
@@ -42,6 +42,9 @@ WIDTH_FACTORS = (1.0, 0.4, 0.7, 1.5)
 DRAFTED_TOGETHER = 8
 # Tokens of a prefix beside its image: what the header tells, and an indication of a sentence or two.
 WORDS_BESIDE_IMAGE = 64
+# Tokens of an answer's slot at first, and how many draws of noise its likelihood is averaged over.
+ANSWER_WIDTH = 24
+NOISES = 2
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
 REFRESH_ON_CPU = 8
 
@@ -107,7 +110,7 @@ class LocalEngine:
             lambda: GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
         )
         self._batcher = Batcher(self.decoder)
-        self._prefixes: OrderedDict[tuple[str, str], Prefix] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, str, str], Prefix] = OrderedDict()
 
     @classmethod
     def load(cls, model: str | Path | None = None, adapter: str | Path | None = None, bits: int = 16) -> LocalEngine:
@@ -161,11 +164,68 @@ class LocalEngine:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
             raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
-        sampler = replace(self._settings, steps=settings.steps) if settings.steps else self._settings
         prefix = self._prefix(study, indication)
+        width = canvases.fixed_width if self._model.blank_id is None else canvases.elastic_width
+        return (yield from self._draft(prefix, report, settings, start, started, width))
+
+    def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
+        started = time.perf_counter()
+        prefix = self._prefix(study, "", _asked(question))
+        gap = Report((Span("answer", "", "open", "model"),))
+        width = canvases.chosen_width({"answer": ANSWER_WIDTH})
+        return (yield from self._draft(prefix, gap, settings, None, started, width))
+
+    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
+        prefix = self._prefix(study, "", _asked(question))
+        if not answers:
+            return []
+        encoded = [self._encode(answer) for answer in answers]
+        if not all(encoded):
+            raise EngineError("An answer that is to be compared has no text.")
+        # In wider slots than any needs, each is ended by a blank, which counts: 'left' is not 'left lower lobe'.
+        ends = int(self._model.blank_id is not None)
+        width = max([ANSWER_WIDTH * ends, *(len(own) + ends for own in encoded)])
+        seats = [self._answer_seat(prefix, own, width) for own in encoded]
+        # The same noise before every answer: what stands there must not decide between them.
+        noises = [
+            draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)
+        ]
+
+        def score() -> list[float]:
+            means = []
+            for seat, own in zip(seats, encoded, strict=True):
+                read = slice(0, len(own) + ends)
+                scored = torch.stack([self.decoder.score(seat, noise)[read].mean() for noise in noises])
+                means.append(scored.mean().item())
+            return means
+
+        return self._batcher.call(score)
+
+    def _answer_seat(self, prefix: Prefix, tokens: Sequence[int], width: int) -> Seat:
+        """A canvas whose one slot holds `tokens` and then blanks."""
+        before, after = self._model.before, self._model.after
+        padding = 0 if self._model.traits.fitted_canvas else self._model.canvas_length
+        body = (*before, *tokens, *[self._filler] * (width - len(tokens)), *after)
+        ids = (*body, *[self._pad_id] * (padding - len(body)))
+        free = torch.arange(len(before), len(before) + width)
+        opening = torch.zeros(width, dtype=torch.bool)
+        opening[0] = self._model.blank_id is not None
+        return Seat(prefix, torch.tensor(ids), free, opening)
+
+    def _draft(
+        self,
+        prefix: Prefix,
+        report: Report,
+        settings: DraftSettings,
+        start: Frame | None,
+        started: float,
+        width: Width,
+    ) -> Generator[Frame, None, Draft]:
+        """Denoise the open spans of a report whose prefix is encoded; `width` is the first width of every slot."""
+        sampler = replace(self._settings, steps=settings.steps) if settings.steps else self._settings
         line_end = "\r\n" if "\r\n" in report.text else "\n"
         resumed = _resumption(start, report)
-        progress = resumed.progress if resumed else self._begin(report, settings.strength)
+        progress = resumed.progress if resumed else self._begin(report, settings.strength, width)
 
         while progress.pending:
             window = progress.pending[0]
@@ -258,12 +318,12 @@ class LocalEngine:
     def _lay_out(self, report: Report, width: Width) -> Layout:
         return canvases.lay_out(report, self._encode, self._filler, self._room, width)
 
-    def _begin(self, report: Report, strength: float) -> _Progress:
+    def _begin(self, report: Report, strength: float, width: Width) -> _Progress:
         """The draft before its first window: which spans are denoised together, and how wide."""
         if self._model.blank_id is None:
-            layout = self._lay_out(report, canvases.fixed_width)
+            layout = self._lay_out(report, width)
         else:
-            layout = canvases.lay_out_within(report, self._encode, self._filler, self._room, canvases.elastic_width)
+            layout = canvases.lay_out_within(report, self._encode, self._filler, self._room, width)
         held = {slot.span_id: self._without_filler(layout.ids[slot.start : slot.stop]) for slot in layout.slots}
         revised = {id for id, text in held.items() if text} if strength < 1 else set()
         groups = canvases.windows(layout.slots, self._room)
@@ -331,12 +391,12 @@ class LocalEngine:
             torch.tensor([at in starts for at in canvas.free], dtype=torch.bool),
         )
 
-    def _prefix(self, study: Study | None, indication: str) -> Prefix:
-        key = (study.id if study else "", indication)
+    def _prefix(self, study: Study | None, indication: str, question: str = "") -> Prefix:
+        key = (study.id if study else "", indication, question)
 
         def find() -> Prefix:
             if key not in self._prefixes:
-                self._prefixes[key] = encode_prefix(self._model, study, indication)
+                self._prefixes[key] = encode_prefix(self._model, study, indication, question)
                 while len(self._prefixes) > KEPT_PREFIXES:
                     self._prefixes.popitem(last=False)
             self._prefixes.move_to_end(key)
@@ -436,6 +496,13 @@ def _likeliest(states: Sequence[State]) -> int:
     """The lane whose free positions have the best mean log-probability."""
     means = [state.reading.log_probability.mean().item() if state.reading else 0.0 for state in states]
     return max(range(len(states)), key=lambda lane: means[lane])
+
+
+def _asked(question: str) -> str:
+    asked = " ".join(question.split())
+    if not asked:
+        raise EngineError("There is no question to answer.")
+    return asked
 
 
 def _stream(window: _Window, lane: int) -> int:

@@ -6,17 +6,17 @@ This module knows nothing of reports and canvases; the decoder reads what is enc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
+from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache, Gemma4ImageProcessorPil, PreTrainedModel
 
 from drafting.imaging import Study, StudyFacts
-from model.loading import DraftingModel, ImageTokens, image_tokens, user_turn
+from model.loading import DraftingModel, ImageTokens, Traits, image_tokens, user_turn
 
 KeysValues = tuple[Tensor, Tensor]
 """A layer's keys and values, each (tokens, key heads, width)."""
@@ -33,47 +33,69 @@ class Prefix:
     length: int
 
 
-def instruction(facts: StudyFacts, indication: str) -> str:
-    """What the model is told beside the image. The default model was trained on exactly this wording."""
+def instruction(facts: StudyFacts, indication: str, question: str = "") -> str:
+    """What the model is told beside the image: to write the report, or to answer `question` where there is one.
+
+    The default model was trained on exactly this wording.
+    """
     sex = {"M": "male", "F": "female", "O": "other"}.get(facts.sex or "")
+    asked = " ".join(question.split())
     told = [
+        "Answer the question about this radiograph." if asked else "Write the report of this radiograph.",
         f"Age {facts.age}." if facts.age is not None else "",
         f"Sex {sex}." if sex else "",
         f"View {facts.view}." if facts.view else "",
         f"Indication: {' '.join(indication.split())}" if indication.strip() else "",
+        f"Question: {asked}" if asked else "",
     ]
-    return " ".join(["Write the report of this radiograph.", *(part for part in told if part)])
+    return " ".join(part for part in told if part)
 
 
 @torch.inference_mode()
-def encode_prefix(drafting_model: DraftingModel, study: Study | None, indication: str = "") -> Prefix:
-    """Encode the prefix of a study; without a study, of the instructions alone."""
+def encode_prefix(
+    drafting_model: DraftingModel, study: Study | None, indication: str = "", question: str = ""
+) -> Prefix:
+    """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words."""
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
-    text = user_turn(tokenizer, instruction(study.facts if study else StudyFacts(), indication), study is not None)
+    told = instruction(study.facts if study else StudyFacts(), indication, question)
+    text = user_turn(tokenizer, told, study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pixels = positions = None
     if study is not None:
         pixels, positions, pieces = patches(drafting_model, study.model_picture)
-        ids = _with_image_tokens(ids, pieces, image_tokens(network))
+        ids = with_image_tokens(ids, pieces, image_tokens(network))
     input_ids = torch.tensor([ids], device=network.device)
     cache = encode_tokens(network, input_ids, pixels, positions)
     layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
     return Prefix(layers, len(ids))
 
 
-def patches(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
+class Seeing(Protocol):
+    """A checkpoint with what its pictures go through."""
+
+    @property
+    def network(self) -> PreTrainedModel: ...
+
+    @property
+    def image_processor(self) -> Gemma4ImageProcessorPil: ...
+
+    @property
+    def traits(self) -> Traits: ...
+
+
+def patches(model: Seeing, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
     """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), its image tokens.
 
     `picture`: (height, width) or (height, width, 3) uint8.
     """
     image = Image.fromarray(picture).convert("RGB")
-    processor = drafting_model.image_processor
-    if drafting_model.traits.square_picture:
+    processor = model.image_processor
+    if model.traits.square_picture:
         pooled = processor.patch_size * processor.pooling_kernel_size
         side = int(processor.max_soft_tokens**0.5) * pooled
         image = image.resize((side, side), Image.Resampling.BICUBIC)
     processed = processor(image, return_tensors="pt")
-    network = drafting_model.network
+    network = model.network
     positions = processed["image_position_ids"].to(network.device)
     # The processor pads to the budget; the padding is not encoded.
     real = positions[0, :, 0] >= 0
@@ -111,7 +133,7 @@ def encode_tokens(
     return cache
 
 
-def _with_image_tokens(ids: list[int], count: int, tokens: ImageTokens) -> list[int]:
+def with_image_tokens(ids: list[int], count: int, tokens: ImageTokens) -> list[int]:
     """The prompt's one image placeholder widened to the tokens of the picture, between their markers."""
     at = ids.index(tokens.piece)
     return [*ids[:at], tokens.begin, *[tokens.piece] * count, tokens.end, *ids[at + 1 :]]

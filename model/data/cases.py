@@ -16,13 +16,27 @@ from numpy.typing import NDArray
 
 Side = Literal["right", "left"]
 Zone = Literal["upper", "mid", "lower"]
-Source = Literal["adult_normal", "child_normal", "child_pneumonia"]
+Change = Literal["unchanged", "increased", "decreased", "new"]
+# What a change can be of, the most urgent first.
+MainFinding = Literal["pneumothorax", "opacity", "effusion", "edema", "cardiomegaly", "nodule", "atelectasis"]
+Source = Literal["adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "vqa_rad"]
 
 # The patient's sides and, from the top, the lung zones. Every per-side column and label comes in this order.
 SIDES: tuple[Side, Side] = ("right", "left")
 ZONES: tuple[Zone, Zone, Zone] = ("upper", "mid", "lower")
 # Where a picture comes from; stored data refers to these by their position.
-SOURCES: tuple[Source, ...] = ("adult_normal", "child_normal", "child_pneumonia")
+SOURCES: tuple[Source, ...] = (
+    "adult_normal",
+    "child_normal",
+    "child_pneumonia",
+    "nih_labelled",
+    "covid",
+    "vqa_rad",
+)
+# Those whose pictures have a case, and so a report. Of the others only labels or answers to questions are known.
+REPORTED: tuple[Source, ...] = SOURCES[:3]
+# In millimetres; what is larger is a mass (Fleischner Society, glossary of terms, Radiology 2008).
+LARGEST_NODULE = 30
 DEVICES = ("pacemaker", "endotracheal_tube", "central_line", "nasogastric_tube", "sternal_wires")
 
 
@@ -36,10 +50,14 @@ class Opacity:
 
 @dataclass(frozen=True, slots=True)
 class Nodule:
-    """A round solid nodule; `diameter` in millimetres, 8 to 30."""
+    """A round solid nodule; `diameter` in millimetres, 8 to 70. Above 30 mm it is called a mass."""
 
     zone: Zone
     diameter: int
+
+    @property
+    def is_mass(self) -> bool:
+        return self.diameter > LARGEST_NODULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +76,34 @@ class Lung:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A finding or device that no picture of ours shows; `name` is one of `OTHERS`.
+
+    `side`: where it has one; for scoliosis the side of the convexity. `zone`: for what lies in a lung.
+    `severity`: 1 mild, 2 moderate, 3 severe, None where nothing is said of it.
+    """
+
+    name: str
+    side: Side | None = None
+    zone: Zone | None = None
+    severity: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What a sentence about it is filed under: 'other_granuloma_right'."""
+        return f"other_{self.name}_{self.side}" if self.side else f"other_{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One radiograph's truth and what its header and request tell.
 
     `cardiomegaly`: 0 none, 1 mild, 2 marked. `edema`: 0 none, 1 vascular congestion, 2 interstitial, 3 alveolar.
     `unplaced_opacity`: the lungs show opacity, as of pneumonia, but it is unknown where. `bones`: True where the
     skeleton shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from the right neck.
-    `age` in years; `sex` 'M' or 'F'; `view` 'PA' or 'AP'; `indication` a phrase.
+    `age` in years; `sex` 'M' or 'F'; `view` 'PA' or 'AP'; `indication` a phrase. `others`: what no picture shows, at
+    most one of a kind. `change`: the main finding (`main_finding`) against a prior radiograph; None where there is no
+    prior or nothing is said of it; without any finding only 'unchanged'.
     """
 
     right: Lung = Lung()
@@ -83,6 +122,8 @@ class Case:
     sex: str | None = None
     indication: str | None = None
     paediatric: bool = False
+    others: tuple[Other, ...] = ()
+    change: Change | None = None
 
     def lung(self, side: Side) -> Lung:
         return self.right if side == "right" else self.left
@@ -107,9 +148,190 @@ class Case:
 
 
 def mirrored(case: Case) -> Case:
-    """The case with the lungs' findings on the other side; heart and devices stay, their side is part of what "
-    "they are."""
-    return replace(case, right=case.left, left=case.right)
+    """The case with what lies on a side on the other one; heart and painted devices stay, their side is part of what
+    they are."""
+    others = tuple(replace(other, side=_OPPOSITE[other.side]) if other.side else other for other in case.others)
+    return replace(case, right=case.left, left=case.right, others=others)
+
+
+def visible(case: Case) -> Case:
+    """The case without `others` and `change`: only what its picture shows."""
+    return replace(case, others=(), change=None)
+
+
+def main_finding(case: Case) -> MainFinding | None:
+    """The most urgent of the findings that a picture shows, on whichever sides; None where there is none with a
+    place."""
+    lungs = (case.right, case.left)
+    there: dict[MainFinding, bool] = {
+        "pneumothorax": any(lung.pneumothorax for lung in lungs),
+        "opacity": any(lung.opacities for lung in lungs),
+        "effusion": any(lung.effusion for lung in lungs),
+        "edema": bool(case.edema),
+        "cardiomegaly": bool(case.cardiomegaly),
+        "nodule": any(lung.nodules for lung in lungs),
+        "atelectasis": any(lung.atelectasis for lung in lungs),
+    }
+    return next((finding for finding, present in there.items() if present), None)
+
+
+_OPPOSITE: dict[Side, Side] = {"right": "left", "left": "right"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How often a finding of `OTHERS` occurs, relative to the rest, and what is said of it.
+
+    `sided`: 'always', 'never', or 'maybe' (without a side it is on both or has none). `old`: how much more often it
+    occurs beyond sixty years of age.
+    """
+
+    weight: float
+    sided: Literal["always", "maybe", "never"] = "never"
+    zoned: bool = False
+    graded: bool = False
+    old: float = 1.0
+
+
+_OTHER_KINDS: dict[str, _Kind] = {
+    "tortuous_aorta": _Kind(7, graded=True, old=3),
+    "calcified_aorta": _Kind(6, old=3),
+    "degenerative_spine": _Kind(14, graded=True, old=2),
+    "scoliosis": _Kind(4, "maybe", graded=True),
+    "kyphosis": _Kind(2, graded=True, old=2),
+    "osteopenia": _Kind(2, old=3),
+    "compression_deformity": _Kind(3, graded=True, old=3),
+    "old_rib_fracture": _Kind(4, "always"),
+    "old_clavicle_fracture": _Kind(2, "always"),
+    "shoulder_arthritis": _Kind(2, "maybe", old=2),
+    "cervical_fusion": _Kind(1.5),
+    "pectus": _Kind(0.7),
+    "granuloma": _Kind(9, "always", zoned=True),
+    "calcified_nodes": _Kind(5, "maybe"),
+    "hyperinflation": _Kind(7, graded=True, old=1.5),
+    "emphysema": _Kind(4, graded=True, old=2),
+    "bronchitis": _Kind(4),
+    "low_lung_volumes": _Kind(8),
+    "scarring": _Kind(6, "maybe", zoned=True, graded=True, old=1.5),
+    "fibrosis": _Kind(3, graded=True, old=2),
+    "pleural_thickening": _Kind(4, "maybe", graded=True),
+    "elevated_hemidiaphragm": _Kind(5, "always", graded=True),
+    "hiatal_hernia": _Kind(4, graded=True, old=2),
+    "fat_pad": _Kind(1.5, "maybe"),
+    "hilar_prominence": _Kind(4, "maybe"),
+    "azygos_lobe": _Kind(0.8),
+    "nipple_shadow": _Kind(1.5, "maybe"),
+    "surgical_clips": _Kind(4, "maybe"),
+    "breast_surgery": _Kind(1, "always"),
+    "monitor_leads": _Kind(2),
+    "limited_study": _Kind(3),
+    "chest_tube": _Kind(1.5, "always"),
+    "picc": _Kind(2.5, "always"),
+    "port": _Kind(2.5, "always"),
+    "dialysis_catheter": _Kind(1, "always"),
+    "tracheostomy": _Kind(1.5),
+    "valve_prosthesis": _Kind(1.5, old=2),
+    "coronary_stent": _Kind(1, old=2),
+    "shunt_tubing": _Kind(0.7),
+    "stimulator": _Kind(0.7),
+}
+OTHERS: tuple[str, ...] = tuple(_OTHER_KINDS)
+# Found more often where the picture shows the one that comes with it.
+_CHEST_TUBE_BESIDE = 12.0
+_CLIPS_BESIDE_WIRES = 3.0
+# Which of these stands in a report already, the other would contradict or repeat.
+_NOT_TOGETHER: tuple[frozenset[str], ...] = (
+    frozenset(("low_lung_volumes", "hyperinflation", "emphysema")),
+    frozenset(("fibrosis", "bronchitis", "scarring")),
+    frozenset(("tracheostomy", "cervical_fusion")),
+    frozenset(("scoliosis", "kyphosis")),
+    frozenset(("picc", "port", "dialysis_catheter")),
+    frozenset(("degenerative_spine", "osteopenia", "pectus")),
+    frozenset(("hiatal_hernia", "fat_pad")),
+    frozenset(("surgical_clips", "breast_surgery", "coronary_stent")),
+    frozenset(("pleural_thickening", "scarring")),
+    frozenset(("hilar_prominence", "calcified_nodes")),
+    frozenset(("old_clavicle_fracture", "shoulder_arthritis")),
+    frozenset(("monitor_leads", "shunt_tubing", "stimulator")),
+)
+
+
+def _with_others(case: Case, random: Random) -> Case:
+    """One to three findings that the picture does not show, for about half of the cases."""
+    if random.random() < 0.5:
+        return case
+    others: list[Other] = []
+    for _ in range(random.choice((1, 1, 2, 2, 3))):
+        other = _sample_other(case, random)
+        beside = {taken.name for taken in others}
+        if other.name in beside or any(other.name in group and beside & group for group in _NOT_TOGETHER):
+            continue
+        if not _hidden(other, case):
+            others.append(other)
+    return replace(case, others=tuple(others))
+
+
+def _sample_other(case: Case, random: Random) -> Other:
+    old = case.age is not None and case.age > 60
+    tube_beside = any(lung.pneumothorax or (lung.effusion or 0) > 1 for lung in (case.right, case.left))
+    more = {
+        "chest_tube": _CHEST_TUBE_BESIDE if tube_beside else 1.0,
+        "surgical_clips": _CLIPS_BESIDE_WIRES if case.sternal_wires else 1.0,
+        "breast_surgery": 2.0 if case.sex == "F" else 0.0,
+    }
+    weights = [kind.weight * (kind.old if old else 1.0) * more.get(name, 1.0) for name, kind in _OTHER_KINDS.items()]
+    name = random.choices(OTHERS, weights)[0]
+    kind = _OTHER_KINDS[name]
+    side: Side | None = random.choice(SIDES) if kind.sided != "never" else None
+    if kind.sided == "maybe" and random.random() < 0.5:
+        side = None
+    if name == "chest_tube" and tube_beside:
+        side = next(s for s in SIDES if case.lung(s).pneumothorax or (case.lung(s).effusion or 0) > 1)
+    zone = random.choice(ZONES) if kind.zoned and side else None
+    severity = random.choice((1, 1, 2, 3)) if kind.graded and random.random() < 0.6 else None
+    return Other(name, side, zone, severity)
+
+
+def _hidden(other: Other, case: Case) -> bool:
+    """Whether what the picture shows hides the finding, or leaves no room for it."""
+    lungs = [case.lung(side) for side in SIDES if other.side in (None, side)]
+    in_lung = other.name in ("granuloma", "scarring", "fibrosis", "bronchitis", "pleural_thickening", "nipple_shadow")
+    if in_lung or other.name in ("hilar_prominence", "calcified_nodes"):
+        if (case.edema or 0) > 1 or any(lung.pneumothorax or (lung.effusion or 0) > 1 for lung in lungs):
+            return True
+        if other.name == "nipple_shadow" and any(lung.nodules or lung.opacities for lung in lungs):
+            return True
+        if other.name == "pleural_thickening" and any(lung.effusion for lung in lungs):
+            return True
+        if other.name in ("granuloma", "scarring"):
+            taken = {opacity.zone for lung in lungs for opacity in lung.opacities or ()}
+            taken |= {nodule.zone for lung in lungs for nodule in lung.nodules or ()}
+            below = other.zone in ("lower", None) and any(lung.atelectasis for lung in lungs)
+            return other.zone in taken or below or (other.zone is None and bool(taken))
+    if other.name in ("hilar_prominence", "bronchitis") and case.edema:
+        return True
+    if other.name == "low_lung_volumes" or other.name == "elevated_hemidiaphragm":
+        return any(lung.pneumothorax or (lung.effusion or 0) > 1 for lung in lungs)
+    if other.name in ("hyperinflation", "emphysema"):
+        return (case.edema or 0) > 1 or any((lung.effusion or 0) > 1 or lung.pneumothorax for lung in lungs)
+    if other.name == "fat_pad":
+        return any(lung.effusion or any(o.zone == "lower" for o in lung.opacities or ()) for lung in lungs)
+    if other.name == "tracheostomy":
+        return bool(case.endotracheal_tube)
+    if other.name == "stimulator":
+        return bool(case.pacemaker)
+    return False
+
+
+def _sample_change(case: Case, random: Random) -> Change | None:
+    if not case.has_finding:
+        return "unchanged" if random.random() < 0.12 else None
+    if random.random() < 0.72:
+        return None
+    changes: tuple[Change, ...] = ("unchanged", "unchanged", "unchanged", "increased", "increased", "decreased")
+    if main_finding(case) in ("pneumothorax", "opacity", "effusion", "nodule"):
+        changes = (*changes, "new")
+    return random.choice(changes)
 
 
 # What clinicians write on requests, by what it makes more likely; 'any' fits every case, so that none gives a case
@@ -156,15 +378,17 @@ def sample_case(random: Random) -> Case:
     """A case of an adult to be painted on a normal radiograph; about 35 % show no finding, some of those a device."""
     case = _sample_findings(random) if random.random() < 0.65 else Case()
     case = _with_devices(case, random)
+    case = replace(case, change=_sample_change(case, random))
     intensive = bool(case.endotracheal_tube or case.nasogastric_tube or case.central_line)
     age = min(max(round(random.gauss(62 if case.has_finding else 50, 17)), 18), 96)
-    return replace(
+    case = replace(
         case,
         view=random.choices(("PA", "AP", None), (0.2, 0.6, 0.2) if intensive else (0.5, 0.25, 0.25))[0],
         age=age if random.random() < 0.7 else None,
         sex=random.choice(("M", "F")) if random.random() < 0.7 else None,
         indication=_sample_indication(case, intensive, random),
     )
+    return _with_others(case, random)
 
 
 def case_from_labels(source: Source, random: Random) -> Case:
@@ -175,8 +399,12 @@ def case_from_labels(source: Source, random: Random) -> Case:
     if source == "adult_normal":
         return Case()
     indication = random.choice(_INDICATIONS["child"]) if random.random() < 0.5 else None
+    # The collection's children are one to five years old (Kermany et al., Cell 2018), taken from the front.
+    age = random.randint(1, 5) if random.random() < 0.75 else None
+    sex = random.choice(("M", "F")) if random.random() < 0.7 else None
+    view = random.choices(("AP", "PA", None), (0.6, 0.1, 0.3))[0]
     if source == "child_normal":
-        return Case(paediatric=True, indication=indication)
+        return Case(paediatric=True, indication=indication, age=age, sex=sex, view=view)
     unknown = Lung(effusion=None, pneumothorax=0, atelectasis=None, opacities=None, nodules=None)
     return Case(
         right=unknown,
@@ -191,6 +419,9 @@ def case_from_labels(source: Source, random: Random) -> Case:
         sternal_wires=None,
         paediatric=True,
         indication=indication,
+        age=age,
+        sex=sex,
+        view=view,
     )
 
 
@@ -226,9 +457,10 @@ def _sample_lungs(failing: bool, edema: int, random: Random) -> tuple[Lung, Lung
             zone = random.choice((*ZONES, "lower"))
             opacities[random.randrange(2)][zone] = random.choice((1, 2, 2, 3))
     nodules: list[Nodule | None] = [None, None]
-    if random.random() < 0.14:
+    if random.random() < 0.18:
         for _ in range(random.choice((1, 1, 1, 1, 2))):
-            nodules[random.randrange(2)] = Nodule(random.choice(ZONES), random.randint(8, 30))
+            diameter = random.randint(8, 30) if random.random() < 0.65 else random.randint(31, 70)
+            nodules[random.randrange(2)] = Nodule(random.choice(ZONES), diameter)
     bands = [0, 0]
     if random.random() < 0.18:
         bands = list(random.choice(((1, 0), (0, 1), (1, 1))))
@@ -341,6 +573,8 @@ def _row(case: Case) -> list[int]:
     return row
 
 
+# Above this diameter, in millimetres, a solid round lesion is called a mass (Fleischner Society glossary, 2008).
+MASS = 30
 # Columns of `labels_of`, each a yes-or-no question about the picture.
 LABELS: tuple[str, ...] = (
     "cardiomegaly",
@@ -348,6 +582,12 @@ LABELS: tuple[str, ...] = (
     "edema",
     "interstitial_or_alveolar_edema",
     "opacity",
+    "effusion",
+    "pneumothorax",
+    "atelectasis",
+    # Any solid round lesion; one above `MASS` is both.
+    "nodule",
+    "mass",
     *DEVICES,
     *(
         f"{label}_{side}"
@@ -376,6 +616,10 @@ def _answers(case: Case) -> list[int]:
     answers = [_at_least(case.cardiomegaly, 1), _at_least(case.cardiomegaly, 2)]
     answers += [_at_least(case.edema, 1), _at_least(case.edema, 2)]
     answers.append(_has_opacity(case))
+    answers.append(_either([_at_least(lung.effusion, 1) for lung in lungs]))
+    answers.append(_either([_at_least(lung.pneumothorax, 1) for lung in lungs]))
+    answers.append(_either([_at_least(lung.atelectasis, 1) for lung in lungs]))
+    answers += [_either([_has_lesion(lung, above) for lung in lungs]) for above in (0, MASS)]
     answers += [_at_least(getattr(case, device), 1) for device in DEVICES]
     for grade in (1, 2, 3):
         answers += [_at_least(lung.effusion, grade) for lung in lungs]
@@ -384,12 +628,22 @@ def _answers(case: Case) -> list[int]:
     answers += [_at_least(lung.atelectasis, 1) for lung in lungs]
     for zone in ZONES:
         answers += [-1 if lung.opacities is None else int(zone in {o.zone for o in lung.opacities}) for lung in lungs]
-    answers += [-1 if lung.nodules is None else int(bool(lung.nodules)) for lung in lungs]
+    answers += [_has_lesion(lung, 0) for lung in lungs]
     return answers
 
 
 def _at_least(grade: int | None, least: int) -> int:
     return -1 if grade is None else int(grade >= least)
+
+
+def _has_lesion(lung: Lung, above: int) -> int:
+    """Whether there is a solid round lesion of more than so many millimetres."""
+    return -1 if lung.nodules is None else int(any(nodule.diameter > above for nodule in lung.nodules))
+
+
+def _either(answers: Sequence[int]) -> int:
+    """What two sides' answers say of the whole chest: a yes decides, and without one an unknown side leaves it open."""
+    return 1 if 1 in answers else min(answers)
 
 
 def _has_opacity(case: Case) -> int:

@@ -20,9 +20,11 @@ from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, 
 from drafting.imaging import Study, StudyFacts
 from drafting.report import Report, Span, merge_draft, parse_markup
 from model.batching import MOST_RUNS
-from model.decoder import barred_tokens
+from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
 from model.loading import DraftingModel, ModelError, load
-from model.local_engine import WIDENINGS, WIDTH_FACTORS, LocalEngine
+from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
+from model.prefix import encode_prefix
+from model.sampler import Run, State, draws
 
 
 @pytest.fixture(scope="module")
@@ -384,3 +386,78 @@ def test_a_wrong_adapter_is_refused_in_one_line(tiny_checkpoint: Path, tmp_path:
     with pytest.raises(ModelError) as error:
         load(tiny_checkpoint, tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_an_answer_is_the_drafts_only_text(any_engine: LocalEngine, study: Study) -> None:
+    frames, draft = finish(any_engine.answer(study, "Is there a pleural effusion?", DraftSettings(seed=4)))
+    assert list(draft.texts) == ["answer"]
+    assert frames[-1].texts == draft.texts
+    assert len(frames) == draft.steps
+    _, again = finish(any_engine.answer(study, " Is there a\npleural effusion? ", DraftSettings(seed=4)))
+    assert again.texts == draft.texts
+    assert finish(any_engine.answer(None, "Is this normal?", DraftSettings(steps=1)))[1].steps >= 1
+
+
+def test_the_question_reaches_the_answer_and_keeps_a_prefix_of_its_own(engine: LocalEngine, study: Study) -> None:
+    answers = ["Yes.", "No."]
+    one, other = (engine.likelihoods(study, f"Is there {thing}?", answers) for thing in ("air", "fluid in the left"))
+    assert one != other
+    assert engine.likelihoods(study, "Is there air?", answers) == one
+    report = parse_markup("The heart [[]].")
+    assert run(engine, study, report, steps=2)[1].texts == run(engine, study, report, steps=2)[1].texts
+
+
+def test_the_image_reaches_the_likelihoods(engine: LocalEngine, study: Study) -> None:
+    white = Study(pictures=(), model_picture=np.full((90, 70), 255, dtype=np.uint8), facts=study.facts)
+    asked = "Is there a pleural effusion?"
+    assert engine.likelihoods(study, asked, ["Yes."]) != engine.likelihoods(white, asked, ["Yes."])
+
+
+def test_likelihoods_are_the_mean_log_probabilities_of_answers_and_of_the_blank_after_them(
+    tiny_model: DraftingModel, engine: LocalEngine, study: Study
+) -> None:
+    question, answers = "Is there a pleural effusion?", ["No.", "The heart is normal in size."]
+    prefix = encode_prefix(tiny_model, study, question=question)
+    blank = tiny_model.blank_id
+    expected = []
+    for answer in answers:
+        own = tiny_model.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        draws_of_noise = []
+        for seed in range(NOISES):
+            settings_of_run = Run(ANSWER_WIDTH, tiny_model.vocabulary_size, engine.settings, seed, 0)
+            noise = draws(settings_of_run, 0)[1]
+            state = State(0, noise, None, torch.zeros(ANSWER_WIDTH, dtype=torch.bool), 0, settled=False, anchor=None)
+            ids = torch.tensor([*tiny_model.before, *own, *[blank] * (ANSWER_WIDTH - len(own)), *tiny_model.after])
+            free = torch.arange(len(tiny_model.before), len(tiny_model.before) + ANSWER_WIDTH)
+            opening = torch.arange(ANSWER_WIDTH) == 0
+            seat = Seat(prefix, ids, free, opening)
+            decoder = PackedDecoder(tiny_model, torch.float32)
+            with torch.inference_mode():
+                hidden = decoder._forward([Look(seat, state, 1.0, torch.zeros(ANSWER_WIDTH))])
+                logits = capped_logits(tiny_model.network, hidden)
+            logits = bar(logits, barred_tokens(tiny_model), opening, blank).log_softmax(-1)
+            wanted = [*own, blank]
+            draws_of_noise.append(logits[range(len(wanted)), wanted].mean().item())
+        expected.append(sum(draws_of_noise) / NOISES)
+    assert engine.likelihoods(study, question, answers) == pytest.approx(expected, abs=2e-2)
+
+
+def test_answers_of_any_length_and_number_are_compared(any_engine: LocalEngine, study: Study) -> None:
+    answers = ["Yes.", "No.", "There is a small left pleural effusion " * 4]
+    likelihoods = any_engine.likelihoods(study, "What is seen?", answers)
+    assert len(likelihoods) == 3
+    assert all(nats < 0 for nats in likelihoods)
+    assert any_engine.likelihoods(study, "What is seen?", []) == []
+
+
+def test_without_blanks_answers_are_given_and_compared(without_blanks: LocalEngine, study: Study) -> None:
+    _, draft = finish(without_blanks.answer(study, "Is there air?", DraftSettings(steps=2)))
+    assert list(draft.texts) == ["answer"]
+    assert all(nats < 0 for nats in without_blanks.likelihoods(study, "Is there air?", ["Yes.", "No."]))
+
+
+def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, study: Study) -> None:
+    with pytest.raises(EngineError, match="no question"):
+        finish(engine.answer(study, " \n", DraftSettings()))
+    with pytest.raises(EngineError, match="no text"):
+        engine.likelihoods(study, "Is there air?", ["Yes.", ""])

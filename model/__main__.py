@@ -37,7 +37,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         trained.add_argument(
             "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
         )
+        trained.add_argument(
+            "--start", type=Path, help="checkpoint of the same shape whose weights a new run begins with"
+        )
         trained.add_argument("--steps", type=int, help="training steps in all")
+        trained.add_argument("--learning-rate", type=float, help="the highest, after the warm-up")
         trained.add_argument("--batch", type=int, help="pictures a step")
         trained.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
         trained.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
@@ -89,7 +93,10 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
     if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
         print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
         return 2
-    names = ("steps", "batch", "cuts")
+    if options.start is not None and not (options.start / "config.json").is_file():
+        print(f"python -m model: {options.start} holds no checkpoint.", file=sys.stderr)
+        return 2
+    names = ("steps", "learning_rate", "batch", "cuts")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     train(
         options.data,
@@ -100,6 +107,7 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
         options.workers,
         options.minutes,
         options.tokenizer,
+        options.start,
     )
     return 0
 

@@ -101,10 +101,11 @@ def train_default(
     workers: int,
     minutes: float | None,
     tokenizer_of: Path | None = None,
+    start: Path | None = None,
 ) -> None:
     """Train the default model, or go on where `out` was left; see `trainer.train`."""
 
     def make(vocabulary: int) -> Denoising:
         return Denoising(fresh_model(shape, vocabulary, recipe.seed), shape.canvas_length)
 
-    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of)
+    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start)

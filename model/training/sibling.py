@@ -157,10 +157,11 @@ def train_sibling(
     workers: int,
     minutes: float | None,
     tokenizer_of: Path | None = None,
+    start: Path | None = None,
 ) -> None:
     """Train the sibling, or go on where `out` was left; see `trainer.train`."""
 
     def make(vocabulary: int) -> NextToken:
         return NextToken(fresh_sibling(shape, vocabulary, recipe.seed))
 
-    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of)
+    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start)

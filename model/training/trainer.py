@@ -28,6 +28,7 @@ from model.data.radiographs import Radiographs, load_radiographs
 from model.experts import ALL_EXPERTS
 from model.training.batches import Arrays, Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.fresh import Shape
+from model.training.start import start_from
 from model.training.step import LabelHead, fast_layers, label_loss, see
 from model.training.tasks import Task, Words
 
@@ -237,11 +238,13 @@ def train(
     workers: int,
     minutes: float | None,
     tokenizer_of: Path | None = None,
+    start: Path | None = None,
 ) -> None:
     """Train, or go on where `out` was left, until the recipe's last step or until `minutes` have passed.
 
     `make` gives the objective for a vocabulary of so many tokens. `tokenizer_of`: a folder whose tokenizer is
-    used; without one it is learned. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go
+    used; without one it is learned. `start`: a checkpoint of the same shape whose weights a new run begins with; without
+    one they are random. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go
     on from.
     """
     started = time.monotonic()
@@ -258,6 +261,8 @@ def train(
     else:
         tokenizer = learn_tokenizer(shape.vocabulary, recipe.tokenizer_reports, recipe.seed, radiographs.questions)
     objective = make(len(tokenizer))
+    if start is not None and not going_on:
+        start_from(objective.network, tokenizer, start)
     trainer = Trainer(objective, radiographs.images, shape, recipe, device)
     first = 0
     if going_on:

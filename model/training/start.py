@@ -1,0 +1,46 @@
+"""Beginning a run with the weights of a trained checkpoint of the same shape, whatever its tokens are.
+
+A grammar that has learned new words wants a tokenizer of its own; what the network has learned to see and to write
+before then would be lost with the old one's numbering.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")
+
+
+@torch.no_grad()
+def start_from(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, checkpoint: Path) -> None:
+    """Give `network` the weights of a checkpoint folder.
+
+    A token that the checkpoint's tokenizer spells in pieces begins as the mean of their embeddings. Raises ValueError
+    where anything but the number of tokens differs in shape.
+    """
+    trained = type(network).from_pretrained(checkpoint, dtype=torch.float32).state_dict()
+    own = network.state_dict()
+    pieces = spelled(tokenizer, PreTrainedTokenizerFast.from_pretrained(checkpoint))
+    for name, weight in own.items():
+        source = trained.get(name)
+        if source is not None and name.endswith(EMBEDDINGS) and source.shape[1:] == weight.shape[1:]:
+            source = torch.stack([source[ids].mean(dim=0) for ids in pieces])
+        if source is None or source.shape != weight.shape:
+            raise ValueError(f"{checkpoint} is of another shape: its {name} does not fit.")
+        weight.copy_(source)
+
+
+def spelled(tokenizer: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -> list[Tensor]:
+    """For each token of `tokenizer` the ids, one or more, of the tokens of `other` that spell it."""
+    core = other.backend_tokenizer
+    spellings = []
+    for id in range(len(tokenizer)):
+        piece = tokenizer.convert_ids_to_tokens(id)
+        same = core.token_to_id(piece)
+        ids = [token.id for token in core.model.tokenize(piece)] if same is None else [same]
+        spellings.append(torch.tensor(ids))
+    return spellings

@@ -39,7 +39,8 @@ def spelled(tokenizer: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) 
     core = other.backend_tokenizer
     spellings = []
     for id in range(len(tokenizer)):
-        piece = tokenizer.convert_ids_to_tokens(id)
+        piece = tokenizer.backend_tokenizer.id_to_token(id)
+        assert piece is not None
         same = core.token_to_id(piece)
         ids = [token.id for token in core.model.tokenize(piece)] if same is None else [same]
         spellings.append(torch.tensor(ids))

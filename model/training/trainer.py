@@ -243,9 +243,9 @@ def train(
     """Train, or go on where `out` was left, until the recipe's last step or until `minutes` have passed.
 
     `make` gives the objective for a vocabulary of so many tokens. `tokenizer_of`: a folder whose tokenizer is
-    used; without one it is learned. `start`: a checkpoint of the same shape whose weights a new run begins with; without
-    one they are random. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go
-    on from.
+    used; without one it is learned. `start`: a checkpoint of the same shape whose weights a new run begins with;
+    without one they are random. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go on
+    from.
     """
     started = time.monotonic()
     # Workers are forked; each encodes a text at a time anyhow.

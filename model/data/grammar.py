@@ -524,7 +524,7 @@ class _Writer:
             if self.case.change != "unchanged":
                 pattern = pattern.replace("|<the> <side> lung remains clear", "")
             keys = tuple(f"{finding}_{clear[0]}" for finding in ("opacity", "nodule", "atelectasis"))
-            statements.append(_Statement(self.say(pattern, side=clear[0]), keys))
+            statements.append(_Statement(self._inflated(self.say(pattern, side=clear[0])), keys))
         elif focal and plain and self.case.edema == 0 and self.chance(0.4):
             pattern = (
                 "[<the> lungs are otherwise [grossly |]clear|otherwise[,|] <the> lungs are [clear|grossly clear]|the "

@@ -519,10 +519,8 @@ class _Writer:
         if len(clear) == 1 and plain and self.chance(0.3):
             pattern = (
                 "[<the> <side> lung is [clear|clear|well aerated and clear|unremarkable|grossly clear]|clear <side> "
-                "lung|<the> <side> lung remains clear]"
+                "lung]"
             )
-            if self.case.change != "unchanged":
-                pattern = pattern.replace("|<the> <side> lung remains clear", "")
             keys = tuple(f"{finding}_{clear[0]}" for finding in ("opacity", "nodule", "atelectasis"))
             statements.append(_Statement(self._inflated(self.say(pattern, side=clear[0])), keys))
         elif focal and plain and self.case.edema == 0 and self.chance(0.4):

@@ -258,7 +258,7 @@ _NOT_TOGETHER: tuple[frozenset[str], ...] = (
 
 def _with_others(case: Case, random: Random) -> Case:
     """One to three findings that the picture does not show, for about half of the cases."""
-    if random.random() < 0.5:
+    if random.random() < 0.44:
         return case
     others: list[Other] = []
     for _ in range(random.choice((1, 1, 2, 2, 3))):

@@ -242,7 +242,9 @@ class _Writer:
         for name, value in slots.items():
             text = text.replace(f"<{name}>", value)
         if "<" in text:
-            text = _SLOT.sub(self._filled, text)
+            # Who leaves out the verb leaves out the article as well.
+            full = self.chance(self.verb_share)
+            text = _SLOT.sub(lambda slot: self._filled(slot.group(1)) if full else "", text)
         text = " ".join(text.split()).replace(" ,", ",")
         if "appear" in text:
             text = text.replace(" in appearance", "")
@@ -517,12 +519,10 @@ class _Writer:
         if len(clear) == 1 and plain and self.chance(0.3):
             pattern = (
                 "[<the> <side> lung is [clear|clear|well aerated and clear|unremarkable|grossly clear]|clear <side> "
-                "lung|<the> <side> lung remains clear]"
+                "lung]"
             )
-            if self.case.change != "unchanged":
-                pattern = pattern.replace("|<the> <side> lung remains clear", "")
             keys = tuple(f"{finding}_{clear[0]}" for finding in ("opacity", "nodule", "atelectasis"))
-            statements.append(_Statement(self.say(pattern, side=clear[0]), keys))
+            statements.append(_Statement(self._inflated(self.say(pattern, side=clear[0])), keys))
         elif focal and plain and self.case.edema == 0 and self.chance(0.4):
             pattern = (
                 "[<the> lungs are otherwise [grossly |]clear|otherwise[,|] <the> lungs are [clear|grossly clear]|the "
@@ -658,7 +658,7 @@ class _Writer:
             else:
                 place = self.say(PLACES_AFTER[nodule.zone, side], part=self.part)
                 thing = _Thing(" ".join(f"{size} {look} {noun}".split()), keys, tail=f"{place} {measured}".strip())
-            things.append(self._changing(thing, "nodule", 0.08 if nodule.diameter < 12 else 0.0))
+            things.append(self._changing(thing, "nodule", 0.1 if nodule.diameter < 12 and len(present) == 1 else 0.0))
         return things
 
     def _atelectasis_things(self) -> list[_Thing]:
@@ -895,11 +895,11 @@ class _Writer:
         parts = [names[finding] for finding in shown]
         if nodules_and_edema:
             parts[0] = "pneumonia" if shown[0] == "opacity" else parts[0]
-            rest = self.say("[edema, |pulmonary edema, |]") + self.say("[adenopathy, |]")
-            last = self.say("[nodules or masses|masses or nodules|nodules, or masses|pulmonary nodules or masses]")
-            if self.names & _MEDIASTINAL_OTHERS:
-                rest = rest.replace("adenopathy, ", "")
-            return f"{', '.join(parts)}, {rest}{last}"
+            parts += [self.say("[edema|pulmonary edema]")] if self.chance(0.6) else []
+            if self.chance(0.5) and not self.names & _MEDIASTINAL_OTHERS:
+                parts.append("adenopathy")
+            last = self.say("[nodules or masses|masses or nodules|pulmonary nodules or masses]")
+            return f"{', '.join(parts)}, {last}"
         if self.chance(0.05) and clear and "opacity" in shown and len(parts) > 1:
             parts.insert(1, self.say("[suspicious pulmonary opacity|suspicious pulmonary opacity|pulmonary edema]"))
         if len(parts) > 2 and not self.comma:
@@ -996,7 +996,7 @@ class _Writer:
             return _Statement(_close(thing.bare), thing.keys)
         if self.chance(0.5):
             return _Statement(_close(f"there {are} {thing.with_article}"), thing.keys)
-        also = "|also noted|also seen" if self.shown else ""
+        also = "|also noted|also seen" if self.shown > 1 else ""
         seen = self.say(f"[seen|noted|present|identified|visible|demonstrated|seen|noted|present{also}]")
         noun = thing.noun if thing.plural or thing.mass else f"{article(thing.noun)} {thing.noun}"
         return _Statement(_close(f"{noun} {are} {seen} {thing.tail}".strip()), thing.keys)
@@ -1257,13 +1257,10 @@ class _Writer:
             return [_Statement(self.say(pattern), ("advice",))]
         return []
 
-    def _filled(self, slot: re.Match[str]) -> str:
-        """Articles and verbs as this hand uses them."""
-        name = slot.group(1)
+    def _filled(self, name: str) -> str:
+        """An article or a verb as this hand uses it."""
         if name == "the":
             return "the" if self.chance(self.article_share) else ""
-        if not self.chance(self.verb_share):
-            return ""
         plain, appear = ("is", "appears") if name == "is" else ("are", "appear")
         return appear if self.chance(0.16) else plain
 
@@ -1299,7 +1296,7 @@ class _Writer:
     def _view(self) -> list[_Statement]:
         """What was taken, as some say it before their findings."""
         if not self.compared and not self.has_preamble and self.chance(0.015):
-            text = self.say("no [prior studies|prior films|comparison studies] [are |]available for comparison")
+            text = self.say("no [prior studies|prior films] [are |]available for comparison")
             return [_Statement(text, ("comparison",))]
         if self.has_preamble or not self.chance(0.12):
             return []

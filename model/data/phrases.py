@@ -1,9 +1,9 @@
 """The report grammar's stock of patterns: what is normal, what a picture shows, what none shows, and what has changed.
 
 In a pattern, `[a|b|]` is one of its alternatives, which may hold patterns and may be empty. A sentence has neither
-capital nor full stop. Slots that every pattern may have: `<the>`, `<is>` and `<are>`, which a terse hand leaves out, and
-`a~`, 'a' or 'an' as the next word wants it. Others are filled by the writer: `<side>`; `<place>`, a place in that lung
-('right upper lobe'); `<part>`, its medial or lateral part; `<deg>` and `<degly>`, how marked something is ('mild',
+capital nor full stop. Slots that every pattern may have: `<the>`, `<is>` and `<are>`, which a terse hand leaves out,
+and `a~`, 'a' or 'an' as the next word wants it. Others are filled by the writer: `<side>`; `<place>`, a place in that
+lung ('right upper lobe'); `<part>`, its medial or lateral part; `<deg>` and `<degly>`, how marked something is ('mild',
 'mildly', or nothing); `<stable>`, that it was there before, or nothing; `<but>`, what may follow on clear lungs;
 `<prior>`, the radiograph that is compared with. Where a finding has one wording with a side and another without, the
 latter stands under its name with `_unsided`.
@@ -382,8 +382,8 @@ OTHER_SENTENCES: dict[str, str] = {
         "[<side>[|-sided| upper extremity] PICC [line |catheter ||][is noted |is in place |is seen |][with its tip|"
         "with tip|with the tip|with distal tip] [in|overlying|over|at|projecting over|near|within] the [distal SVC|"
         "mid SVC|superior vena cava|cavoatrial junction|caval atrial junction|SVC|right atrium]|<side> [|-sided|"
-        "arm|upper extremity] PICC [line|catheter|] [tip|with tip] [overlies|at|overlying|terminates in|"
-        "terminating in|projects over|in] the [cavoatrial junction|distal SVC|mid SVC|superior vena cava|SVC|caval "
+        "arm|upper extremity] PICC [line|catheter|] [tip [overlies|terminates in|projects over|is at]|with tip [at|"
+        "overlying|terminating in|in]] the [cavoatrial junction|distal SVC|mid SVC|superior vena cava|SVC|caval "
         "atrial junction]|<side> PICC [line ||][in place|is in place|in good position|remains in place|noted]|"
         "<side> PICC [line |]tip is [at|in|over|near] the [cavoatrial junction|mid SVC|distal SVC|SVC]]"
     ),
@@ -824,7 +824,7 @@ NO_DISEASE = (
     "[no [evidence of |radiographic evidence of |][acute|acute|active] [cardiopulmonary|cardiopulmonary|cardiopulmonary"
     "|pulmonary|intrathoracic|cardiothoracic|radiographic cardiopulmonary] [abnormality|disease|process|findings|"
     "abnormalities|pathology|finding]|no [active|acute] disease [in the chest|]|no acute [abnormality|findings|finding|"
-    "radiographic abnormality|abnormalities|chest abnormality|abnormality seen|abnormality identified] [in the chest|]"
+    "radiographic abnormality|abnormalities|abnormality seen|abnormality identified] [in the chest|]"
     "|negative for acute [cardiopulmonary |cardiopulmonary |][abnormality|disease|process|findings|finding]|[no|there "
     "is "
     "no] [radiographic |]evidence of [acute cardiopulmonary disease|active disease|active cardiopulmonary disease|"

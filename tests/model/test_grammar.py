@@ -386,7 +386,7 @@ def test_every_other_finding_is_worded_when_it_is_there_and_only_then(
         ("hernia", {"hiatal_hernia"}),
         ("granulom", {"granuloma", "calcified_nodes"}),
         ("emphysem|copd|hyper(?:inflat|expan)", {"emphysema", "hyperinflation"}),
-        ("mastectomy", {"breast_surgery"}),
+        ("mastectomy|tracheostomy", {"breast_surgery", "tracheostomy"}),
         ("picc|dialysis|mediport|chest tube", {"picc", "dialysis_catheter", "port", "chest_tube"}),
         ("tortuous|tortuosity|ectatic|ectasia", {"tortuous_aorta", "calcified_aorta"}),
     ],
@@ -516,7 +516,7 @@ def test_doubt_is_cast_only_on_what_is_faint(written: list[tuple[Case, WrittenRe
 def test_half_of_the_cases_have_other_findings_and_every_kind_occurs() -> None:
     random = Random(6)
     cases = [sample_case(random) for _ in range(12_000)]
-    assert 0.38 < sum(bool(case.others) for case in cases) / len(cases) < 0.52
+    assert 0.42 < sum(bool(case.others) for case in cases) / len(cases) < 0.56
     assert max(len(case.others) for case in cases) == 3
     assert {other.name for case in cases for other in case.others} == set(OTHERS)
     assert {case.change for case in cases} == {None, "unchanged", "increased", "decreased", "new"}

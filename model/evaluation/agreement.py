@@ -1,4 +1,4 @@
-"""How often the reader of reports is right: its mentions against sentences that a person labelled.
+"""How often the reader of reports is right: its mentions against sentences labelled by hand.
 
 `python -m model.evaluation.agreement LABELLED.json ... [--reports DIR]` prints precision and recall of mentions, a
 finding with its presence, each with a 95 % interval over sentences; of called findings also whether the side is right.
@@ -133,7 +133,7 @@ def _readings(text: str) -> dict[Finding, Reading]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m model.evaluation.agreement", description="The reader of reports against a person's labels."
+        prog="python -m model.evaluation.agreement", description="The reader of reports against labels made by hand."
     )
     parser.add_argument("labelled", type=Path, nargs="+", help="files of labelled sentences")
     parser.add_argument("--reports", type=Path, help="folder of the Indiana collection's XML reports")

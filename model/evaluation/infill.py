@@ -31,6 +31,7 @@ from model.evaluation.studies import HeldOut, Labelled, adults, finished, truth_
 from model.evaluation.wording import (
     REFERENCE_REPORTS,
     broken_words,
+    is_empty,
     known_words,
     most_frequent_sentences,
     written_reports,
@@ -415,8 +416,7 @@ def _decided_rows(images: str, name: str, done: Sequence[Filled], judge: _Judge)
 def _any_rows(images: str, name: str, done: Sequence[Filled], judge: _Judge) -> list[Row]:
     return [
         Row(images, name, "contradicts locked text", share([contradicts(f.gap, f.text) for f in done])),
-        Row(images, name, "repeats a locked sentence", share([_repeats(f) for f in done])),
-        Row(images, name, "a broken word", share([bool(broken_words(f.text, judge.words)) for f in done])),
+        *_wording_rows(images, name, done, judge),
         Row(images, name, "calls what the case has not", share([_invents(f) for f in done])),
     ]
 
@@ -433,8 +433,15 @@ def _real_rows(images: str, name: str, done: Sequence[Filled], judge: _Judge) ->
         Row(images, name, "contradicts locked text", share([contradicts(f.gap, f.text) for f in done])),
         agreement("F1 of findings called or denied", pairs),
         agreement("F1 of findings called", called),
+        *_wording_rows(images, name, done, judge),
+    ]
+
+
+def _wording_rows(images: str, name: str, done: Sequence[Filled], judge: _Judge) -> list[Row]:
+    return [
         Row(images, name, "repeats a locked sentence", share([_repeats(f) for f in done])),
         Row(images, name, "a broken word", share([bool(broken_words(f.text, judge.words)) for f in done])),
+        Row(images, name, "no word at all", share([is_empty(f.text) for f in done])),
     ]
 
 

@@ -8,8 +8,8 @@ for an old one may be there; a mass is a nodule too; a shadow that is put down t
 opacity of its own. Findings are those of an ordinary report; the last ones of `FINDINGS` no picture of ours shows.
 
 How right it is: `python -m model.evaluation.agreement`, on 100 sentences of the grammar and 100 of the Indiana
-collection's reports (one of each wording), labelled by one person before the reader read them. Of either hundred 70
-were used for mending, and agree without exception; 30 were kept aside. The person who mended is the one who had
+collection's reports (one of each wording), labelled by hand before the reader read them: once, and not by a
+radiologist. Of either hundred 70 were used for mending, and agree without exception; 30 were kept aside. Who mended had
 labelled all, and further terms came from other reports of the collection, so that even the 30 flatter a little. There
 the precision of mentions is 1.00 and the recall 0.89 (0.71 to 1.00) on the collection, and both 1.00 on the grammar;
 before any mending, precision was 0.98 and recall 0.84 on the collection's 30.
@@ -18,7 +18,7 @@ For negation alone there is a maintained library: negspacy 1.1.0 (MIT, NegEx of 
 2001;34:301-310, for spaCy) runs on Python 3.11 with numpy 2. Given the same clauses and terms of these sentences it
 tells denied from not denied in 168 of 169 cases with its clinical cues and in 165 with the plain ones; the cues here in
 169. It knows neither uncertainty nor sides nor findings and brings spaCy, so it was not taken. medspacy 1.3.1 is spaCy
-as well and was not tried, pyConTextNLP was last released in 2020, radgraph fetches a network's weights when it starts,
+as well and was not tried, pyConTextNLP was last released in 2019, radgraph fetches a network's weights when it starts,
 and CheXpert's labeler is not packaged.
 """
 

@@ -38,8 +38,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train_default(options: argparse.Namespace) -> int:
-    from model.training.default import Recipe, train_default
+    from model.training.default import train_default
     from model.training.fresh import Shape
+    from model.training.trainer import Recipe
 
     if not options.data.is_file():
         print(f"python -m model: {options.data} is not a file of packed radiographs.", file=sys.stderr)

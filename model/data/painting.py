@@ -153,6 +153,18 @@ class _Dice:
         """(batch, 1, 1, 1) between `low` and `high`."""
         return low + (high - low) * torch.rand(self.batch, 1, 1, 1, device=self._device, generator=self._generator)
 
+    def several(self, count: int) -> Tensor:
+        """(batch, 1, 1, count) between 0 and 1."""
+        return torch.rand(self.batch, 1, 1, count, device=self._device, generator=self._generator)
+
+    def chance(self, share: float) -> Tensor:
+        """(batch, 1, 1, 1), 1 in about this share of the pictures and else 0."""
+        return (self.several(1) < share).float()
+
+    def choices(self, count: int, kinds: int) -> Tensor:
+        """(batch, count) whole numbers from 0 to `kinds` - 1."""
+        return torch.randint(kinds, (self.batch, count), device=self._device, generator=self._generator)
+
     def by_grade(self, grade: Tensor, ranges: tuple[tuple[float, float], ...]) -> Tensor:
         """(batch, 1, 1, 1) in the range of each case's `grade`, 1 and up; what comes of grade 0 means nothing."""
         table = torch.stack([self.uniform(low, high) for low, high in ranges])
@@ -356,6 +368,9 @@ def _edema(pictures: Tensor, scene: _Scene) -> Tensor:
 
 # Rows of a zone, as v, in which the middle of an opacity or nodule may lie.
 _ZONE_ROWS = ((0.18, 0.30), (0.47, 0.58), (0.79, 0.93))
+_NODULE_ROWS = ((0.18, 0.31), (0.42, 0.60), (0.71, 0.86))
+# How many places are tried for a finding that must not hide.
+_PLACES = 8
 
 
 def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
@@ -369,8 +384,12 @@ def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
         low_u, high_u = (
             (0.4, 0.62) if zone == "upper" else (0.58, 0.82) if zone == "lower" and index == 1 else (0.4, 0.72)
         )
-        across = dice.uniform(low_u, high_u)
-        down = dice.uniform(high, low)
+        across, down = _freest(
+            scene,
+            index,
+            low_u + (high_u - low_u) * dice.several(_PLACES),
+            high + (low - high) * dice.several(_PLACES),
+        )
         cloud = torch.zeros_like(u)
         for _ in range(3):
             off_u, off_v = dice.uniform(-0.6, 0.6) * size, dice.uniform(-0.2, 0.2) * size
@@ -379,50 +398,117 @@ def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
             cloud = torch.maximum(cloud, torch.exp(-distance))
         edge = dice.uniform(4, 8)
         frayed = torch.sigmoid((cloud + 0.42 * dice.texture(10) - 0.45) * edge) * (cloud * 4).clamp_max(1)
-        share = dice.by_grade(severity, ((0.46, 0.58), (0.58, 0.70), (0.72, 0.90))) * (severity > 0)
+        share = dice.by_grade(severity, ((0.48, 0.60), (0.58, 0.70), (0.72, 0.90))) * (severity > 0)
         # A little above the heart's brightness: at the bases lung alone comes near that.
         level = scene.tissue + 0.1 * (scene.tissue - scene.air)
         pictures = _toward(pictures, level, share * frayed * (0.9 + 0.25 * dice.texture(14)) * scene.lung[index])
     return pictures
 
 
+def _freest(scene: _Scene, index: int, across: Tensor, down: Tensor, low: float = 0.0) -> tuple[Tensor, Tensor]:
+    """One of several places in a lung, (batch, 1, 1, places) each: any that heart, mediastinum and diaphragm leave
+    free, and where none is, the freest; the larger `low`, the lower. Returns (batch, 1, 1, 1) each."""
+    anatomy = scene.anatomy
+    points = torch.stack([anatomy.column(index, across), anatomy.row(index, down)], dim=-1)[:, 0] * 2 - 1
+    free = functional.grid_sample(_smoothed(scene.lung[index], 9), points, align_corners=False, padding_mode="border")
+    chosen = (free.clamp_max(0.75) * 20 + scene.dice.several(across.shape[-1]) + low * down).argmax(
+        dim=-1, keepdim=True
+    )
+    return across.gather(-1, chosen), down.gather(-1, chosen)
+
+
+def _denser(pictures: Tensor, scene: _Scene, level: Tensor, share: Tensor) -> Tensor:
+    """As `_toward`, but what lies in the beam adds to what was there before: ribs and vessels shine through it, and a
+    place that is bright already does not hide it."""
+    contrast = scene.tissue - scene.air
+    most = torch.lerp(contrast.expand_as(pictures), level - pictures, 0.4)
+    most = torch.minimum(most, torch.maximum(1.04 * level - pictures, 0.4 * contrast))
+    return pictures + torch.minimum(most, (1 - pictures).clamp_min(0)) * share
+
+
 def _atelectasis(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
-    """One to three bands across the base, a little oblique."""
+    """One to three bands across the base, a little oblique, 3 to 11 mm thick, the lung beneath them less aerated."""
     present = scene.field(f"atelectasis_{SIDES[index]}")
     dice, u, v = scene.dice, scene.u[index], scene.v[index]
-    slope = dice.uniform(-0.05, 0.16)
+    slope = dice.uniform(-0.08, 0.18)
+    middle, base = _freest(
+        scene, index, 0.45 + 0.25 * dice.several(_PLACES), 0.74 + 0.24 * dice.several(_PLACES), low=30.0
+    )
     for number in range(3):
-        shown = present * (dice.uniform(0, 1) < (1.0, 0.6, 0.3)[number])
-        middle, reach = dice.uniform(0.4, 0.75), dice.uniform(0.22, 0.4)
+        shown = present * (dice.uniform(0, 1) < (1.0, 0.5, 0.25)[number])
+        reach = dice.uniform(0.2, 0.4)
         bend = dice.uniform(-0.12, 0.12) * (u - middle) ** 2
-        height = dice.uniform(0.80, 0.88) if number == 0 else dice.uniform(0.74, 0.98)
-        thickness = dice.uniform(0.008, 0.018)
-        across = torch.exp(-(((v - height + slope * (u - middle) + bend) / thickness) ** 2))
-        along = torch.sigmoid((reach - (u - middle).abs()) * 22)
-        band = across * along * (0.85 + 0.3 * dice.noise(8, 16))
-        pictures = _toward(
-            pictures, scene.tissue, (shown * dice.uniform(0.4, 0.65) * band).clamp(0, 1) * scene.lung[index]
-        )
+        height = base if number == 0 else base - dice.uniform(0.03, 0.075) * number
+        thickness = dice.uniform(0.012, 0.030) if number == 0 else dice.uniform(0.009, 0.02)
+        below = v - height + (slope + dice.uniform(-0.06, 0.06) * (number > 0)) * (u - middle) + bend
+        across = torch.exp(-((below / thickness) ** 2))
+        along = torch.sigmoid((reach - (u - middle).abs()) * dice.uniform(10, 22))
+        band = across * (0.85 + 0.3 * dice.noise(8, 16))
+        share = dice.uniform(0.5, 0.8) * band
+        if number == 0:
+            share = share + dice.uniform(0.0, 0.22) * torch.sigmoid(below * 60) * torch.exp(-below.clamp_min(0) * 6)
+        share = shown * along * share
+        pictures = _denser(pictures, scene, scene.tissue, share.clamp(0, 1) * scene.lung[index])
+        middle = middle + dice.uniform(-0.1, 0.1)
     return pictures
 
 
 def _nodule(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
-    """A ball of tissue: lightest in its middle, where the beam passes most of it."""
+    """A round lesion of tissue, lightest in its middle, where the beam passes most of it.
+
+    Small ones are smooth; larger ones are lobulated or spiculated, and some are hollow, with or without a level.
+    """
     dice, anatomy = scene.dice, scene.anatomy
     zone = scene.field(f"nodule_zone_{SIDES[index]}")
     diameter = scene.field(f"nodule_diameter_{SIDES[index]}")
-    down = dice.by_grade(zone, tuple((high, min(low, 0.86)) for high, low in _ZONE_ROWS))
-    across = dice.uniform(0.4, 0.8) * (1 - 0.12 * (zone == 1))
-    column, row = anatomy.column(index, across), anatomy.row(index, down)
+    lung_width = (anatomy.lateral[index] - anatomy.medial[index]).abs().clamp_min(0.05)
     wide = (diameter / 2 / CHEST_WIDTH * anatomy.width).clamp_min(1e-3)
     tall = (diameter / 2 / LUNG_HEIGHT * anatomy.height).clamp_min(1e-3)
+    # It lies between mediastinum and chest wall, and over the fluid where there is some.
+    reach = wide / lung_width
+    lateral = (1.0 - 0.9 * reach).clamp(0.5, 0.82) - 0.2 * (zone == 1)
+    medial = (0.2 + 0.9 * reach).clamp(0.3, 0.48)
+    high, low = (_of_zone(zone, rows) for rows in zip(*_NODULE_ROWS, strict=True))
+    low = torch.where(scene.field(f"effusion_{SIDES[index]}") > 0, low.clamp_max(0.75), low)
+    across, down = _freest(
+        scene,
+        index,
+        medial + (lateral - medial) * dice.several(_PLACES),
+        high + (low - high) * dice.several(_PLACES),
+    )
+    column, row = anatomy.column(index, across), anatomy.row(index, down)
     stretch = dice.uniform(0.9, 1.1)
-    radius = (((scene.x - column) / wide * stretch) ** 2 + ((scene.y - row) / tall / stretch) ** 2).sqrt()
-    radius = radius * (1 + 0.08 * dice.noise(20, 20))
-    ball = (1 - (radius / 1.08) ** 2).clamp_min(0).sqrt().clamp_min(0)
-    rim = torch.sigmoid((1.02 - radius) * wide * 224 * 1.6)
-    share = dice.uniform(0.45, 0.7) + (diameter - 8) / 22 * 0.12
-    return _toward(pictures, scene.tissue, (zone > 0) * share * rim * (0.6 + 0.4 * ball))
+    off_x, off_y = (scene.x - column) / wide * stretch, (scene.y - row) / tall / stretch
+    radius = (off_x**2 + off_y**2).clamp_min(1e-8).sqrt()
+    size = ((diameter - 12) / 20).clamp(0, 1)
+    lobes = 0.05 + size * dice.uniform(0.08, 0.32)
+    shaped = radius * (1 + lobes * dice.noise(15, 15))
+    ball = (1 - (shaped / 1.08) ** 2).clamp_min(0).sqrt()
+    edge = wide * 224 * torch.lerp(torch.full_like(wide, 1.6), dice.uniform(0.3, 1.2), size)
+    rim = torch.sigmoid((1.02 - shaped) * edge)
+    # Strands into the lung around it.
+    turn = torch.atan2(off_y, off_x)
+    rays = torch.cos(turn * 7 + dice.uniform(0, 6)) * torch.cos(turn * 4 + dice.uniform(0, 6))
+    spiculated = dice.chance(0.35) * size
+    strands = (rays * 1.6 - 0.25).clamp(0, 1) * torch.exp(-(shaped - 1).clamp_min(0) * 3.5) * (1 - rim)
+    solid = rim * (0.5 + 0.5 * ball) * (1 + size * dice.uniform(0.05, 0.3) * dice.texture(12))
+    # A hollow lesion has a wall of uneven thickness, and fluid may stand in it.
+    hollow = dice.chance(0.25) * (diameter > 22)
+    inner = dice.uniform(0.4, 0.68)
+    inside = (((off_x - dice.uniform(-0.2, 0.2)) ** 2 + (off_y - dice.uniform(-0.2, 0.2)) ** 2).sqrt()) / inner
+    inside = torch.sigmoid((1 - inside * (1 + 0.15 * dice.noise(16, 16))) * inner * wide * 224)
+    above_fluid = torch.sigmoid((dice.uniform(-0.2, 0.35) - off_y) * tall * 224 * 1.5)
+    air = inside * torch.lerp(torch.ones_like(above_fluid), above_fluid, dice.chance(0.4))
+    solid = solid * (1 - hollow * air * dice.uniform(0.6, 0.85))
+    share = (dice.uniform(0.55, 0.85) + ((diameter - 8) / 30).clamp(0, 1) * 0.1) * (
+        solid + spiculated * dice.uniform(0.35, 0.6) * strands * scene.lung[index]
+    )
+    return _denser(pictures, scene, scene.tissue, (zone > 0) * share.clamp(0, 1))
+
+
+def _of_zone(zone: Tensor, values: tuple[float, float, float]) -> Tensor:
+    """The value of each case's zone, 1 to 3 from the top."""
+    return values[0] + (values[1] - values[0]) * (zone > 1) + (values[2] - values[1]) * (zone > 2)
 
 
 def _pneumothorax(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
@@ -562,18 +648,124 @@ def _devices(pictures: Tensor, scene: _Scene) -> Tensor:
     return pictures + (0.98 - pictures).clamp_min(0) * metal * dice.uniform(0.8, 1.0)
 
 
+# Capital letters and figures of five by seven points, a number a row: what is burnt into pictures.
+_FONT: dict[str, tuple[int, int, int, int, int, int, int]] = {
+    "R": (30, 17, 17, 30, 20, 18, 17),
+    "L": (16, 16, 16, 16, 16, 16, 31),
+    " ": (0, 0, 0, 0, 0, 0, 0),
+    "A": (14, 17, 17, 31, 17, 17, 17),
+    "B": (30, 17, 17, 30, 17, 17, 30),
+    "D": (30, 17, 17, 17, 17, 17, 30),
+    "E": (31, 16, 16, 30, 16, 16, 31),
+    "I": (14, 4, 4, 4, 4, 4, 14),
+    "M": (17, 27, 21, 21, 17, 17, 17),
+    "N": (17, 25, 21, 19, 17, 17, 17),
+    "O": (14, 17, 17, 17, 17, 17, 14),
+    "P": (30, 17, 17, 30, 16, 16, 16),
+    "S": (15, 16, 16, 14, 1, 1, 30),
+    "T": (31, 4, 4, 4, 4, 4, 4),
+    "U": (17, 17, 17, 17, 17, 17, 14),
+    "X": (17, 17, 10, 4, 10, 17, 17),
+    "0": (14, 17, 19, 21, 25, 17, 14),
+    "1": (4, 12, 4, 4, 4, 4, 14),
+    "2": (14, 17, 1, 6, 8, 16, 31),
+    "3": (31, 2, 4, 2, 1, 17, 14),
+    "4": (2, 6, 10, 18, 31, 2, 2),
+    "5": (31, 16, 30, 1, 1, 17, 14),
+    "7": (31, 1, 2, 4, 8, 8, 8),
+}
+# Letters in a line of text, and lines on a page of it.
+_LINE, _PAGE = 14, 10
+
+
+@cache
+def _font(device: torch.device) -> Tensor:
+    """The letters with a margin around each: (letters, 9, 7), 1 where there is ink."""
+    bits = torch.tensor([[[row >> (4 - k) & 1 for k in range(5)] for row in rows] for rows in _FONT.values()])
+    return functional.pad(bits.float(), (1, 1, 1, 1)).to(device)
+
+
+def _written(letters: Tensor) -> Tensor:
+    """Lines of text from positions in `_FONT`, (batch, lines, letters): (batch, 1, 9 * lines, 7 * letters)."""
+    batch, lines, count = letters.shape
+    return _font(letters.device)[letters].permute(0, 1, 3, 2, 4).reshape(batch, 1, 9 * lines, 7 * count)
+
+
+def _placed(text: Tensor, x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor) -> Tensor:
+    """Text scaled to a box about (0, 0), over pixels with columns `x` and rows `y` from there."""
+    batch, side = text.shape[0], x.shape[-1]
+    over = (batch, 1, side, side)
+    points = torch.stack([(x / half_width).expand(over), (y / half_height).expand(over)], dim=-1)[:, 0]
+    return functional.grid_sample(text, points, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _letters(pictures: Tensor, dice: _Dice, x: Tensor, y: Tensor) -> Tensor:
+    """A side's letter in a few pictures, upright and on its own side, and in a few a line of text at an edge."""
+    side = dice.choices(1, 2)
+    out = dice.uniform(0.34, 0.44)
+    # The patient's right is the picture's left.
+    middle = torch.where(side.view(-1, 1, 1, 1) == 0, -out, out)
+    tall = dice.uniform(0.02, 0.04)
+    marker = _placed(_written(side[:, None]), x - middle, y - dice.uniform(-0.45, -0.28), tall * 0.78, tall)
+    tall = dice.uniform(0.012, 0.022)
+    wide = tall * dice.uniform(7, 10)
+    edge = torch.where(dice.chance(0.5) > 0, dice.uniform(0.45, 0.48), dice.uniform(-0.48, -0.45))
+    line = _written(dice.choices(_LINE, len(_FONT))[:, None])
+    line = _placed(line, x - dice.uniform(-0.3, 0.3), y - edge, wide, tall)
+    ink = torch.maximum(marker * dice.chance(0.2), line * dice.chance(0.12))
+    return torch.lerp(pictures, dice.uniform(0.8, 1.0), ink)
+
+
+def _wires(pictures: Tensor, dice: _Dice, x: Tensor, y: Tensor) -> Tensor:
+    """Monitoring leads over the chest of a few patients: from an electrode on the skin a thin wire to the edge.
+
+    They lie on the skin to the side of the mediastinum and run aslant, as no tube or line within the chest does.
+    """
+    thickness = max(0.8 / 224, 0.9 / dice.side)
+    metal = torch.zeros_like(pictures)
+    for number in range(3):
+        left = 1.0 if number % 2 else -1.0
+        at_x, at_y = left * dice.uniform(0.14, 0.34), dice.uniform(-0.3, 0.3)
+        upward = dice.chance(0.5) * 2 - 1
+        beyond = (y - at_y) * -upward
+        aslant = left * dice.uniform(0.15, 0.9)
+        bend, pitch, phase = dice.uniform(0.0, 0.05), dice.uniform(4, 9), dice.uniform(0, 6)
+        course = at_x + aslant * beyond + bend * (torch.sin(beyond * pitch + phase) - torch.sin(phase))
+        # How far a pixel is from the wire, which is not upright.
+        off = (x - course) / (1 + aslant**2).sqrt()
+        wire = torch.exp(-((off / thickness) ** 2)) * torch.sigmoid(beyond * dice.side)
+        away = ((x - at_x) ** 2 + (y - at_y) ** 2).clamp_min(1e-8).sqrt() / dice.uniform(0.012, 0.02)
+        disc = 0.35 * torch.sigmoid((1 - away) * 10) + 0.9 * torch.sigmoid((0.4 - away) * 14)
+        metal = torch.maximum(metal, dice.chance((1.0, 0.9, 0.5)[number]) * torch.maximum(wire * 0.8, disc))
+    return pictures + (0.95 - pictures).clamp_min(0) * metal.clamp_max(1) * dice.uniform(0.4, 0.9) * dice.chance(0.12)
+
+
 def vary(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Pictures (batch, 1, side, side) turned, shifted, scaled and exposed as another machine might have done it."""
+    """Pictures (batch, 1, side, side) turned, shifted, scaled, squeezed and exposed as another machine might have done
+    it, in a few with monitoring leads, collimated edges, burnt-in letters, a narrow window or the blur of a small
+    picture enlarged.
+
+    No picture is mirrored. Which side is which is told by heart, aortic arch, stomach bubble and the markers, all of
+    which a mirror would turn against the report; findings are painted on both sides as it is.
+    """
     batch, _, _, side = pictures.shape
     dice = _Dice(batch, side, pictures.device, generator)
     centres = (torch.arange(side, device=pictures.device) + 0.5) / side - 0.5
     x, y = centres.view(1, 1, 1, side), centres.view(1, 1, side, 1)
     angle = dice.uniform(-1, 1) * dice.uniform(0, math.radians(6))
-    wide, tall = dice.uniform(0.93, 1.10), dice.uniform(0.93, 1.10)
+    # What is shown of the world around: most are cut to the chest, a few have wide margins or were squeezed.
+    margin = 1 + dice.chance(0.15) * dice.uniform(0.0, 0.25)
+    squeezed = torch.exp(dice.chance(0.3) * dice.uniform(-0.1, 0.1))
+    wide, tall = dice.uniform(0.93, 1.10) * margin * squeezed, dice.uniform(0.93, 1.10) * margin / squeezed
     column = (x * torch.cos(angle) - y * torch.sin(angle)) * wide + dice.uniform(-0.04, 0.04)
     row = (x * torch.sin(angle) + y * torch.cos(angle)) * tall + dice.uniform(-0.04, 0.04)
     points = torch.stack([column, row], dim=-1)[:, 0] * 2
-    pictures = functional.grid_sample(pictures, points, mode="bilinear", padding_mode="zeros", align_corners=False)
+    # Beyond the picture all is black, or light where a picture was inverted or scanned.
+    border = dice.chance(0.12) * dice.uniform(0.3, 1.0)
+    pictures = functional.grid_sample(
+        pictures - border, points, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    pictures = _wires(pictures + border, dice, x, y)
 
     smooth = _smoothed(pictures, 3)
     # Below 0 the picture is sharpened, above it is blurred.
@@ -584,5 +776,67 @@ def vary(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
     pictures = pictures + dice.uniform(-0.15, 0.35) * (pictures - local)
     pictures = pictures + dice.uniform(0, 0.05) * dice.noise(3, 3)
     pictures = pictures.clamp(1e-4, 1) ** torch.exp(dice.uniform(-0.35, 0.35))
+    # A window that leaves out the darkest and the lightest.
+    narrow = dice.chance(0.2)
+    low, high = narrow * dice.uniform(0.0, 0.14), 1 - narrow * dice.uniform(0.0, 0.14)
+    pictures = ((pictures - low) / (high - low)).clamp(0, 1)
     pictures = (pictures - 0.5) * dice.uniform(0.78, 1.18) + 0.5 + dice.uniform(-0.07, 0.07)
-    return (pictures + dice.grain() * dice.uniform(0.0, 0.022)).clamp(0, 1)
+    pictures = _collimated(pictures, dice, x, y)
+    pictures = _letters(pictures, dice, x, y)
+    pictures = (pictures + dice.grain() * dice.uniform(0.0, 0.022)).clamp(0, 1)
+    return torch.lerp(pictures, _enlarged(pictures), dice.chance(0.2))
+
+
+def _collimated(pictures: Tensor, dice: _Dice, x: Tensor, y: Tensor) -> Tensor:
+    """In a few pictures some edges are cut by the collimator's shadow: straight, dark, not quite parallel."""
+    lit = torch.ones_like(pictures)
+    for across, along in ((x, y), (-x, y), (y, x), (-y, x)):
+        edge = 0.5 - dice.chance(0.5) * dice.uniform(0.01, 0.05)
+        lit = lit * torch.sigmoid((edge + dice.uniform(-0.03, 0.03) * along - across) * dice.side * 1.2)
+    shown = dice.chance(0.15)
+    return pictures * (1 - shown + shown * lit) + shown * (1 - lit) * dice.uniform(0.0, 0.06)
+
+
+# The side, in pixels, of the smallest real radiographs.
+_SMALL = 64
+
+
+def _enlarged(pictures: Tensor) -> Tensor:
+    """What is left of pictures that were stored small: (batch, 1, side, side), blurred."""
+    side = pictures.shape[-1]
+    small = functional.adaptive_avg_pool2d(pictures, _SMALL)
+    return functional.interpolate(small, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def empty_pictures(
+    count: int, side: int, generator: torch.Generator | None = None, device: torch.device | None = None
+) -> Tensor:
+    """Pictures in which nothing can be seen: (count, 1, side, side) in 0 to 1.
+
+    Each is an even grey, noise of fine or of coarse grain, a gradient, or text on black, one as often as the other.
+    They are made on `device`, by default the generator's, and without either on the CPU.
+    """
+    place = device or (generator.device if generator is not None else torch.device("cpu"))
+    dice = _Dice(count, side, place, generator)
+    centres = (torch.arange(side, device=place) + 0.5) / side - 0.5
+    x, y = centres.view(1, 1, 1, side), centres.view(1, 1, side, 1)
+    level, spread = dice.uniform(0, 1), dice.uniform(0.05, 0.4)
+    even = level.expand(count, 1, side, side)
+    turn = dice.uniform(0, 2 * math.pi)
+    gradient = level + (x * torch.cos(turn) + y * torch.sin(turn)) * dice.uniform(0.3, 2.0)
+    radial = level + ((x**2 + y**2).sqrt() - 0.35) * dice.uniform(-2.0, 2.0)
+    page = _written(dice.choices(_LINE * _PAGE, len(_FONT)).view(count, _PAGE, _LINE))
+    tall = dice.uniform(0.15, 0.6)
+    off_x, off_y = dice.uniform(-0.2, 0.2), dice.uniform(-0.3, 0.3)
+    text = _placed(page, x - off_x, y - off_y, tall * dice.uniform(0.8, 1.2), tall) * dice.uniform(0.6, 1.0)
+    kinds = torch.stack(
+        [
+            even,
+            level + dice.grain() * spread,
+            level + dice.noise(5, 5) * spread * 1.5,
+            torch.where(dice.chance(0.5) > 0, gradient, radial),
+            text,
+        ]
+    )
+    kind = dice.choices(1, len(kinds)).view(1, count, 1, 1, 1).expand(1, count, 1, side, side)
+    return kinds.gather(0, kind)[0].clamp(0, 1)

@@ -1,4 +1,4 @@
-"""One training step of a small DiffusionGemma in static shapes: what can be captured in a CUDA graph and replayed.
+"""A small DiffusionGemma's forward pass and loss in static shapes: nothing in it waits for the device.
 
 The loss is block diffusion's with uniform corruption: free positions are replaced by random tokens with probability t,
 t uniform, and predicted from both sides; pinned positions stay clean and stand one-hot in the self-conditioning, as in
@@ -7,7 +7,9 @@ drafting. This module knows nothing of text and of where examples come from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as functional
@@ -20,27 +22,32 @@ PATCH = 16
 POOL = 3
 GRID = 24
 LEAST_NOISE = 0.02
-SELF_CONDITIONED = 0.5
 # DiffusionGemma caps its logits at +-30; a one-hot distribution in logits of that size survives the softmax as one.
 PINNED_LOGIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch of examples on the device.
+class Canvases:
+    """Canvases of one length with their prefixes, on the device.
 
-    `images`: (batch, 1, side, side) in 0 to 1. `prefix`: (batch, prefix) ids, of which `prefix_length` (batch,) count.
-    `canvas`: (batch, length) wanted ids, of which `canvas_length` (batch,) count; `pinned`: (batch, length) bool.
-    `labels`: (batch, labels) 0, 1, or -1 where unknown.
+    `prefix`: (canvases, prefix) ids, of which `prefix_length` (canvases,) count. `canvas`: (canvases, length) wanted
+    ids, of which `canvas_length` (canvases,) count; `pinned`: (canvases, length) bool.
     """
 
-    images: Tensor
     prefix: Tensor
     prefix_length: Tensor
     canvas: Tensor
     canvas_length: Tensor
     pinned: Tensor
-    labels: Tensor
+
+    def first(self, count: int) -> Canvases:
+        return Canvases(
+            self.prefix[:count],
+            self.prefix_length[:count],
+            self.canvas[:count],
+            self.canvas_length[:count],
+            self.pinned[:count],
+        )
 
 
 class LayerPrefix:
@@ -59,26 +66,38 @@ class LayerPrefix:
     def layers(self) -> list[LayerPrefix]:
         return [self]
 
+    def of(self, rows: slice) -> LayerPrefix:
+        """The same of some of the batch."""
+        part = LayerPrefix()
+        part.keys, part.values = self.keys[rows], self.values[rows]
+        return part
+
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         self.keys, self.values = keys, values
         return keys, values
-
-
-def fast_layers(network: DiffusionGemmaForBlockDiffusion) -> None:
-    """Compile the layers, one piece of code for all of a kind. The network then only serves `encode` and `decode`."""
-    model = network.model
-    for layer in (
-        *model.encoder.vision_tower.encoder.layers,
-        *model.encoder.language_model.layers,
-        *model.decoder.layers,
-    ):
-        layer.compile(dynamic=False)
 
 
 def one_place(network: DiffusionGemmaForBlockDiffusion) -> None:
     """Let every layer find its keys and values in the first place of its own `LayerPrefix`."""
     for layer in (*network.model.encoder.language_model.layers, *network.model.decoder.layers):
         layer.self_attn.layer_idx = 0
+
+
+def fast_layers(layers: Iterable[nn.Module]) -> None:
+    """Compile layers, one piece of code for all of a kind and shape. They then serve fixed shapes alone."""
+    # Every layer of a class counts against one limit: two kinds of layer, reports and questions, with and without
+    # gradients. Beyond the limit layers would run uncompiled without a word.
+    torch._dynamo.config.recompile_limit = 64
+    for layer in layers:
+        layer.compile(dynamic=False)
+
+
+def layers_of(network: DiffusionGemmaForBlockDiffusion) -> Iterator[nn.Module]:
+    """Every layer that training runs through."""
+    model = network.model
+    yield from model.encoder.vision_tower.encoder.layers
+    yield from model.encoder.language_model.layers
+    yield from model.decoder.layers
 
 
 class LabelHead(nn.Module):
@@ -110,13 +129,12 @@ def to_patches(images: Tensor) -> tuple[Tensor, Tensor]:
     return pixels, positions.expand(batch, -1, -1)
 
 
-def see(network: DiffusionGemmaForBlockDiffusion, images: Tensor) -> Tensor:
-    """The vision tower's pooled features: (batch, 64, vision hidden).
+def see(tower: Any, images: Tensor) -> Tensor:
+    """Pooled features of a vision tower of Gemma 4's: (batch, 64, vision hidden).
 
     The same computation as the tower's own forward, for square pictures without padding; that one selects by a mask,
     which a captured graph cannot.
     """
-    tower = network.model.encoder.vision_tower
     pixels, positions = to_patches(images)
     nothing_padded = torch.zeros(pixels.shape[:2], dtype=torch.bool, device=pixels.device)
     embedded = tower.patch_embedder(pixels, positions, nothing_padded)
@@ -131,15 +149,9 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     """Each layer's keys and values for `prefix` (batch, prefix), its image tokens replaced by `features`."""
     encoder = network.model.encoder
     soft = encoder.embed_vision(inputs_embeds=features)
-    embedded = encoder.language_model.embed_tokens(prefix)
     is_image = prefix == image_tokens(network).piece
-    index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
-    spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
-    hidden = torch.where(is_image[..., None], spread, embedded)
-    length = prefix.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=prefix.device).tril()
-    mask = (causal[None] | (is_image[:, :, None] & is_image[:, None, :]))[:, None]
-    positions = torch.arange(length, device=prefix.device)[None]
+    hidden, mask = with_image(encoder.language_model.embed_tokens(prefix), soft, is_image)
+    positions = torch.arange(prefix.shape[1], device=prefix.device)[None]
     rotary = _rotary(network, encoder.language_model.rotary_emb, hidden, positions)
     caches: list[LayerPrefix] = []
     for layer, kind in zip(encoder.language_model.layers, layer_kinds(network), strict=True):
@@ -154,17 +166,29 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     return caches
 
 
+def with_image(embedded: Tensor, soft: Tensor, is_image: Tensor) -> tuple[Tensor, Tensor]:
+    """Embedded text with image features put in: (batch, length, hidden), and who sees whom: (batch, 1, length, length).
+
+    Text sees what comes before it; image tokens, where `is_image` (batch, length) says so, see each other as well.
+    """
+    index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
+    spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
+    length = is_image.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=is_image.device).tril()
+    mask = causal[None] | (is_image[:, :, None] & is_image[:, None, :])
+    return torch.where(is_image[..., None], spread, embedded), mask[:, None]
+
+
 def decode(
     network: DiffusionGemmaForBlockDiffusion,
-    batch: Batch,
+    batch: Canvases,
     caches: list[LayerPrefix],
     noised: Tensor,
     belief: Tensor | None,
-    believed: Tensor | None,
 ) -> Tensor:
     """The decoder's logits (batch, length, vocabulary) for a noised canvas; padding is masked out of its sight.
 
-    `belief`: self-conditioning logits, (batch, length, vocabulary), counted where `believed` (batch,) says so.
+    `belief`: self-conditioning logits, (believing, length, vocabulary), of the first canvases of the batch.
     """
     decoder, length = network.model.decoder, noised.shape[1]
     prefix_keys = torch.arange(batch.prefix.shape[1], device=noised.device)[None] < batch.prefix_length[:, None]
@@ -174,9 +198,10 @@ def decode(
 
     embedded = decoder.embed_tokens(noised)
     signal = torch.zeros_like(embedded)
-    if belief is not None and believed is not None:
+    if belief is not None:
         expected = belief.softmax(dim=-1, dtype=torch.float32) @ decoder.embed_tokens.weight
-        signal = expected * decoder.embed_tokens.embed_scale * believed[:, None, None]
+        expected = (expected * decoder.embed_tokens.embed_scale).to(signal.dtype)
+        signal = torch.cat([expected, signal[len(belief) :]])
     hidden = decoder.self_conditioning(embedded, signal.to(embedded.dtype))
     rotary = _rotary(network, decoder.rotary_emb, hidden, positions)
     for layer, kind, cache in zip(decoder.layers, layer_kinds(network), caches, strict=True):
@@ -204,26 +229,35 @@ def pin_logits(logits: Tensor, tokens: Tensor, pinned: Tensor) -> Tensor:
     return torch.where(pinned[..., None], one_hot, logits)
 
 
-def losses(network: DiffusionGemmaForBlockDiffusion, head: LabelHead, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """The denoising loss and the label loss (scalars), and the share of free positions predicted right."""
-    features = see(network, batch.images)
-    caches = encode(network, features, batch.prefix)
+def denoising_loss(
+    network: DiffusionGemmaForBlockDiffusion, batch: Canvases, caches: list[LayerPrefix]
+) -> tuple[Tensor, Tensor]:
+    """The summed loss of the free positions (nats), and what happened there: (free positions, of them right).
+
+    The first half of the canvases is conditioned on what a first pass believed; they come in no order. So the first
+    pass is made for those alone that it serves.
+    """
     size, vocabulary = batch.canvas.shape[0], text_config(network).vocab_size
     device = batch.canvas.device
     level = torch.rand(size, 1, device=device) * (1 - LEAST_NOISE) + LEAST_NOISE
     noised = (torch.rand(batch.canvas.shape, device=device) < level) & ~batch.pinned
     random_tokens = (torch.rand(batch.canvas.shape, device=device) * vocabulary).long()
     canvas = torch.where(noised, random_tokens, batch.canvas)
+    half = size // 2
+    first = batch.first(half)
     with torch.no_grad():
-        belief = pin_logits(decode(network, batch, caches, canvas, None, None), batch.canvas, batch.pinned)
-    believed = torch.rand(size, device=device) < SELF_CONDITIONED
-    logits = decode(network, batch, caches, canvas, belief, believed)
+        seen = [cache.of(slice(half)) for cache in caches]
+        belief = pin_logits(decode(network, first, seen, canvas[:half], None), first.canvas, first.pinned)
+    logits = decode(network, batch, caches, canvas, belief if half else None)
     free = (~batch.pinned).float()
     token_loss = functional.cross_entropy(logits.flatten(0, 1), batch.canvas.flatten(), reduction="none")
-    loss = (token_loss.view_as(free) * free).sum() / free.sum()
-    right = ((logits.argmax(dim=-1) == batch.canvas).float() * free).sum() / free.sum()
+    right = ((logits.argmax(dim=-1) == batch.canvas).float() * free).sum()
+    return (token_loss.view_as(free) * free).sum(), torch.stack([free.sum(), right])
 
-    known = (batch.labels >= 0).float()
-    label_logits = head(features.float())
-    label_loss = functional.binary_cross_entropy_with_logits(label_logits, batch.labels.clamp_min(0), reduction="none")
-    return loss, (label_loss * known).sum() / known.sum().clamp_min(1), right
+
+def label_loss(head: LabelHead, features: Tensor, labels: Tensor) -> Tensor:
+    """How wrong the label head is, mean over what is known: `labels` (batch, labels) 0, 1, or -1 where unknown."""
+    known = (labels >= 0).float()
+    logits = head(features.float())
+    wrong = functional.binary_cross_entropy_with_logits(logits, labels.clamp_min(0), reduction="none")
+    return (wrong * known).sum() / known.sum().clamp_min(1)

@@ -1,12 +1,16 @@
-"""Training examples: a written report with gaps cut into it -> prefix and canvas of fixed length, as arrays.
+"""Training tasks: a report with gaps cut into it, or a question, as drafting would ask; and as arrays for training.
 
 The canvas is laid out by the code that lays out a radiologist's report, so that training and drafting agree to the
-token. This module knows nothing of networks and optimisers.
+token. There is no task of its own for revising a text (the engine's `strength`): a revision pins the tokens that the
+network finds likely where they stand and noises the others, which is a gap task of words among locked text; a wrong
+word is unlikely where locked text or the image says otherwise, so it is among those written anew.
+
+This module knows nothing of networks and optimisers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,16 +20,38 @@ from transformers import PreTrainedTokenizerFast
 
 from drafting.imaging import StudyFacts
 from drafting.report import Report, Span, State
-from model.canvas import GAP_IN_LINE, GAP_OF_SECTION, Encode, Place, lay_out
-from model.data.cases import Case
-from model.data.grammar import WrittenReport
+from model.canvas import GAP_IN_LINE, GAP_OF_SECTION, Place, lay_out
+from model.data.cases import Case, visible
+from model.data.grammar import WrittenReport, write_report
+from model.data.questions import Asked
 from model.loading import user_turn
 from model.prefix import instruction
 from model.training.fresh import BEGIN_IMAGE, BLANK, END_IMAGE, END_TURN, IMAGE, PAD
 
-# 64 image tokens, their markers, and the longest instruction that the grammar writes.
-PREFIX_LENGTH = 112
+# 64 image tokens, their markers, and the longest instruction with a question.
+PREFIX_LENGTH = 128
 IMAGE_TOKENS = 64
+# Tokens of an answer's slot, as the engine gives answers (`model.local_engine.ANSWER_WIDTH`).
+ANSWER_WIDTH = 24
+
+Range = tuple[int, int]
+Cut = Callable[[WrittenReport, Random], list[Range]]
+"""(report, random) -> the ranges of its text that are opened, rising, no two touching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked of the network, and what it is to write.
+
+    `sees`: the image is given. `question` is empty where a report is asked for; `indication` is empty where there is
+    none. The open spans of `report` hold the wanted text; an answer is a report of one open span.
+    """
+
+    facts: StudyFacts
+    indication: str
+    question: str
+    sees: bool
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +70,59 @@ class Example:
     canvas_length: int
 
 
+class Words:
+    """Text -> token ids, fast: what a chat template puts around an instruction is looked up once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._core = tokenizer.backend_tokenizer
+        mark = "\u0001"
+        self._turns = {sees: user_turn(tokenizer, mark, sees).partition(mark)[::2] for sees in (False, True)}
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text. A special token's name in it becomes that token: only for text that we write."""
+        ids: list[int] = self._core.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def turn(self, told: str, sees: bool) -> list[int]:
+        """The user's turn, as `model.loading.user_turn` has it, with the image's tokens where there is one."""
+        before, after = self._turns[sees]
+        ids = self.encode(f"{before}{told}{after}")
+        if not sees:
+            return ids
+        at = ids.index(IMAGE)
+        return [*ids[:at], BEGIN_IMAGE, *[IMAGE] * IMAGE_TOKENS, END_IMAGE, *ids[at + 1 :]]
+
+
 def facts_of(case: Case) -> StudyFacts:
     """What the header of a case's study would tell."""
     return StudyFacts(age=case.age, sex=case.sex, view=case.view)
 
 
-def prefix_ids(tokenizer: PreTrainedTokenizerFast, case: Case, with_image: bool) -> tuple[NDArray[np.int16], int]:
-    """The prefix of a case: (PREFIX_LENGTH,) ids, and how many of them count.
+def report_task(case: Case, sees: bool, random: Random) -> Task:
+    """The report of a case with open spans cut into it.
 
-    Every example carries an image, so that all have one shape; where it is not to be seen, its tokens follow the
-    prefix, out of reach of what comes before and masked from the decoder.
+    Where the image is seen, what it does not show (`cases.visible`) is opened only where another sentence that stays
+    locked says it too: from an image alone nobody could write it.
     """
-    text = user_turn(tokenizer, instruction(facts_of(case), case.indication or ""), with_image)
-    ids: list[int] = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-    image = [BEGIN_IMAGE, *[IMAGE] * IMAGE_TOKENS, END_IMAGE]
-    if with_image:
-        at = ids.index(IMAGE)
-        ids = [*ids[:at], *image, *ids[at + 1 :]]
-    length = len(ids)
-    if not with_image:
-        ids += image
-    if len(ids) > PREFIX_LENGTH:
-        raise ValueError(f"The instruction of a case has {len(ids)} tokens; {PREFIX_LENGTH} is the most.")
-    prefix = np.full(PREFIX_LENGTH, PAD, dtype=np.int16)
-    prefix[: len(ids)] = ids
-    return prefix, length
+    cut = _cut(random)
+    written = write_report(case, random)
+    ranges = cut(written, random)
+    if sees:
+        ranges = _without_unseen(written, ranges)
+    if not ranges:
+        written = write_report(visible(case), random)
+        ranges = cut(written, random)
+    return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
 
 
-def with_gaps(report: WrittenReport, random: Random) -> Report:
-    """The report with open spans cut into it: the whole of it, sections, sentences, or phrases."""
-    text = report.text
-    kind = random.random()
-    sections = _section_ranges(report)
-    if kind < 0.1:
-        ranges = [(0, len(text))]
-    elif kind < 0.36 and sections:
-        ranges = sections
-    elif kind < 0.5 and sections:
-        ranges = [random.choice(sections)]
-    elif kind < 0.84:
-        count = min(random.choice((1, 1, 1, 2, 2, 3, 4)), len(report.sentences))
-        chosen = random.sample(report.sentences, count)
-        ranges = sorted((sentence.start, sentence.end) for sentence in chosen)
-    else:
-        ranges = _phrase_ranges(text, random)
+def question_task(facts: StudyFacts, indication: str, asked: Asked, sees: bool) -> Task:
+    """A question about a picture, its answer the only open span."""
+    question, answer = asked
+    return Task(facts, indication, question, sees, Report((Span("answer", answer, "open", "model"),)))
+
+
+def opened(text: str, ranges: Sequence[Range]) -> Report:
+    """A text as a report with `ranges` of it, rising and apart, open."""
     spans: list[Span] = []
     at = 0
     for start, end in ranges:
@@ -105,21 +140,43 @@ def _span(number: int, text: str, state: State) -> Span:
     return Span(f"s{number}", text, state, "radiologist")
 
 
-def _section_ranges(report: WrittenReport) -> list[tuple[int, int]]:
+def _cut(random: Random) -> Cut:
+    kind = random.random()
+    for below, cut in ((0.1, _whole), (0.34, _sections), (0.5, _section), (0.75, _sentences), (0.88, _phrases)):
+        if kind < below:
+            return cut
+    return _sentences_and_phrases
+
+
+def _whole(written: WrittenReport, random: Random) -> list[Range]:
+    return [(0, len(written.text))]
+
+
+def _sections(written: WrittenReport, random: Random) -> list[Range]:
     """The text of findings and impression, headings left out: what an empty report has open between its headings."""
-    ranges: dict[str, tuple[int, int]] = {}
-    for sentence in report.sentences:
-        if sentence.section not in ("findings", "impression"):
-            continue
-        start, end = ranges.get(sentence.section, (sentence.start, sentence.end))
-        ranges[sentence.section] = (min(start, sentence.start), max(end, sentence.end))
-    return sorted(ranges.values())
+    ranges: dict[str, Range] = {}
+    for sentence in written.sentences:
+        if sentence.section in ("findings", "impression"):
+            start, end = ranges.get(sentence.section, (sentence.start, sentence.end))
+            ranges[sentence.section] = (min(start, sentence.start), max(end, sentence.end))
+    return sorted(ranges.values()) or _whole(written, random)
 
 
-def _phrase_ranges(text: str, random: Random) -> list[tuple[int, int]]:
+def _section(written: WrittenReport, random: Random) -> list[Range]:
+    """The impression from the findings, or the findings from the impression."""
+    return [random.choice(_sections(written, random))]
+
+
+def _sentences(written: WrittenReport, random: Random) -> list[Range]:
+    count = min(random.choice((1, 1, 1, 2, 2, 3, 4, 6)), len(written.sentences))
+    return sorted((sentence.start, sentence.end) for sentence in random.sample(written.sentences, count))
+
+
+def _phrases(written: WrittenReport, random: Random) -> list[Range]:
     """One to eight runs of one to six words, no two touching."""
+    text = written.text
     starts = [index for index, c in enumerate(text) if c.isalnum() and (index == 0 or text[index - 1].isspace())]
-    ranges: list[tuple[int, int]] = []
+    ranges: list[Range] = []
     for first in sorted(random.sample(range(len(starts)), min(random.randint(1, 8), len(starts)))):
         last = min(first + random.choice((0, 0, 1, 1, 2, 3, 5)), len(starts) - 1)
         end = starts[last]
@@ -131,6 +188,41 @@ def _phrase_ranges(text: str, random: Random) -> list[tuple[int, int]]:
         if end > starts[first] and (not ranges or starts[first] > ranges[-1][1] + 1):
             ranges.append((starts[first], end))
     return ranges
+
+
+def _sentences_and_phrases(written: WrittenReport, random: Random) -> list[Range]:
+    whole = _sentences(written, random)[:3]
+    apart = [
+        (start, end)
+        for start, end in _phrases(written, random)
+        if all(end + 1 < other[0] or other[1] + 1 < start for other in whole)
+    ]
+    return sorted([*whole, *apart[:5]])
+
+
+def _without_unseen(written: WrittenReport, ranges: Sequence[Range]) -> list[Range]:
+    """`ranges` less those that open what no picture shows and no locked sentence says."""
+
+    def touches(start: int, end: int, ranges: Sequence[Range]) -> bool:
+        return any(start < stop and begin < end for begin, stop in ranges)
+
+    locked = {
+        key
+        for sentence in written.sentences
+        if not touches(sentence.start, sentence.end, ranges)
+        for key in sentence.keys
+    }
+    unseen = [
+        (sentence.start, sentence.end)
+        for sentence in written.sentences
+        if sentence.only_text and not {key for key in sentence.keys if _is_unseen(key)} <= locked
+    ]
+    return [(start, end) for start, end in ranges if not touches(start, end, unseen)]
+
+
+def _is_unseen(key: str) -> bool:
+    """Whether what a sentence speaks of is shown by no picture; see `grammar.Sentence.only_text`."""
+    return key == "change" or key.startswith("other_")
 
 
 def training_width(random: Random, most: int) -> Callable[[Place], int]:
@@ -147,21 +239,39 @@ def training_width(random: Random, most: int) -> Callable[[Place], int]:
     return width
 
 
-def example(
-    report: Report, prefix: NDArray[np.int16], prefix_length: int, encode: Encode, canvas_length: int, random: Random
-) -> Example | None:
-    """The example of a report whose open spans hold the wanted text; None where it does not fit the canvas."""
+def answer_width(random: Random, most: int) -> Callable[[Place], int]:
+    """The width of an answer's slot: mostly the engine's, and others."""
+
+    def width(place: Place) -> int:
+        usual = max(ANSWER_WIDTH - place.tokens, 0)
+        return place.tokens + min(random.choice((usual, usual, random.randint(0, ANSWER_WIDTH))), most)
+
+    return width
+
+
+def example(task: Task, words: Words, canvas_length: int, random: Random) -> Example | None:
+    """A task as arrays for the diffusion model; None where it does not fit."""
+    turn = words.turn(instruction(task.facts, task.indication, task.question), task.sees)
+    # Every example carries an image, so that all have one shape; where it is not to be seen, its tokens follow the
+    # prefix, out of reach of what comes before and masked from the decoder.
+    ids = turn if task.sees else [*turn, BEGIN_IMAGE, *[IMAGE] * IMAGE_TOKENS, END_IMAGE]
+    if len(ids) > PREFIX_LENGTH:
+        return None
+    prefix = np.full(PREFIX_LENGTH, PAD, dtype=np.int16)
+    prefix[: len(ids)] = ids
+
     room = canvas_length - 1
-    tokens = sum(len(encode(span.text)) for span in report.spans)
-    spare = (room - tokens - len(report.spans)) // max(len(report.open_spans), 1)
+    tokens = sum(len(words.encode(span.text)) for span in task.report.spans)
+    spare = (room - tokens - len(task.report.spans)) // len(task.report.open_spans)
     if spare < 0:
         return None
-    layout = lay_out(report, encode, BLANK, room, training_width(random, spare))
-    ids = [*layout.ids, END_TURN]
-    if len(ids) > canvas_length:
+    width = (answer_width if task.question else training_width)(random, spare)
+    layout = lay_out(task.report, words.encode, BLANK, room, width)
+    wanted = [*layout.ids, END_TURN]
+    if len(wanted) > canvas_length:
         return None
     canvas = np.full(canvas_length, PAD, dtype=np.int16)
-    canvas[: len(ids)] = ids
+    canvas[: len(wanted)] = wanted
     pinned = np.ones(canvas_length, dtype=np.bool_)
     pinned[: len(layout.pinned)] = layout.pinned
-    return Example(prefix, prefix_length, canvas, pinned, len(ids))
+    return Example(prefix, len(turn), canvas, pinned, len(wanted))

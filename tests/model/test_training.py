@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 
@@ -12,23 +15,29 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from drafting.engine import Draft, DraftSettings
 from drafting.imaging import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
-from model.data.cases import sample_case
-from model.data.grammar import write_report
+from model import local_engine
+from model.data.cases import REPORTED, SOURCES, Case, Other, sample_case
+from model.data.grammar import Sentence, WrittenReport
 from model.data.radiographs import load_radiographs, pack
-from model.loading import DEFAULT_MODEL, load
+from model.loading import load, user_turn
 from model.local_engine import LocalEngine
-from model.training.default import LOG_FILE, STATE_FILE, Examples, HostBatch, Recipe, TrainingState, train_default
-from model.training.fresh import BLANK, END_TURN, PAD
-from model.training.tasks import example, prefix_ids, with_gaps
+from model.prefix import instruction
+from model.training import tasks as tasks_room
+from model.training.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
+from model.training.default import ANSWER_CANVAS, Denoising, train_default
+from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model
+from model.training.tasks import PREFIX_LENGTH, Task, Words, example, question_task, report_task
+from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Recipe, TrainingState
 from tests.model.conftest import TINY
 
-SHAPE = replace(TINY, vocabulary=600, canvas_length=160, steps=3)
-RECIPE = Recipe(steps=2, batch=2, warm_up=2, average=0.5, tokenizer_reports=300)
+SHAPE = replace(TINY, vocabulary=900, canvas_length=160, steps=3)
+RECIPE = Recipe(steps=2, batch=12, warm_up=2, average=0.5, tokenizer_reports=400)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +45,40 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pack of grey noise, some of every source."""
     folder = tmp_path_factory.mktemp("radiographs")
     noise = np.random.default_rng(0)
+
+    def picture(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise.integers(0, 256, (48, 64), dtype=np.uint8)).save(path)
+
     for place in ("adult", "kermany/train/NORMAL", "kermany/train/PNEUMONIA"):
-        (folder / place).mkdir(parents=True)
         for number in range(6):
-            pixels = noise.integers(0, 256, (48, 64), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / place / f"person{number}_{len(place)}.jpeg")
-    pack(folder / "adult", folder / "kermany", folder / "pack.npz", side=48, quality=80, children_per_label=6)
+            picture(folder / place / f"person{number}_{len(place)}.jpeg")
+    rows = ["file,labels,age,sex,view,patient"]
+    for number in range(12):
+        picture(folder / "nih" / f"{number}.png")
+        rows.append(f"{number}.png,{'Effusion|Nodule' if number % 2 else 'No Finding'},{40 + number},M,PA,{number}")
+    (folder / "nih" / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    asked = []
+    for number in range(12):
+        name = f"synpic{number}.jpg"
+        picture(folder / "vqa" / "images" / name)
+        for text, answer in (
+            ("Is it a heart?", "yes"),
+            ("What is seen " + "x9" * 90 + "?", "far too much to be asked"),
+        ):
+            asked.append({"image_name": name, "question": text, "answer": answer, "answer_type": "CLOSED "})
+    (folder / "vqa" / "trainset.json").write_text(json.dumps(asked), encoding="utf-8")
+    (folder / "vqa" / "xray_images.txt").write_text("synpic0.jpg", encoding="utf-8")
+    pack(
+        folder / "adult",
+        folder / "kermany",
+        folder / "pack.npz",
+        side=48,
+        quality=80,
+        children_per_label=6,
+        nih=folder / "nih",
+        vqa_rad=folder / "vqa",
+    )
     return folder / "pack.npz"
 
 
@@ -90,7 +127,7 @@ def test_a_run_goes_on_from_the_step_where_it_was_left(run: Run) -> None:
 
 def test_every_logged_step_has_finite_losses(run: Run) -> None:
     rows = [row for row in run.resumed.log if "step" in row]
-    for name in ("loss", "label_loss", "right", "gradient"):
+    for name in ("loss", "question_loss", "label_loss", "right", "gradient"):
         assert np.isfinite([float(str(row[name])) for row in rows]).all()
 
 
@@ -117,7 +154,7 @@ def test_the_same_seed_gives_the_same_first_step_and_another_does_not(
     one_step = replace(RECIPE, steps=1)
     same = train(radiographs, tmp_path / "same", one_step).log[1]
     other = train(radiographs, tmp_path / "other", replace(one_step, seed=1)).log[1]
-    for name in ("loss", "label_loss", "right"):
+    for name in ("loss", "question_loss", "label_loss", "right"):
         assert same[name] == run.begun.log[1][name]
     assert other["loss"] != same["loss"]
 
@@ -148,59 +185,227 @@ def test_the_checkpoint_drafts(run: Run) -> None:
     assert merge_draft(report, draft.texts).locked_text == report.locked_text
 
 
+def test_a_run_that_is_cut_in_two_is_the_run_that_is_not(run: Run, radiographs: Path, tmp_path: Path) -> None:
+    """The first two steps end on another cosine, so that both are given the same number of steps."""
+    recipe = replace(RECIPE, steps=3)
+    whole = train(radiographs, tmp_path / "whole", recipe)
+    train_default(radiographs, tmp_path / "cut", SHAPE, recipe, torch.device("cpu"), workers=0, minutes=0)
+    assert TrainingState.load(tmp_path / "cut" / STATE_FILE, torch.device("cpu")).steps == 0
+    cut = train(radiographs, tmp_path / "cut", recipe)
+    assert cut.state.steps == whole.state.steps == 3
+    assert all(map(torch.equal, cut.state.averages, whole.state.averages))
+
+
+def test_a_run_leaves_a_plot_of_its_losses(run: Run) -> None:
+    assert "<svg" in (run.out / CURVE_FILE).read_text(encoding="utf-8")
+
+
+def test_a_run_that_is_cut_off_while_it_saves_leaves_the_state_before(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.begun.state.save(tmp_path / STATE_FILE)
+
+    def cut_off(kept: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run.resumed.state.save(tmp_path / STATE_FILE)
+    assert TrainingState.load(tmp_path / STATE_FILE, torch.device("cpu")).steps == 2
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(radiographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="not finite"):
+        train(radiographs, tmp_path, replace(RECIPE, label_loss=math.nan))
+    assert not (tmp_path / STATE_FILE).exists()
+
+
+@pytest.fixture(scope="module")
+def pictures(radiographs: Path) -> Pictures:
+    return Pictures.of(load_radiographs(radiographs, "train"))
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast.from_pretrained(DEFAULT_MODEL)
+    return learn_tokenizer(2048, 1500, 0, ())
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, radiographs: Path, recipe: Recipe, first: int = 0) -> list[HostBatch]:
-    sources = load_radiographs(radiographs, "train").sources
-    return list(islice(Examples(tokenizer, sources, SHAPE, recipe, first), 3))
+@pytest.fixture(scope="module")
+def words(tokenizer: PreTrainedTokenizerFast) -> Words:
+    return Words(tokenizer)
+
+
+@pytest.fixture(scope="module")
+def objective(tokenizer: PreTrainedTokenizerFast) -> Denoising:
+    return Denoising(fresh_model(SHAPE, len(tokenizer)), SHAPE.canvas_length)
+
+
+Make = Callable[..., Examples]
+
+
+@pytest.fixture(scope="module")
+def made(tokenizer: PreTrainedTokenizerFast, pictures: Pictures, objective: Denoising) -> Make:
+    def examples(size: int = 12, seed: int = 0, first: int = 0, mixture: Mixture = RECIPE.mixture) -> Examples:
+        lay = objective.lay_report, objective.lay_question
+        return Examples(tokenizer, pictures, mixture, size, *lay, seed, first)
+
+    return examples
 
 
 def equal(one: HostBatch, other: HostBatch) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(astuple(one), astuple(other), strict=True))
+    return all(
+        np.array_equal(a, b) if isinstance(a, np.ndarray) else all(np.array_equal(a[name], b[name]) for name in a)
+        for a, b in zip(astuple(one), astuple(other), strict=True)
+    )
 
 
-def test_the_same_seed_gives_the_same_batches_and_another_does_not(
-    tokenizer: PreTrainedTokenizerFast, radiographs: Path
+def test_the_same_seed_gives_the_same_batches_and_another_does_not(made: Make) -> None:
+    first, again = list(islice(made(), 3)), list(islice(made(), 3))
+    assert all(map(equal, first, again))
+    assert not equal(first[0], first[1])
+    assert not equal(first[0], next(iter(made(seed=1))))
+
+
+def test_a_resumed_run_goes_on_with_the_next_batch(made: Make) -> None:
+    assert equal(list(islice(made(), 3))[2], next(iter(made(first=2))))
+
+
+def test_workers_change_no_batch(made: Make) -> None:
+    alone = list(islice(made(), 4))
+    together = list(islice(DataLoader(made(), batch_size=None, num_workers=2), 4))
+    assert all(map(equal, alone, together))
+
+
+def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pictures: Pictures) -> None:
+    size, counts = 100, Counter[str]()
+    for batch in islice(made(size=size), 6):
+        counts.update(SOURCES[source] for source in pictures.sources[batch.index])
+        reported = size - 8
+        assert batch.reports["canvas"].shape == batch.reports["pinned"].shape == (reported, SHAPE.canvas_length)
+        assert batch.questions["canvas"].shape == (size, ANSWER_CANVAS)
+        assert batch.reports["prefix"].shape == (reported, PREFIX_LENGTH)
+        assert all(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[:reported]])
+        assert not any(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[reported:]])
+        # Nothing is painted on what is real, and its labels are what is known of it.
+        assert (batch.cases[reported:] == 0).all()
+        assert np.array_equal(batch.labels[reported:], pictures.labels[batch.index[reported:]])
+        assert (batch.labels[batch.empty] == -1).all()
+    assert 0.16 < (counts["child_normal"] + counts["child_pneumonia"]) / 600 < 0.24
+    assert counts["nih_labelled"] + counts["vqa_rad"] == 48
+    assert min(counts["nih_labelled"], counts["vqa_rad"]) > 5
+
+
+def test_a_share_of_the_pictures_is_empty_and_a_share_of_the_tasks_has_no_image(made: Make) -> None:
+    batch = next(iter(made(size=400, mixture=replace(RECIPE.mixture, empty=0.1, without_image=0.2))))
+    assert 0.05 < batch.empty.mean() < 0.15
+    for tasks in (batch.reports, batch.questions):
+        counted = np.arange(PREFIX_LENGTH) < tasks["prefix_length"][:, None]
+        sees = ((tasks["prefix"] == IMAGE) & counted).sum(axis=1)
+        assert set(sees) == {0, 64}
+        assert 0.1 < (sees == 0).mean() < 0.3
+
+
+def test_without_adults_there_is_nothing_to_paint_on(
+    tokenizer: PreTrainedTokenizerFast, pictures: Pictures, objective: Denoising
 ) -> None:
-    recipe = replace(RECIPE, batch=8)
-    made, again = batches(tokenizer, radiographs, recipe), batches(tokenizer, radiographs, recipe)
-    assert all(map(equal, made, again))
-    assert not equal(made[0], made[1])
-    assert not equal(made[0], batches(tokenizer, radiographs, replace(recipe, seed=1))[0])
+    children = replace(pictures, sources=np.ones_like(pictures.sources))
+    with pytest.raises(ValueError, match="adults"):
+        Examples(tokenizer, children, Mixture(), 4, objective.lay_report, objective.lay_question, 0, 0)
 
 
-def test_a_resumed_run_goes_on_with_the_next_batch(tokenizer: PreTrainedTokenizerFast, radiographs: Path) -> None:
-    assert equal(batches(tokenizer, radiographs, RECIPE)[2], batches(tokenizer, radiographs, RECIPE, first=2)[0])
+def test_the_users_turn_is_the_chat_templates(words: Words, tokenizer: PreTrainedTokenizerFast) -> None:
+    told = instruction(StudyFacts(age=60), "Cough", "Is there a pleural effusion?")
+    ids = tokenizer(user_turn(tokenizer, told, with_image=False), add_special_tokens=False)["input_ids"]
+    assert words.turn(told, sees=False) == ids
+    seen = words.turn(told, sees=True)
+    assert seen.count(IMAGE) == 64
+    alone = tokenizer(user_turn(tokenizer, told, with_image=True), add_special_tokens=False)["input_ids"]
+    assert [id for id in seen if id > 8] == [id for id in alone if id > 8]
 
 
-def without_white_space(text: str) -> str:
-    return "".join(text.split())
-
-
-def test_gaps_cut_into_a_report_take_nothing_from_it() -> None:
-    for seed in range(200):
+def tasks(count: int, sees: bool) -> Iterator[tuple[Case, Task]]:
+    for seed in range(count):
         random = Random(seed)
-        written = write_report(sample_case(random), random)
-        report = with_gaps(written, random)
-        assert report.text == written.text
-        assert report.open_spans
-        assert all(span.text for span in report.spans)
+        case = sample_case(random)
+        yield case, report_task(case, sees, random)
+
+
+def test_gaps_are_of_all_kinds_from_a_word_to_the_whole_report() -> None:
+    gaps, share = Counter[int](), []
+    for _, task in tasks(800, sees=False):
+        spans = task.report.spans
+        assert task.report.open_spans
+        assert all(span.text for span in spans)
+        assert not any(a.locked == b.locked for a, b in pairwise(spans))
+        gaps[len(task.report.open_spans)] += 1
+        share.append(sum(len(span.text) for span in task.report.open_spans) / len(task.report.text))
+    assert set(range(1, 8)) <= set(gaps)
+    assert max(gaps) == 8
+    assert min(share) < 0.05
+    assert max(share) == 1
+    assert np.quantile(share, [0.1, 0.9]).tolist() == pytest.approx([0.06, 0.95], abs=0.06)
+
+
+def by_hand(*stated: tuple[str, str, tuple[str, ...]]) -> WrittenReport:
+    """A report of sentences, each with its section and keys."""
+    text, sentences, section = "", [], ""
+    for name, sentence, keys in stated:
+        text += f"{name.upper()}: " if name != section else ""
+        only_text = any(key == "change" or key.startswith("other_") for key in keys)
+        sentences.append(Sentence(len(text), len(text) + len(sentence), keys, name, only_text))
+        text, section = f"{text}{sentence} ", name
+    return WrittenReport(text.strip(), tuple(sentences))
+
+
+SEEN = (
+    ("findings", "The heart is normal in size.", ("cardiomegaly",)),
+    ("findings", "No pleural effusion is seen.", ("effusion_right", "effusion_left")),
+)
+WITH_UNSEEN = by_hand(
+    *SEEN,
+    ("findings", "The thoracic aorta is tortuous.", ("other_tortuous_aorta", "mediastinum")),
+    ("findings", "There is no interval change.", ("change",)),
+    ("impression", "Normal heart.", ("cardiomegaly",)),
+    ("impression", "Tortuous aorta.", ("other_tortuous_aorta",)),
+)
+WITHOUT_UNSEEN = by_hand(*SEEN, ("impression", "Normal heart.", ("cardiomegaly",)))
+
+
+def test_what_no_picture_shows_is_opened_only_where_a_locked_sentence_says_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks_room, "write_report", lambda case, random: WITH_UNSEEN if case.others else WITHOUT_UNSEEN)
+    case = Case(others=(Other("tortuous_aorta"),), change="unchanged")
+    opened = {sees: Counter[str]() for sees in (True, False)}
+    for seed in range(1500):
+        sees = seed % 2 == 0
+        report = report_task(case, sees, Random(seed)).report
+        written = WITH_UNSEEN if report.text == WITH_UNSEEN.text else WITHOUT_UNSEEN
+        locked, at = [], 0
+        for span in report.spans:
+            locked += [(at, at + len(span.text))] if span.locked else []
+            at += len(span.text)
+        opened[sees].update(
+            written.text[s.start : s.end]
+            for s in written.sentences
+            if not any(begin <= s.start and s.end <= end for begin, end in locked)
+        )
+        aorta = [s for s in written.sentences if "other_tortuous_aorta" in s.keys]
+        if sees and aorta:
+            assert any(begin <= s.start and s.end <= end for s in aorta for begin, end in locked)
+    assert opened[True]["The thoracic aorta is tortuous."] > 20
+    assert opened[True]["Tortuous aorta."] > 20
+    assert opened[True]["There is no interval change."] == 0
+    assert opened[False]["There is no interval change."] > 100
 
 
 def test_what_a_canvas_wants_at_its_free_positions_is_the_text_that_was_removed(
-    tokenizer: PreTrainedTokenizerFast,
+    words: Words, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    encode = lambda text: tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
     fitting = 0
-    for seed in range(200):
-        random = Random(seed)
-        case = sample_case(random)
-        report = with_gaps(write_report(case, random), random)
-        prefix, prefix_length = prefix_ids(tokenizer, case, with_image=True)
-        made = example(report, prefix, prefix_length, encode, SHAPE.canvas_length, random)
+    for _, task in tasks(200, sees=True):
+        made = example(task, words, SHAPE.canvas_length, Random(0))
         if made is None:
             continue
         fitting += 1
@@ -211,20 +416,40 @@ def test_what_a_canvas_wants_at_its_free_positions_is_the_text_that_was_removed(
         assert made.pinned[made.canvas_length - 1 :].all()
         wanted, pinned = made.canvas[: made.canvas_length - 1], made.pinned[: made.canvas_length - 1]
         assert not (pinned & (wanted == BLANK)).any()
-        assert tokenizer.decode(wanted[wanted != BLANK]) == report.text
-        removed = "".join(span.text for span in report.open_spans)
+        assert tokenizer.decode(wanted[wanted != BLANK]) == task.report.text
+        removed = "".join(span.text for span in task.report.open_spans)
         free = tokenizer.decode(wanted[~pinned & (wanted != BLANK)])
         assert without_white_space(free) == without_white_space(removed)
-        kept = "".join(span.text for span in report.spans if span.locked)
+        kept = "".join(span.text for span in task.report.spans if span.locked)
         assert without_white_space(tokenizer.decode(wanted[pinned])) == without_white_space(kept)
-    assert fitting > 150
+    assert fitting > 180
 
 
-def test_a_report_that_does_not_fit_the_canvas_gives_no_example(tokenizer: PreTrainedTokenizerFast) -> None:
-    encode = lambda text: tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids  # noqa: E731
-    random = Random(0)
-    report = with_gaps(write_report(sample_case(random), random), random)
-    assert example(report, np.zeros(1, dtype=np.int16), 1, encode, 12, random) is None
+def without_white_space(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_an_answer_stands_alone_in_a_slot_as_wide_as_the_engines(
+    words: Words, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    assert tasks_room.ANSWER_WIDTH == local_engine.ANSWER_WIDTH
+    widths = Counter[int]()
+    for seed in range(60):
+        task = question_task(StudyFacts(age=50), "Cough", ("Is there a pneumothorax?", "No."), sees=True)
+        made = example(task, words, ANSWER_CANVAS, Random(seed))
+        assert made is not None
+        widths[int((~made.pinned).sum())] += 1
+        assert tokenizer.decode(made.canvas[~made.pinned & (made.canvas != BLANK)]) == "No."
+        assert "Question: Is there a pneumothorax?" in tokenizer.decode(made.prefix[: made.prefix_length])
+    assert widths.most_common(1)[0][0] == local_engine.ANSWER_WIDTH
+    assert len(widths) > 5
+
+
+def test_what_does_not_fit_gives_no_example(words: Words) -> None:
+    _, task = next(tasks(1, sees=True))
+    assert example(task, words, 12, Random(0)) is None
+    long = question_task(StudyFacts(), "", ("What is it? " * 60, "No."), sees=True)
+    assert example(long, words, ANSWER_CANVAS, Random(0)) is None
 
 
 def test_the_learning_rate_warms_up_in_a_line_and_falls_in_a_cosine() -> None:
@@ -234,4 +459,6 @@ def test_the_learning_rate_warms_up_in_a_line_and_falls_in_a_cosine() -> None:
     assert recipe.learning_rate_at(99) == recipe.learning_rate_at(100) == pytest.approx(1e-3)
     assert recipe.learning_rate_at(350) == pytest.approx(1e-4 + 9e-4 * (1 + 0.5**0.5) / 2)
     assert recipe.learning_rate_at(600) == pytest.approx(5.5e-4)
+    assert recipe.average_at(0) == pytest.approx(0.1)
+    assert recipe.average_at(100_000) == recipe.average
     assert recipe.learning_rate_at(1100) == recipe.learning_rate_at(5000) == pytest.approx(1e-4)

@@ -5,26 +5,36 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
 from model.loading import DraftingModel
 from model.prefix import encode_tokens
 from model.training.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
-from model.training.step import Batch, LabelHead, decode, encode, losses, one_place, see, to_patches
+from model.training.step import (
+    Canvases,
+    LabelHead,
+    decode,
+    denoising_loss,
+    encode,
+    label_loss,
+    one_place,
+    see,
+    to_patches,
+)
 
 
-def batch(image_first: bool, generator: torch.Generator) -> Batch:
+def batch(image_first: bool, generator: torch.Generator) -> tuple[Tensor, Canvases]:
+    """Images and canvases; either the image or text comes first, and what comes last is out of the decoder's sight."""
     text = torch.randint(9, 200, (2, 6), generator=generator)
     image = torch.tensor([BEGIN_IMAGE, *[IMAGE] * 64, END_IMAGE]).expand(2, -1)
     parts = [text[:, :2], image, text[:, 2:]] if image_first else [text, image]
     prefix = torch.cat([*parts, torch.zeros(2, 9, dtype=torch.long)], dim=1)
-    return Batch(
-        images=torch.rand(2, 1, 384, 384, generator=generator),
+    return torch.rand(2, 1, 384, 384, generator=generator), Canvases(
         prefix=prefix,
         prefix_length=torch.full((2,), 72 if image_first else 6),
         canvas=torch.randint(9, 200, (2, 20), generator=generator),
         canvas_length=torch.full((2,), 15),
         pinned=torch.arange(20)[None].expand(2, -1) % 3 == 0,
-        labels=torch.tensor([[1.0, 0.0], [-1.0, 1.0]]),
     )
 
 
@@ -34,10 +44,10 @@ def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_mode
     reference = tiny_model.network
     one_place(network)
     for image_first in (True, False):
-        made = batch(image_first, torch.Generator().manual_seed(1))
-        caches = encode(network, see(network, made.images), made.prefix)
-        ours = decode(network, made, caches, made.canvas, None, None)
-        pixels, positions = to_patches(made.images)
+        images, made = batch(image_first, torch.Generator().manual_seed(1))
+        caches = encode(network, see(network.model.encoder.vision_tower, images), made.prefix)
+        ours = decode(network, made, caches, made.canvas, None)
+        pixels, positions = to_patches(images)
         length = int(made.prefix_length[0])
         cache = encode_tokens(
             reference, made.prefix[:, :length], pixels if image_first else None, positions if image_first else None
@@ -46,7 +56,7 @@ def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_mode
         assert torch.allclose(ours[:, :15], theirs, atol=1e-4)
 
         believed = torch.tensor([True, False])
-        ours_again = decode(network, made, caches, made.canvas, ours, believed)
+        ours_again = decode(network, made, caches, made.canvas, ours[:1])
         theirs_again = reference(
             decoder_input_ids=made.canvas[:, :15],
             past_key_values=cache,
@@ -72,9 +82,12 @@ def test_losses_reach_the_vision_tower_and_the_decoder(tiny_model: DraftingModel
     network = type(tiny_model.network)(tiny_model.network.config)
     one_place(network)
     head = LabelHead(64, 2)
-    loss, label_loss, right = losses(network, head, batch(True, torch.Generator().manual_seed(2)))
-    (loss + label_loss).backward()
-    assert 0 <= right <= 1
+    images, made = batch(True, torch.Generator().manual_seed(2))
+    features = see(network.model.encoder.vision_tower, images)
+    loss, (free, right) = denoising_loss(network, made, encode(network, features, made.prefix))
+    (loss + label_loss(head, features, torch.tensor([[1.0, 0.0], [-1.0, 1.0]]))).backward()
+    assert free == (~made.pinned).sum()
+    assert 0 <= right <= free
     for parameter in (
         network.model.encoder.vision_tower.patch_embedder.input_proj.weight,
         network.model.decoder.self_conditioning.up_proj.weight,
@@ -83,3 +96,12 @@ def test_losses_reach_the_vision_tower_and_the_decoder(tiny_model: DraftingModel
     ):
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
+
+
+def test_labels_that_are_unknown_count_nothing() -> None:
+    head, features = LabelHead(8, 3), torch.randn(2, 5, 8)
+    known = torch.tensor([[1.0, 0.0, -1.0], [-1.0, -1.0, -1.0]])
+    logits = head(features)
+    expected = -(logits[0, 0].sigmoid().log() + (-logits[0, 1]).sigmoid().log()) / 2
+    assert torch.isclose(label_loss(head, features, known), expected)
+    assert label_loss(head, features, torch.full((2, 3), -1.0)) == 0

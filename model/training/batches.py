@@ -1,0 +1,248 @@
+"""Batches for training: which pictures, what is painted on them, what is asked of each. Made by worker processes.
+
+Of every picture that has a case a report is asked for, and of every picture a question: the vision tower's work, half
+of a step's, then teaches twice. This module knows nothing of networks; how a task becomes arrays is the objective's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset, get_worker_info
+from transformers import PreTrainedTokenizerFast
+
+from drafting.imaging import StudyFacts
+from model.data.cases import LABELS, REPORTED, SOURCES, Case, case_to_array, labels_of, sample_case, visible
+from model.data.grammar import write_report
+from model.data.questions import Asked, as_answer, question_of_labels, questions_of
+from model.data.radiographs import Question, Radiographs, source_case
+from model.prefix import instruction
+from model.training.fresh import fresh_tokenizer
+from model.training.tasks import Task, Words, facts_of, question_task, report_task
+
+Arrays: TypeAlias = Mapping[str, "NDArray[Any]"]
+Lay: TypeAlias = Callable[[Task, Words, Random], "Arrays | None"]
+"""(task, words, random) -> one example's arrays; None where it does not fit."""
+
+# Tries to lay out a task before the batch is given up: each fails seldom, so that so many in a row mean a fault.
+MOST_TRIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """What a batch is made of, as shares of its pictures; the rest are adults with painted findings.
+
+    `children`: real pictures of children, as they are. `labelled`: real pictures of which labels or answers are known,
+    asked about only. `empty`: pictures that show nothing, beside reports and questions of random cases, and of the
+    tasks, `without_image`, those whose image is not given. Both so that nothing is guessed from blankness.
+    """
+
+    children: float = 0.2
+    labelled: float = 0.08
+    empty: float = 0.02
+    without_image: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class HostBatch:
+    """A batch as the workers hand it over, all arrays with the batch first.
+
+    `index` (pictures,) chooses radiographs and `cases` (pictures, fields) says what to paint on them; `empty`
+    (pictures,) bool. `labels`: (pictures, len(LABELS)) 0, 1, or -1 where unknown. `reports` and `questions` are the
+    objective's arrays of as many examples: one report of each of the first pictures, one question of every picture.
+    """
+
+    index: NDArray[np.int64]
+    cases: NDArray[np.float32]
+    empty: NDArray[np.bool_]
+    labels: NDArray[np.float32]
+    reports: Arrays
+    questions: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is known of the radiographs, less their pixels: sources, labels, facts and questions, by picture."""
+
+    sources: NDArray[np.int64]
+    labels: NDArray[np.int8]
+    facts: tuple[StudyFacts, ...]
+    questions: tuple[Question, ...]
+
+    @classmethod
+    def of(cls, radiographs: Radiographs) -> Pictures:
+        return cls(radiographs.sources, radiographs.labels, radiographs.facts, radiographs.questions)
+
+    @property
+    def asked_about(self) -> dict[int, tuple[Question, ...]]:
+        """The collections' own questions, by picture."""
+        asked: dict[int, list[Question]] = {}
+        for question in self.questions:
+            asked.setdefault(question.picture, []).append(question)
+        return {picture: tuple(own) for picture, own in asked.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """One picture of a batch: `case` None where it has none, `labels` what is known of it."""
+
+    picture: int
+    case: Case | None
+    labels: NDArray[np.float32]
+    empty: bool
+
+
+class Examples(IterableDataset[HostBatch]):
+    """Endless batches; the same seed, number of workers and first batch give the same ones.
+
+    Raises ValueError where there are no radiographs of adults to paint on.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        pictures: Pictures,
+        mixture: Mixture,
+        size: int,
+        lay_report: Lay,
+        lay_question: Lay,
+        seed: int,
+        first: int,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._pictures = pictures
+        self._mixture = mixture
+        self._lay_report = lay_report
+        self._lay_question = lay_question
+        self._seed = seed
+        self._first = first
+        words = Words(tokenizer)
+        self._asked = {
+            picture: fitting
+            for picture, own in pictures.asked_about.items()
+            if (
+                fitting := [
+                    each for each in own if lay_question(self._own(picture, each), words, Random(0)) is not None
+                ]
+            )
+        }
+        self._adults = self._of("adult_normal")
+        self._children = [self._of("child_normal"), self._of("child_pneumonia")]
+        self._labelled = [
+            [picture for picture in self._of(source) if self._can_be_asked(picture)]
+            for source in SOURCES
+            if source not in REPORTED
+        ]
+        if not self._adults:
+            raise ValueError("The pack has no radiographs of adults to paint on.")
+        labelled = round(size * mixture.labelled) if any(self._labelled) else 0
+        self._reported, self._size = size - labelled, size
+
+    def __iter__(self) -> Iterator[HostBatch]:
+        worker = get_worker_info()
+        number = (worker.id if worker else 0) + self._first
+        stride = worker.num_workers if worker else 1
+        words = Words(self._tokenizer)
+        while True:
+            yield self.batch(words, Random(self._seed * 1_000_003 + number))
+            number += stride
+
+    def batch(self, words: Words, random: Random) -> HostBatch:
+        drawn: list[_Drawn] = []
+        reports: list[Arrays] = []
+        questions: list[Arrays] = []
+        for place in range(self._size):
+            one = self._case_drawn(random) if place < self._reported else self._labelled_drawn(random)
+            drawn.append(one)
+            if one.case is not None:
+                reports.append(self._laid(partial(self._report, one.case, random), self._lay_report, words, random))
+            questions.append(self._laid(partial(self._question, one, random), self._lay_question, words, random))
+        return HostBatch(
+            index=np.array([one.picture for one in drawn]),
+            cases=case_to_array([one.case or _AS_IT_IS for one in drawn]),
+            empty=np.array([one.empty for one in drawn]),
+            labels=np.stack([one.labels for one in drawn]),
+            reports=_stacked(reports),
+            questions=_stacked(questions),
+        )
+
+    def _of(self, source: str) -> list[int]:
+        return [int(row) for row in np.flatnonzero(self._pictures.sources == SOURCES.index(source))]
+
+    def _can_be_asked(self, picture: int) -> bool:
+        return picture in self._asked or bool((self._pictures.labels[picture] >= 0).any())
+
+    def _sees(self, random: Random) -> bool:
+        return random.random() >= self._mixture.without_image
+
+    def _case_drawn(self, random: Random) -> _Drawn:
+        children = random.random() * (1 - self._mixture.labelled) < self._mixture.children
+        kinds = [kind for kind in self._children if kind] if children else []
+        picture = random.choice(random.choice(kinds) if kinds else self._adults)
+        case = source_case(int(self._pictures.sources[picture]), random)
+        empty = random.random() < self._mixture.empty
+        labels = np.full(len(LABELS), -1, dtype=np.float32) if empty else labels_of([case])[0]
+        return _Drawn(picture, case, labels, empty)
+
+    def _labelled_drawn(self, random: Random) -> _Drawn:
+        """A picture of a collection with labels or questions; collections weigh as the roots of their sizes."""
+        kinds = [kind for kind in self._labelled if kind]
+        picture = random.choice(random.choices(kinds, [len(kind) ** 0.5 for kind in kinds])[0])
+        return _Drawn(picture, None, self._pictures.labels[picture].astype(np.float32), empty=False)
+
+    def _report(self, case: Case, random: Random) -> Task:
+        return report_task(case, self._sees(random), random)
+
+    def _question(self, one: _Drawn, random: Random) -> Task:
+        if one.case is not None:
+            indication = one.case.indication or "" if random.random() < 0.5 else ""
+            asked = questions_of(visible(one.case), random)
+            return question_task(facts_of(one.case), indication, asked, self._sees(random))
+        own = self._asked.get(one.picture, ())
+        of_labels = question_of_labels(self._pictures.labels[one.picture], random)
+        if of_labels is None or (own and random.random() < 0.8):
+            return self._own(one.picture, random.choice(own))
+        return question_task(self._pictures.facts[one.picture], "", of_labels, sees=True)
+
+    def _own(self, picture: int, question: Question) -> Task:
+        """A collection's own question about a picture."""
+        asked = question.text, as_answer(question.answer)
+        return question_task(self._pictures.facts[picture], "", asked, sees=True)
+
+    def _laid(self, make: Callable[[], Task], lay: Lay, words: Words, random: Random) -> Arrays:
+        for _ in range(MOST_TRIES):
+            laid = lay(make(), words, random)
+            if laid is not None:
+                return laid
+        raise ValueError(f"Of {MOST_TRIES} tasks about one picture none fits its canvas: {make()}")
+
+
+# Nothing is painted on a picture that has no case.
+_AS_IT_IS = Case()
+
+
+def _stacked(rows: Sequence[Arrays]) -> Arrays:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def learn_tokenizer(vocabulary: int, reports: int, seed: int, questions: Sequence[Question]) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `vocabulary` tokens, learned from so many written reports, from questions about their
+    cases, the instructions that go with both, and a collection's own questions."""
+    random = Random(seed)
+    texts: list[str] = []
+    for _ in range(reports):
+        case = sample_case(random)
+        told, indication = facts_of(case), case.indication or ""
+        asked: Asked = questions_of(visible(case), random)
+        texts += [write_report(case, random).text, instruction(told, indication)]
+        texts += [instruction(told, indication, asked[0]), asked[1]]
+    for question in questions:
+        # As often as they are asked: one of ten questions is of a collection's own.
+        texts += [instruction(StudyFacts(), "", question.text), as_answer(question.answer)]
+    return fresh_tokenizer(texts, vocabulary)

@@ -147,9 +147,9 @@ _TERMS = _compiled(
             ("device",),
         ),
         (
-            r"\bgranulom\w+(?: (?:disease|changes?|calcifications?|infections?))?\b"
+            r"(?<!active )\bgranulom\w+(?: (?:disease|changes?|calcifications?|infections?))?\b"
             r"|(?<!non)(?<!non-)\bcalcified (?:[\w-]+ ){0,4}?(?:lymph ?)?nod(?:es?|ules?)\b"
-            r"|\bcalcified (?:lymph)?adenopathy\b|\bnodular calcifications?\b",
+            r"|\bcalcified (?:\w+ ){0,3}?(?:lymph)?adenopathy\b|\bnodular calcifications?\b",
             ("granuloma",),
         ),
         (
@@ -174,7 +174,7 @@ _TERMS = _compiled(
             ("elevated diaphragm",),
         ),
         (
-            r"\bpleural(?: or \w+)? (?:\w+ )?(?:thickening|plaques?|calcifications?|capping)\b"
+            r"\bpleural(?: or \w+)? (?:\w+ )?(?:thickening|plaques?|calcifications?|capping|scar(?:s|ring)?)\b"
             r"|\bthicken\w+[^,;]{0,20}?\bpleura\b"
             r"|\bpleura\b[^,;]{0,20}?\bthicken\w+|\bapical cap(?:s|ping)?\b",
             ("pleural thickening",),
@@ -199,7 +199,8 @@ _TERMS = _compiled(
             ("degenerative change",),
         ),
         (
-            r"\b\w*scolio\w+|\b(?:levo|dextro)?curvature\b(?= (?:of|involving|in|within|centered|convex))",
+            r"\b\w*scolio\w+"
+            r"|(?<!kyphotic )\b(?:levo|dextro)?curvature\b(?= (?:of|involving|in|within|centered|convex))",
             ("scoliosis",),
         ),
         (
@@ -234,7 +235,8 @@ _TERMS = _compiled(
             r"|\bcardiac decompensation\b|\b(?:fluid|volume) overload\b|\bcephali[sz]ation\b|\bkerley\b"
             rf"|\b{_VESSELS} (?:congestion|engorgement|redistribution)\b|\b(?:pulmonary|venous) congestion\b"
             rf"|\b{_VESSELS}\b[^,;]{{0,30}}?\b(?:congested|engorged|prominent|indistinct|increased)\b"
-            rf"|\b(?:engorged|congested|prominent) {_VESSELS}\b",
+            rf"|\b(?:engorged|congested|prominent) {_VESSELS}\b"
+            rf"|\b(?:engorgement|congestion|prominence|redistribution) of (?:the )?{_VESSELS}\b",
             ("edema",),
         ),
         (
@@ -267,7 +269,12 @@ _EXPLAINED = re.compile(
     r"\b(?:likely|probabl\w+|possibl\w+|consistent|compatible|suggest\w*|represent\w*|reflect\w*|due to"
     r"|related to|keeping"
     r"|suspicious|concerning|worrisome|may|could|favou?r\w*|xxxx)\b[^;]*?\b(?:atelecta\w+|o?edema|effusions?|scar\w*"
-    r"|fibrosis|congestion|nipple|hernia|granuloma\w*|superimpos\w+|overlap\w*|summation|artifact|fat pad)\b"
+    r"|fibrosis|congestion|nipple|hernia|granuloma\w*|superimpos\w+|overlap\w*|summation"
+    r"|artifact|fat pad|pericardial fat)\b"
+)
+_CALCIFIED = re.compile(
+    r"\b(?:likely|probabl\w+|consistent|compatible|represent\w*|reflect\w*|suggest\w*|keeping|due to)\b[^;]*?"
+    r"\b(?:granuloma\w*|nipple)\b"
 )
 _BARE_SHADOW = re.compile(r"opaci|densit|ground-glass")
 _INFECTED = re.compile(r"\b(?:pneumonia|infect\w+|consolidat\w+|aspiration|infiltrat\w+)\b")
@@ -282,7 +289,7 @@ _NORMAL = _compiled(
             ("cardiomegaly",),
         ),
         (
-            rf"\blungs?\b(?! volumes?)(?: fields?| zones?| parenchyma)?[^,;]*?\b{_NORMAL_WORDS}\b(?! of)"
+            rf"\blungs?\b(?! volumes?| markings?)(?: fields?| zones?| parenchyma)?[^,;]*?\b{_NORMAL_WORDS}\b(?! of)"
             rf"|\bclear lungs?\b"
             r"|\bclear (?:right|left) lung\b|\blungs and pleural spaces\b[^,;]*?\bclear\b",
             ("opacity", "nodule", "mass", "edema", "atelectasis"),
@@ -295,7 +302,7 @@ _NORMAL = _compiled(
         ),
         (rf"\b(?:costophrenic|cp) (?:angles?|sulc(?:us|i))\b[^,;]*?\b{_NORMAL_WORDS}\b", ("effusion",)),
         (
-            r"\b(?:well|fully|adequately|normally)[ -](?:inflated|expanded|aerated)\b"
+            r"\blungs\b[^,;]*?\b(?:well|fully|adequately|normally)[ -](?:inflated|expanded|aerated)\b"
             r"|\blungs are (?:expanded|inflated)\b"
             r"|\bvolumes? (?:are|is|remains?|appears?) (?:\w+ )?normal\b|\bnormal (?:lung )?(?:volumes?|inflation)\b",
             ("low volumes",),
@@ -332,6 +339,9 @@ _NOT_NEGATIONS = re.compile(
     r"\b(?:no|without)(?: (?:significant|substantial|appreciable|interval|definite|short-term))* "
     r"(?:change|changes|increase|progression|worsening|improvement)\b"
     r"|\bnot (?:(?:significantly|appreciably|substantially) )?(?:changed|increased in|improved)\b|\bnot only\b"
+    # What was not there then is there now.
+    r"|\bnot (?:\w+ )?(?:seen|present|visible|noted|identified|there) (?:on|in) (?:the )?"
+    r"(?:prior|previous|comparison|old|last)\b"
 )
 _NOT_EXCLUDED = re.compile(
     r"\b(?:cannot|can not|could not|can't) (?:be )?(?:\w+ly )?(?:exclude|excluded|rule out|ruled out)\b"
@@ -343,7 +353,8 @@ _NEGATION = re.compile(
 )
 # What ends a negation before the clause does: a verb that has had its subject, or a thing named with its size.
 _SIZED = (
-    r"(?:an? )?(?:tiny|trace|minimal|small|moderate|large|massive|mild|mildly|marked|severe|subtle|faint|patchy"
+    r"(?:an? )?(?:tiny|trace|minimal|small|moderate|(?:large|massive)(?= (?:right|left|bilateral))"
+    r"|mild|mildly|marked|severe|subtle|faint|patchy"
     r"|dense|hazy"
     r"|stable|unchanged|persistent|new|right|left|bilateral|bibasilar|interval)"
 )
@@ -387,6 +398,7 @@ _SIDE_WORD = re.compile(r"\b(right|left|bilateral(?:ly)?|bibasilar|bibasal|biapi
 _COMPARED = re.compile(
     r"\b(?:larger|greater|more|worse|right|left)\b[^,;]{0,24}?\b(?:than|on the|on)\b(?: the)? (?:right|left)\b"
 )
+_ALTERNATIVE = re.compile(r"\s*(?:or|and/or|versus|vs\.?|/)\s*")
 _COMPARING = re.compile(r"\b(?:larger|greater|more|worse)\b")
 
 
@@ -408,7 +420,7 @@ def reading(mentions: Iterable[Mention], finding: Finding) -> Reading:
         if strongest:
             # Sides named with a hedge count too: 'opacity, possibly right lower lobe pneumonia'.
             hedged = [m.sides for m in about if m.presence == "uncertain"] if presence == "present" else []
-            return Reading(presence, frozenset().union(*strongest) or frozenset().union(*hedged))
+            return Reading(presence, frozenset().union(*strongest, *hedged))
     return Reading("not mentioned")
 
 
@@ -504,7 +516,9 @@ def _terms(clause: str) -> list[_Term]:
 
 
 def _explained(clause: str, term: _Term) -> bool:
-    """Whether a shadow is put down to something that is read by itself."""
+    """Whether a shadow is put down to something that is read by itself, or is none of the lung's."""
+    if term.findings == ("nodule",):
+        return _CALCIFIED.search(clause[term.end :]) is not None
     if "opacity" not in term.findings or not _SHADOW.match(clause[term.start : term.end]):
         return False
     rest = clause[term.end :]
@@ -558,6 +572,9 @@ def _sides(clause: str, terms: list[_Term], index: int) -> frozenset[Side]:
         return before
     if _COMPARING.search(after) and _COMPARED.search(after):
         return BOTH
+    if index + 1 < len(terms) and _ALTERNATIVE.fullmatch(clause[term.end : terms[index + 1].start]):
+        # 'Atelectasis or scar at the left base' is one shadow at one place.
+        return _sides(clause, terms, index + 1)
     return _named_sides(after)
 
 

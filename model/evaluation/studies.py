@@ -199,9 +199,11 @@ def finished(steps: Generator[Frame, None, Draft]) -> Draft:
 def truth_of(case: Case, finding: Finding) -> Truth:
     """What the case says about a finding that the reader of reports knows."""
     if finding in _UNSEEN:
-        # Of a real picture nobody said.
         named = [other for other in case.others if other.name in _UNSEEN[finding]]
-        return Truth(None) if case.paediatric else Truth(bool(named), frozenset(o.side for o in named if o.side))
+        # Of a real picture nobody said; and some words are used together with others.
+        if case.paediatric or (not named and _said_beside(case, finding)):
+            return Truth(None)
+        return Truth(bool(named), frozenset(other.side for other in named if other.side))
     lungs: dict[Side, Lung] = {"right": case.right, "left": case.left}
     match finding:
         case "cardiomegaly":
@@ -210,7 +212,9 @@ def truth_of(case: Case, finding: Finding) -> Truth:
             return _graded(case.edema)
         case "device":
             worn = {other.name for other in case.others} & _UNSEEN_DEVICES
-            return Truth(None) if case.pacemaker is None else Truth(bool(case.devices or worn))
+            if case.pacemaker is None or (not case.devices and not worn and _said_beside(case, finding)):
+                return Truth(None)
+            return Truth(bool(case.devices or worn))
         case "acute disease":
             return Truth(None)
         case "opacity":
@@ -238,6 +242,19 @@ def truth_of(case: Case, finding: Finding) -> Truth:
         return Truth(None)
     sides = frozenset(side for side in BOTH if values[side])
     return Truth(bool(sides), sides)
+
+
+def _said_beside(case: Case, finding: Finding) -> bool:
+    """Whether a report of the case may name the finding in one breath with another: 'atelectasis or scarring'."""
+    names = {other.name for other in case.others}
+    match finding:
+        case "scarring":
+            return "pleural_thickening" in names or any(lung.atelectasis for lung in (case.right, case.left))
+        case "degenerative change":
+            return bool(names & {"osteopenia", "kyphosis", "scoliosis", "compression_deformity"})
+        case "device":
+            return "breast_surgery" in names
+    return False
 
 
 def _graded(grade: int | None) -> Truth:

@@ -1,10 +1,12 @@
-"""The model's command line: `python -m model train default`, `python -m model evaluate labels|infill|vqa|speed`."""
+"""The model's command line: `python -m model train default|sibling`, and `evaluate labels|infill|vqa|speed`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,36 +24,57 @@ def main(arguments: list[str] | None = None) -> int:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
     default = what.add_parser("default", help="the small model that the repository ships")
-    default.add_argument(
-        "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+    sibling = what.add_parser("sibling", help="its autoregressive sibling, for comparison")
+    sibling.add_argument(
+        "--tokenizer", type=Path, help="checkpoint folder whose tokenizer is used; else one is learned"
     )
-    default.add_argument(
-        "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
-    )
-    default.add_argument("--steps", type=int, help="training steps in all")
-    default.add_argument("--batch", type=int, help="examples a step")
-    default.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
-    default.add_argument("--seed", type=int, default=0)
-    default.add_argument("--workers", type=int, default=2, help="processes that write reports")
-    default.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for parser in (default, sibling):
+        parser.add_argument(
+            "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+        )
+        parser.add_argument(
+            "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
+        )
+        parser.add_argument("--steps", type=int, help="training steps in all")
+        parser.add_argument("--batch", type=int, help="pictures a step")
+        parser.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
+        parser.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+        parser.add_argument("--seed", type=int, default=0)
+        parser.add_argument("--workers", type=int, default=2, help="processes that write reports")
+        parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     default.set_defaults(run=_train_default)
+    sibling.set_defaults(run=_train_sibling)
 
 
 def _train_default(options: argparse.Namespace) -> int:
     from model.training.default import train_default
+
+    return _train(options, train_default)
+
+
+def _train_sibling(options: argparse.Namespace) -> int:
+    from model.training.sibling import train_sibling
+
+    if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
+        print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
+        return 2
+    return _train(options, partial(train_sibling, tokenizer_of=options.tokenizer))
+
+
+def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
     from model.training.fresh import Shape
     from model.training.trainer import Recipe
 
     if not options.data.is_file():
         print(f"python -m model: {options.data} is not a file of packed radiographs.", file=sys.stderr)
         return 2
-    recipe = Recipe(seed=options.seed)
-    chosen = {name: getattr(options, name) for name in ("steps", "batch") if getattr(options, name) is not None}
-    train_default(
+    names = ("steps", "batch", "cuts")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    train(
         options.data,
         options.out,
         Shape(),
-        replace(recipe, **chosen),
+        replace(Recipe(seed=options.seed), **chosen),
         torch.device(options.device),
         options.workers,
         options.minutes,

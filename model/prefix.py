@@ -6,17 +6,17 @@ This module knows nothing of reports and canvases; the decoder reads what is enc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
+from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache, Gemma4ImageProcessorPil, PreTrainedModel
 
 from drafting.imaging import Study, StudyFacts
-from model.loading import DraftingModel, ImageTokens, image_tokens, user_turn
+from model.loading import DraftingModel, ImageTokens, Traits, image_tokens, user_turn
 
 KeysValues = tuple[Tensor, Tensor]
 """A layer's keys and values, each (tokens, key heads, width)."""
@@ -63,26 +63,39 @@ def encode_prefix(
     pixels = positions = None
     if study is not None:
         pixels, positions, pieces = patches(drafting_model, study.model_picture)
-        ids = _with_image_tokens(ids, pieces, image_tokens(network))
+        ids = with_image_tokens(ids, pieces, image_tokens(network))
     input_ids = torch.tensor([ids], device=network.device)
     cache = encode_tokens(network, input_ids, pixels, positions)
     layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
     return Prefix(layers, len(ids))
 
 
-def patches(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
+class Seeing(Protocol):
+    """A checkpoint with what its pictures go through."""
+
+    @property
+    def network(self) -> PreTrainedModel: ...
+
+    @property
+    def image_processor(self) -> Gemma4ImageProcessorPil: ...
+
+    @property
+    def traits(self) -> Traits: ...
+
+
+def patches(model: Seeing, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
     """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), its image tokens.
 
     `picture`: (height, width) or (height, width, 3) uint8.
     """
     image = Image.fromarray(picture).convert("RGB")
-    processor = drafting_model.image_processor
-    if drafting_model.traits.square_picture:
+    processor = model.image_processor
+    if model.traits.square_picture:
         pooled = processor.patch_size * processor.pooling_kernel_size
         side = int(processor.max_soft_tokens**0.5) * pooled
         image = image.resize((side, side), Image.Resampling.BICUBIC)
     processed = processor(image, return_tensors="pt")
-    network = drafting_model.network
+    network = model.network
     positions = processed["image_position_ids"].to(network.device)
     # The processor pads to the budget; the padding is not encoded.
     real = positions[0, :, 0] >= 0
@@ -120,7 +133,7 @@ def encode_tokens(
     return cache
 
 
-def _with_image_tokens(ids: list[int], count: int, tokens: ImageTokens) -> list[int]:
+def with_image_tokens(ids: list[int], count: int, tokens: ImageTokens) -> list[int]:
     """The prompt's one image placeholder widened to the tokens of the picture, between their markers."""
     at = ids.index(tokens.piece)
     return [*ids[:at], tokens.begin, *[tokens.piece] * count, tokens.end, *ids[at + 1 :]]

@@ -191,9 +191,9 @@ _PLACES: dict[tuple[Zone | None, Side], str] = {
     ("lower", "right"): "right [lower lobe|lower lobe|lung base|base|lower lung]",
     ("lower", "left"): "left [lower lobe|lower lobe|lung base|base|lower lung]",
 }
-_DEGREE = {None: "", 1: "[mild|mild|minimal|slight]", 2: "moderate", 3: "[severe|marked|extensive]"}
+_DEGREE = {None: "", 1: "[mild|mild|minimal|slight]", 2: "moderate", 3: "[severe|marked]"}
 _DEGREE_ADVERB = {None: "", 1: "[mildly|mildly|slightly|minimally]", 2: "moderately", 3: "[markedly|severely]"}
-_HERNIA_SIZE = {None: "", 1: "[small|small|moderate-sized]", 2: "[moderate|moderate-sized]", 3: "large"}
+_HERNIA_SIZE = {None: "", 1: "small", 2: "[moderate|moderate-sized]", 3: "large"}
 _EFFUSION_SIZE = {
     1: "[small|small|small|trace|minimal|mild]",
     2: "[moderate|moderate|moderate-sized|medium-sized]",
@@ -202,7 +202,7 @@ _EFFUSION_SIZE = {
 _PNEUMOTHORAX_SIZE = {1: "[small|small|tiny|minimal]", 2: "[moderate|moderate|moderate-sized]", 3: "large"}
 _OPACITY_LOOK = {
     1: "[faint|subtle|hazy|mild|ill-defined|vague|mild patchy]",
-    2: "[patchy|patchy|focal|moderate|hazy|increased|]",
+    2: "[patchy|patchy|focal|moderate|hazy|]",
     3: "[dense|confluent|extensive]",
 }
 _OPACITY_NOUN = {
@@ -224,14 +224,13 @@ _SUGGESTS = (
 _MAY_BE = "[may represent|could represent|may reflect|may be due to|may be secondary to|are likely due to]"
 _INFECTIONS = (
     "[pneumonia|pneumonia|pneumonia|pneumonia|infection|an infectious process|an inflammatory process|infection or "
-    "inflammation|pneumonia or aspiration|infection versus aspiration|an infiltrate|an acute infectious process|early "
+    "inflammation|pneumonia or aspiration|infection versus aspiration|an acute infectious process|early "
     "pneumonia|atypical infection|bronchopneumonia|lobar pneumonia]"
 )
 _EDEMA_SENTENCES = {
     1: "[<the> pulmonary [vasculature|vascularity] is [mildly|slightly|] [congested|engorged|prominent]"
     "|<the> central pulmonary vessels are [mildly|] [engorged|prominent|congested]|<the> [pulmonary vascular markings|"
-    "central vascular markings] are [mildly |][prominent|increased|engorged]|[mild |][prominence|engorgement] of the "
-    "[central |]pulmonary [vasculature|vascularity|vessels]"
+    "central vascular markings] are [mildly |][prominent|increased|engorged]"
     "|[mild |]cephalization of the pulmonary vessels[, suggesting vascular congestion|]]",
     2: "[[diffuse|bilateral|mild diffuse] [prominence of the interstitial markings|interstitial prominence"
     "|increased interstitial markings|increased interstitial opacities|interstitial opacities|prominent interstitial "
@@ -361,7 +360,7 @@ _VESSELS_NORMAL = (
     "pulmonary edema|<the> pulmonary vascularity is within normal limits in appearance|<the> central pulmonary "
     "vasculature"
     " is <normal>|<the> pulmonary vasculature is not engorged|without [overt |]pulmonary edema|<the> pulmonary "
-    "vasculature and [lung|bronchovascular] markings are <normal>|<the> pulmonary arteries <are> <normal>|no edema]"
+    "vasculature and bronchovascular markings are <normal>|<the> pulmonary arteries <are> <normal>|no edema]"
 )
 _NO_OPACITY = (
     "[focal consolidation|focal consolidation|focal consolidation|focal airspace consolidation|focal airspace disease|"
@@ -388,7 +387,8 @@ _NO_CONSOLIDATION = (
 _NO_NODULES = (
     "[no [suspicious|focal|dominant|discrete|] [pulmonary|lung] [[nodule|nodule or mass|mass or nodule] [is seen|is "
     "identified|identified|]|[nodules|nodules or masses|masses] [are seen|are identified|identified|]]|no [nodules or "
-    "masses|masses or nodules|pulmonary mass or nodule|suspicious nodules or masses|suspicious appearing nodules]|there "
+    "masses|masses or nodules|pulmonary mass or nodule|suspicious nodules or masses|suspicious appearing nodules]|"
+    "there "
     "are no [nodules or masses|pulmonary nodules or masses|suspicious pulmonary nodules]|no suspicious pulmonary "
     "[nodules|mass]]"
 )
@@ -439,7 +439,7 @@ _ABDOMEN_NORMAL = (
     "<the> "
     "visualized portions of the [upper |]abdomen are [unremarkable|normal]|<the> costophrenic [angles|sulci] are "
     "[clear|"
-    "sharp]|bilateral costophrenic angles are sharp|<the> pleural spaces <are> clear]"
+    "sharp]|bilateral costophrenic angles are sharp|<the> upper abdomen <is> unremarkable]"
 )
 _NO_FREE_AIR = (
     "[no free [air|intraperitoneal air|subdiaphragmatic air] [under the diaphragm|beneath the diaphragm|is seen|seen "
@@ -523,8 +523,8 @@ _CHANGE_AFTER: dict[Change, str] = {
     "[since|compared to|compared with] <prior>|not significantly changed [since|from|compared to] <prior>|similar in "
     "appearance to <prior>|without significant [interval |]change|stable in appearance|unchanged in appearance|as "
     "before]",
-    "increased": "[<larger>|<larger>] [since|from|compared to|compared with|in the interval since] <prior>",
-    "decreased": "<larger> [since|from|compared to|compared with|in the interval since] <prior>",
+    "increased": "<larger> [since|compared to|compared with|in the interval since] <prior>",
+    "decreased": "<larger> [since|compared to|compared with|in the interval since] <prior>",
     "new": "new [since|from|compared to|compared with|in the interval since] <prior>",
 }
 _CHANGE_SENTENCES: dict[Change, str] = {
@@ -541,7 +541,7 @@ _CHANGE_SENTENCES: dict[Change, str] = {
     "decreased": "[there has been [interval|some interval] [decrease|improvement] in <name>|<name> <have> [decreased|"
     "improved] [since|compared to|in the interval since] <prior>|[when |]compared to <prior>, <name> <have> [decreased|"
     "improved]|interval [decrease|improvement] in <name>]",
-    "new": "[<name> <be> new [since|compared to|from] <prior>|<name> <be> new|<name> [was|was] not present on <prior>|"
+    "new": "[<name> <be> new [since|compared to|from] <prior>|<name> <be> new|"
     "[when |]compared to <prior>, <name> <be> new|<name> <have> developed [since|in the interval since] <prior>]",
 }
 _DEVICE_OTHERS = frozenset(
@@ -583,6 +583,10 @@ class _Writer:
         self.compared = case.change is not None
         self.names = frozenset(other.name for other in case.others)
         self.vessels_said = False
+        self.has_preamble = False
+        # What would differ between two sentences on the same thing is chosen once.
+        self.level = self.say("[a midthoracic vertebral body|a lower thoracic vertebral body|T7|T8|T11|T12|L1]")
+        self.aged = self.say("[age-indeterminate|chronic|old|remote|chronic-appearing|age-indeterminate]")
 
     def say(self, pattern: str, **slots: str) -> str:
         text = _expanded(_parsed(pattern), self.random)
@@ -591,6 +595,8 @@ class _Writer:
         if "<" in text:
             text = _SLOT.sub(self._filled, text)
         text = " ".join(text.split()).replace(" ,", ",")
+        if "appear" in text:
+            text = text.replace(" in appearance", "")
         if "a~" in text:
             text = _ARTICLE.sub(lambda found: f"{article(found.group(1))} {found.group(1)}", text)
         return text
@@ -619,6 +625,7 @@ class _Writer:
         name: Callable[[str], str] = lambda heading: spelled(self.say(_HEADINGS[heading]))  # noqa: E731
         after = self.random.choice((":\n", ":\n", ":\n", ":\n", ": ", ": ", ": ", "\n"))
         form = self.random.random()
+        self.has_preamble = form < 0.87 and self.chance(0.18)
         numbered = self.chance(0.45)
         if form < 0.76:
             body = [
@@ -638,7 +645,7 @@ class _Writer:
             body = [_Section("findings", "", findings()), _Section("impression", "", impression())]
         else:
             body = [_Section("findings", "", findings())]
-        return self._preamble(name, after) + body if body[0].heading and self.chance(0.18) else body
+        return self._preamble(name, after) + body if self.has_preamble else body
 
     def _preamble(self, name: Callable[[str], str], after: str) -> list[_Section]:
         examination = self._examination()
@@ -759,8 +766,7 @@ class _Writer:
         return self.say(
             "[normal|normal|normal|unremarkable|unremarkable|within normal limits|within normal limits|within normal "
             "limits|grossly normal|grossly unremarkable|within limits of normal|within the limits of normal|normal in "
-            "appearance|unremarkable in appearance|within normal limits in appearance|within normal limits for "
-            "appearance]"
+            "appearance|unremarkable in appearance|within normal limits in appearance|within normal limits]"
         )
 
     def _cardiomegaly(self, grade: int) -> _Statement:
@@ -882,9 +888,11 @@ class _Writer:
         mass = noun.endswith(_MASS_NOUNS)
         keys = (f"opacity_{side}",)
         cause = self._cause(0.2)
-        hedged = 0.12 if opacity.severity == 1 else 0.0
+        alone = sum(len(lung.opacities or ()) for _, lung in self._lungs()) == 1
+        hedged = 0.15 if opacity.severity == 1 and alone else 0.0
         if self.chance(0.5):
             place = self.say(_PLACES_BEFORE[opacity.zone, side])
+            noun = noun.removeprefix("lung ")
             thing = _Thing(" ".join(f"{look} {place} {noun}".split()), keys, mass=mass, tail=cause)
         else:
             place = self.say(_PLACES_AFTER[opacity.zone, side])
@@ -971,7 +979,7 @@ class _Writer:
                 measured = self.say(f"measuring [approximately |about |]{number} [in diameter|]")
             if self.chance(0.4):
                 place = self.say(_PLACES_BEFORE[nodule.zone, side])
-                noun = noun.removeprefix("lung ")
+                noun = noun.removeprefix("lung ").removeprefix("pulmonary ")
                 thing = _Thing(" ".join(f"{size} {look} {place} {noun}".split()), keys, tail=measured)
             else:
                 place = self.say(_PLACES_AFTER[nodule.zone, side])
@@ -1129,7 +1137,7 @@ class _Writer:
                 absent = [finding for finding in absent if finding not in denied]
             elif self.chance(0.85):
                 statements.append(_Statement(self._clear(), ("lungs",)))
-                if self.chance(0.6):
+                if self.chance(0.6) or not plain:
                     absent.remove("opacity")
         elif "opacity" in absent and self.chance(0.35):
             absent.remove("opacity")
@@ -1206,10 +1214,9 @@ class _Writer:
             return f"{', '.join(parts)}, {rest}{last}"
         if self.chance(0.05) and clear and "opacity" in shown and len(parts) > 1:
             parts.insert(1, self.say("[suspicious pulmonary opacity|suspicious pulmonary opacity|pulmonary edema]"))
-        conjunction = "and" if plural and self.chance(0.1) else "or"
         if len(parts) > 2 and not self.comma:
-            return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
-        return joined(parts, conjunction)
+            return f"{', '.join(parts[:-1])} or {parts[-1]}"
+        return joined(parts, "or")
 
     def _denied_keys(self, findings: list[str]) -> tuple[str, ...]:
         return tuple(f"{finding}_{side}" for finding in findings for side in SIDES)
@@ -1219,8 +1226,10 @@ class _Writer:
         be, are = ("are" if _PLURALS.search(part) else "is" for part in (re.split(",| or | and ", what)[0], what))
         if self.terse and self.chance(0.6):
             return f"no {what}"
+        if what.startswith(("definite", "visible")):
+            return self.say("[no|no|there <be> no] <what>".replace("<be>", be), what=what)
         kind = self.random.random()
-        if kind < 0.12 and not what.startswith(("definite", "visible", "large", "significant")):
+        if kind < 0.12 and not what.startswith(("large", "significant")):
             pattern = (
                 "[specifically, no|there is no radiographic evidence of|negative for|there <be> no visible|no visible|"
                 "no "
@@ -1585,7 +1594,7 @@ class _Writer:
 
     def _view(self) -> list[_Statement]:
         """What was taken, as some say it before their findings."""
-        if not self.chance(0.12):
+        if self.has_preamble or not self.chance(0.12):
             return []
         view = self.case.view
         if self.chance(0.5) and view != "AP":
@@ -1639,6 +1648,8 @@ class _Writer:
             degly=self.say(_DEGREE_ADVERB[other.severity]),
             size=self.say(_HERNIA_SIZE[other.severity]),
             stable=stable,
+            level=self.level,
+            aged=self.aged,
         )
         text = say()
         while self.case.change != "unchanged" and _AS_BEFORE.search(text):

@@ -370,7 +370,7 @@ def _edema(pictures: Tensor, scene: _Scene) -> Tensor:
 _ZONE_ROWS = ((0.18, 0.30), (0.47, 0.58), (0.79, 0.93))
 _NODULE_ROWS = ((0.18, 0.31), (0.42, 0.60), (0.71, 0.86))
 # How many places are tried for a finding that must not hide.
-_PLACES = 8
+_PLACES = 16
 
 
 def _opacities(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
@@ -466,7 +466,7 @@ def _nodule(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
     tall = (diameter / 2 / LUNG_HEIGHT * anatomy.height).clamp_min(1e-3)
     # It lies between mediastinum and chest wall, and over the fluid where there is some.
     reach = wide / lung_width
-    lateral = (1.0 - 0.9 * reach).clamp(0.5, 0.82) - 0.2 * (zone == 1)
+    lateral = (1.0 - 0.9 * reach).clamp(0.5, 0.88) - 0.2 * (zone == 1)
     medial = (0.2 + 0.9 * reach).clamp(0.3, 0.48)
     high, low = (_of_zone(zone, rows) for rows in zip(*_NODULE_ROWS, strict=True))
     low = torch.where(scene.field(f"effusion_{SIDES[index]}") > 0, low.clamp_max(0.75), low)

@@ -93,17 +93,12 @@ OTHER_SENTENCES: dict[str, str] = {
         "osteopenia and degenerative changes [of the thoracic spine|]]"
     ),
     "compression_deformity": (
-        "[<stable> [<deg>|<deg>|age-indeterminate|chronic|old|chronic-appearing|remote] [compression|compression|"
-        "wedge|anterior wedge] deformity of [a [midthoracic|mid thoracic|lower thoracic|thoracic|upper lumbar] "
-        "vertebral body|the [T7|T8|T11|T12|L1] vertebral body|the midthoracic spine] [is noted|is seen|is present|"
-        "is again noted|is identified|noted|]|[there is |]a~ [<deg> |age-indeterminate |chronic |chronic-appearing "
-        "|old ][compression|wedge] [deformity|fracture] of [T7|T11|T12|L1|a midthoracic vertebral body|a lower "
-        "thoracic vertebral body]|<deg> [anterior |][wedging|loss of height] of [a|several] [midthoracic|lower "
-        "thoracic|thoracic] vertebral [body|bodies]|there is <deg> anterior wedging of a [lower thoracic|"
-        "midthoracic] vertebral body|[multiple |][old|chronic] compression [deformities|fractures] [of|in] the "
-        "thoracic spine|<deg> loss of vertebral body height in the [midthoracic|lower thoracic] spine|"
-        "age-indeterminate [endplate deformities|superior endplate depression] [of|in] the [lower|mid] thoracic "
-        "spine]"
+        "[<stable> [<deg>|<aged>|<aged>] [compression|wedge|anterior wedge] deformity of <level> [is noted|is seen|"
+        "is present|]|[there is |]a~ <aged> [compression|wedge|anterior wedge] [deformity|fracture] of <level>|"
+        "there is <deg> [anterior |][wedging|loss of height] of <level>|<deg> loss of height of <level>[, "
+        "age-indeterminate|]|<aged> [superior |]endplate [deformity|depression] of <level>|[there is |]a~ <aged> "
+        "compression deformity [in the thoracic spine, involving <level>|involving <level>]|there is <deg> "
+        "[wedging|compression] of <level>]"
     ),
     "old_rib_fracture": (
         "[[there are |]<stable> [old|healed|remote|chronic|multiple old|chronic-appearing|old healed] <side> [||"
@@ -195,9 +190,9 @@ OTHER_SENTENCES: dict[str, str] = {
         "[with flattening of the [diaphragm|diaphragms|hemidiaphragms]|]|[there is |]flattening of the [diaphragms|"
         "diaphragm|hemidiaphragms] [and an increased retrosternal airspace|with increased retrosternal lucency|] "
         "[consistent with|compatible with|suggesting|suggestive of|which suggests] [COPD|hyperinflation|"
-        "obstructive lung disease|air trapping]|[the |]lungs are <degly> [hyperinflated|hyperexpanded] but [clear "
-        "of effusion|free of pneumothorax|otherwise without pneumothorax]|lung volumes are increased[, compatible "
-        "with COPD|]]"
+        "obstructive lung disease|air trapping]|[the |]lungs are <degly> [hyperinflated|hyperexpanded] but "
+        "otherwise [clear of infiltrate|without acute abnormality]|lung volumes are increased[, compatible with "
+        "COPD|]]"
     ),
     "emphysema": (
         "[[there are |]<stable> [<deg>|chronic|severe] emphysematous [changes|lung changes] [of the lungs|of both "
@@ -440,15 +435,15 @@ OTHER_CONCLUSIONS: dict[str, str] = {
         "calcified aorta]"
     ),
     "degenerative_spine": (
-        "[<deg> degenerative changes of the [thoracic |]spine|<deg> [thoracic |]spondylosis|degenerative [changes|"
-        "disc disease] of the thoracic spine]"
+        "[<deg> degenerative changes of the spine|<deg> degenerative changes|<deg> spondylosis|degenerative "
+        "changes of the [thoracic |]spine]"
     ),
-    "scoliosis": "<deg> [scoliosis|thoracic scoliosis|thoracolumbar scoliosis]",
+    "scoliosis": "<deg> scoliosis",
     "compression_deformity": (
-        "[[age-indeterminate|chronic|old|<deg>] [compression|wedge] [deformity|deformity|fracture] [of a "
-        "[midthoracic|lower thoracic|thoracic] vertebral body|in the thoracic spine]]"
+        "[<aged> [compression|wedge] [deformity|fracture] of <level>|<deg> compression deformity of <level>|<aged> "
+        "compression deformity]"
     ),
-    "old_rib_fracture": "[old|healed|remote|chronic] <side> rib [fractures|fracture|deformities]",
+    "old_rib_fracture": "[old|healed|remote] <side> rib [trauma|injury]",
     "old_clavicle_fracture": "[old|healed|remote] <side> clavicle fracture",
     "granuloma": (
         "[<stable> calcified <place> granuloma|<stable> <place> [calcified granuloma|granuloma]|[prior|old|"
@@ -467,8 +462,8 @@ OTHER_CONCLUSIONS: dict[str, str] = {
     ),
     "emphysema": (
         "[[<deg> emphysema|<stable> emphysema|emphysematous changes|emphysematous changes of the lungs|chronic "
-        "emphysematous changes|emphysema without superimposed pneumothorax|chronic obstructive [pulmonary|lung] "
-        "disease with emphysema|<deg> emphysematous changes|COPD|<stable> emphysematous lung changes]]"
+        "emphysematous changes|chronic obstructive [pulmonary|lung] disease with emphysema|<deg> emphysematous "
+        "changes|COPD|<stable> emphysematous lung changes]]"
     ),
     "bronchitis": (
         "[chronic bronchitic changes|chronic bronchitis|findings of chronic bronchitis|<deg> bronchitic changes]"
@@ -486,8 +481,8 @@ OTHER_CONCLUSIONS: dict[str, str] = {
         "fibrosis]|chronic lung disease|chronic [changes|lung changes]|chronic fibrotic changes|chronic "
         "interstitial lung disease]"
     ),
-    "pleural_thickening": "<stable> <side> [apical pleural|pleural] thickening",
-    "pleural_thickening_unsided": "<stable> [biapical|bilateral] pleural thickening",
+    "pleural_thickening": "<stable> <side> pleural thickening",
+    "pleural_thickening_unsided": "<stable> [bilateral|] pleural thickening",
     "elevated_hemidiaphragm": (
         "[<stable> <deg> elevation of the <side> hemidiaphragm|<stable> <degly> elevated <side> hemidiaphragm|"
         "<side> hemidiaphragm [elevation|eventration]]"

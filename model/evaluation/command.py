@@ -52,7 +52,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
     with ExitStack() as opened:
         drafts = _opened(options.drafts, opened)
         drafting_model = load(options.model, options.adapter)
-        sibling = _sibling(getattr(options, "sibling", None))
+        sibling = _sibling(getattr(options, "sibling", None), drafting_model.device)
         engine = LocalEngine(drafting_model)
         # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
         together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
@@ -83,12 +83,12 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
     )
 
 
-def _sibling(folder: Path | None) -> Sibling | None:
+def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:
     if folder is None:
         return None
     from model.sibling import load_sibling
 
-    return load_sibling(folder)
+    return load_sibling(folder, device=device)
 
 
 def _speed(options: argparse.Namespace) -> Evaluation:

@@ -262,7 +262,8 @@ def _fills(engine: Engine, sibling: Sibling | None, frequent: Mapping[str, str])
     def autoregressive(sides: Literal["left", "both"], own: Sibling) -> Fill:
         def fill(gap: Gap, settings: DraftSettings) -> Filled:
             with_image: Study | None = gap.study.study if gap.study else None
-            return Filled(gap, own.fill(with_image, gap.report, sides, settings))
+            indication = gap.case.indication if gap.case else None
+            return Filled(gap, own.fill(with_image, gap.report, sides, settings, indication or ""))
 
         return fill
 
@@ -279,7 +280,8 @@ def _filled(images: str, name: str, fill: Fill, gaps: Sequence[Gap], judge: _Jud
     for filled in done_together(
         lambda number, gap: fill(gap, DraftSettings(settings.seed + number, settings.steps)),
         gaps,
-        settings.together,
+        # The engine batches; what computes in the thread that asks would only fight for the cores.
+        settings.together if name == DIFFUSION else 1,
         f"{images}: {name}",
     ):
         done.append(filled)

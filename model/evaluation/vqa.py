@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from model.sibling import Sibling
 
 QUESTIONS_A_PICTURE = 4
+BY_SIBLING = "its own image, autoregressive sibling"
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W_]+")
 _ARTICLES = frozenset({"a", "an", "the"})
 
@@ -76,7 +77,7 @@ def evaluate_vqa(
 
     def by_sibling(study: Labelled, question: str, _: DraftSettings) -> str:
         assert sibling is not None
-        return str(sibling.answer(study.study, question))
+        return sibling.answer(study.study, question)
 
     rows: list[Row] = []
     for images, asked in (
@@ -93,7 +94,7 @@ def evaluate_vqa(
             ("another's image", [one.seeing(other.study.picture) for one, other in _shifted(few)], drafted),
         ]
         if sibling:
-            subjects.append(("its own image, autoregressive sibling", asked, by_sibling))
+            subjects.append((BY_SIBLING, asked, by_sibling))
         for subject, chosen, answer in subjects:
             rows += _rows(images, subject, chosen, answer, settings, drafts)
     return rows
@@ -143,7 +144,9 @@ def _rows(
         number, (question, _, _) = each
         return answer(asked[number].study, question, DraftSettings(settings.seed + at, settings.steps))
 
-    said = list(done_together(answered, flat, settings.together, f"{images}, {subject}"))
+    # The engine batches; what computes in the thread that asks would only fight for the cores.
+    together = 1 if subject == BY_SIBLING else settings.together
+    said = list(done_together(answered, flat, together, f"{images}, {subject}"))
     if drafts:
         for (number, (question, wanted, _)), text in zip(flat, said, strict=True):
             line = {"images": images, "subject": subject, "name": asked[number].study.name, "question": question}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import cast
@@ -41,53 +41,54 @@ class Denoising:
     def layers(self) -> Iterator[nn.Module]:
         return layers_of(self._network)
 
-    def lay_report(self, task: Task, words: Words, random: Random) -> Arrays | None:
-        return _arrays(example(task, words, self._canvas_length, random))
+    def lay_report(self, tasks: Sequence[Task], words: Words, random: Random) -> Arrays | None:
+        return _arrays([example(task, words, self._canvas_length, random) for task in tasks])
 
-    def lay_question(self, task: Task, words: Words, random: Random) -> Arrays | None:
-        return _arrays(example(task, words, ANSWER_CANVAS, random))
+    def lay_question(self, tasks: Sequence[Task], words: Words, random: Random) -> Arrays | None:
+        return _arrays([example(task, words, ANSWER_CANVAS, random) for task in tasks])
 
     def losses(
         self, features: Tensor, reports: Mapping[str, Tensor], questions: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        of_reports, of_questions = _canvases(reports), _canvases(questions)
-        count = len(of_reports.canvas)
+        count, cuts, _ = reports["canvas"].shape
         # All prefixes are encoded together: they are of one length.
         caches = encode(
             self._network,
             torch.cat([features[:count], features]),
-            torch.cat([of_reports.prefix, of_questions.prefix]),
+            torch.cat([reports["prefix"], questions["prefix"]]).long(),
         )
-        loss, seen = denoising_loss(self._network, of_reports, [cache.of(slice(count)) for cache in caches])
-        question_loss, asked = denoising_loss(
-            self._network, of_questions, [cache.of(slice(count, None)) for cache in caches]
+        loss, (free, right) = denoising_loss(
+            self._network, _canvases(reports), [cache.of(slice(count), cuts) for cache in caches]
         )
-        free, right = seen
-        return loss / free, question_loss / asked[0], right / free
+        question_loss, (asked, _) = denoising_loss(
+            self._network, _canvases(questions), [cache.of(slice(count, None)) for cache in caches]
+        )
+        return loss / free, question_loss / asked, right / free
 
     def save(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
         save_checkpoint(cast(DiffusionGemmaForBlockDiffusion, network), tokenizer, folder)
 
 
-def _arrays(made: Example | None) -> Arrays | None:
-    if made is None:
+def _arrays(made: Sequence[Example | None]) -> Arrays | None:
+    """Examples that share their prefix: that, and the rest with the examples first."""
+    fitting = [one for one in made if one is not None]
+    if len(fitting) < len(made):
         return None
     return {
-        "prefix": made.prefix,
-        "prefix_length": np.array(made.prefix_length),
-        "canvas": made.canvas,
-        "canvas_length": np.array(made.canvas_length),
-        "pinned": made.pinned,
+        "prefix": fitting[0].prefix,
+        "prefix_length": np.array([one.prefix_length for one in fitting]),
+        "canvas": np.stack([one.canvas for one in fitting]),
+        "canvas_length": np.array([one.canvas_length for one in fitting]),
+        "pinned": np.stack([one.pinned for one in fitting]),
     }
 
 
 def _canvases(arrays: Mapping[str, Tensor]) -> Canvases:
     return Canvases(
-        arrays["prefix"].long(),
-        arrays["prefix_length"],
-        arrays["canvas"].long(),
-        arrays["canvas_length"],
-        arrays["pinned"],
+        arrays["prefix_length"].flatten(),
+        arrays["canvas"].flatten(0, 1).long(),
+        arrays["canvas_length"].flatten(),
+        arrays["pinned"].flatten(0, 1),
     )
 
 

@@ -1,5 +1,7 @@
 """A fresh small checkpoint: DiffusionGemma's own classes at a small shape, with a tokenizer and a chat template.
 
+Its autoregressive sibling is Gemma 4 at the same shape: layer for layer the same weights, less the self-conditioning.
+
 Everything that loads the published checkpoint loads what is saved here. This module knows nothing of data and training.
 """
 
@@ -8,13 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     DiffusionGemmaConfig,
     DiffusionGemmaForBlockDiffusion,
+    Gemma4Config,
+    Gemma4ForConditionalGeneration,
     Gemma4ImageProcessorPil,
+    GenerationConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
@@ -84,7 +91,37 @@ def fresh_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def fresh_config(shape: Shape, vocabulary: int) -> DiffusionGemmaConfig:
     """The configuration of a small DiffusionGemma; every third layer attends fully, as the sliding ones never slide."""
-    text = {
+    return DiffusionGemmaConfig(
+        text_config=_text(shape, vocabulary),
+        vision_config=_vision(shape),
+        canvas_length=shape.canvas_length,
+        image_token_id=IMAGE,
+        boi_token_id=BEGIN_IMAGE,
+        eoi_token_id=END_IMAGE,
+    )
+
+
+def sibling_config(shape: Shape, vocabulary: int) -> Gemma4Config:
+    """The configuration of the small DiffusionGemma's autoregressive sibling."""
+    # What Gemma 4 has as options, DiffusionGemma has built in.
+    built_in = {
+        "enable_moe_block": True,
+        "attention_k_eq_v": True,
+        "hidden_size_per_layer_input": 0,
+        "final_logit_softcapping": 30.0,
+    }
+    return Gemma4Config(
+        text_config={**_text(shape, vocabulary), **built_in},
+        vision_config=_vision(shape),
+        audio_config=None,
+        image_token_id=IMAGE,
+        boi_token_id=BEGIN_IMAGE,
+        eoi_token_id=END_IMAGE,
+    )
+
+
+def _text(shape: Shape, vocabulary: int) -> dict[str, Any]:
+    return {
         "hidden_size": shape.hidden,
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,
@@ -107,7 +144,10 @@ def fresh_config(shape: Shape, vocabulary: int) -> DiffusionGemmaConfig:
             for index in range(shape.layers)
         ],
     }
-    vision = {
+
+
+def _vision(shape: Shape) -> dict[str, Any]:
+    return {
         "model_type": "gemma4_vision",
         "hidden_size": shape.vision_hidden,
         "intermediate_size": 4 * shape.vision_hidden,
@@ -119,14 +159,6 @@ def fresh_config(shape: Shape, vocabulary: int) -> DiffusionGemmaConfig:
         "pooling_kernel_size": 3,
         "position_embedding_size": 64,
     }
-    return DiffusionGemmaConfig(
-        text_config=text,
-        vision_config=vision,
-        canvas_length=shape.canvas_length,
-        image_token_id=IMAGE,
-        boi_token_id=BEGIN_IMAGE,
-        eoi_token_id=END_IMAGE,
-    )
 
 
 def fresh_model(shape: Shape, vocabulary: int, seed: int = 0) -> DiffusionGemmaForBlockDiffusion:
@@ -148,8 +180,20 @@ def fresh_model(shape: Shape, vocabulary: int, seed: int = 0) -> DiffusionGemmaF
     return network
 
 
-def save_checkpoint(network: DiffusionGemmaForBlockDiffusion, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Save a checkpoint that `model.loading.load` takes: safetensors of at most 15 MB and all beside them."""
+def fresh_sibling(shape: Shape, vocabulary: int, seed: int = 0) -> Gemma4ForConditionalGeneration:
+    """The autoregressive sibling of `fresh_model`, with random weights."""
+    torch.manual_seed(seed)
+    network = Gemma4ForConditionalGeneration(sibling_config(shape, vocabulary))
+    # A gap's text ends with a blank, a turn with the marker of its end.
+    network.generation_config = GenerationConfig(eos_token_id=[BLANK, END_TURN], bos_token_id=BOS, pad_token_id=PAD)
+    return network
+
+
+def save_checkpoint(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Save a checkpoint that `model.loading.load`, or `model.sibling.load_sibling`, takes.
+
+    Safetensors of at most 15 MB and all beside them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder, max_shard_size="15MB")
     tokenizer.save_pretrained(folder)

@@ -28,13 +28,12 @@ PINNED_LOGIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Canvases:
-    """Canvases of one length with their prefixes, on the device.
+    """Canvases of one length, on the device.
 
-    `prefix`: (canvases, prefix) ids, of which `prefix_length` (canvases,) count. `canvas`: (canvases, length) wanted
-    ids, of which `canvas_length` (canvases,) count; `pinned`: (canvases, length) bool.
+    `prefix_length`: (canvases,) how many of their prefixes' tokens count. `canvas`: (canvases, length) wanted ids, of
+    which `canvas_length` (canvases,) count; `pinned`: (canvases, length) bool.
     """
 
-    prefix: Tensor
     prefix_length: Tensor
     canvas: Tensor
     canvas_length: Tensor
@@ -42,11 +41,7 @@ class Canvases:
 
     def first(self, count: int) -> Canvases:
         return Canvases(
-            self.prefix[:count],
-            self.prefix_length[:count],
-            self.canvas[:count],
-            self.canvas_length[:count],
-            self.pinned[:count],
+            self.prefix_length[:count], self.canvas[:count], self.canvas_length[:count], self.pinned[:count]
         )
 
 
@@ -66,10 +61,13 @@ class LayerPrefix:
     def layers(self) -> list[LayerPrefix]:
         return [self]
 
-    def of(self, rows: slice) -> LayerPrefix:
-        """The same of some of the batch."""
+    def of(self, rows: slice, times: int = 1) -> LayerPrefix:
+        """The same of some of the batch, each so many times in a row."""
         part = LayerPrefix()
-        part.keys, part.values = self.keys[rows], self.values[rows]
+        part.keys, part.values = (
+            kept[rows] if times == 1 else kept[rows].repeat_interleave(times, dim=0)
+            for kept in (self.keys, self.values)
+        )
         return part
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:
@@ -150,7 +148,8 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     encoder = network.model.encoder
     soft = encoder.embed_vision(inputs_embeds=features)
     is_image = prefix == image_tokens(network).piece
-    hidden, mask = with_image(encoder.language_model.embed_tokens(prefix), soft, is_image)
+    hidden = with_image(encoder.language_model.embed_tokens(prefix), soft, is_image)
+    mask = image_sight(is_image)
     positions = torch.arange(prefix.shape[1], device=prefix.device)[None]
     rotary = _rotary(network, encoder.language_model.rotary_emb, hidden, positions)
     caches: list[LayerPrefix] = []
@@ -166,17 +165,22 @@ def encode(network: DiffusionGemmaForBlockDiffusion, features: Tensor, prefix: T
     return caches
 
 
-def with_image(embedded: Tensor, soft: Tensor, is_image: Tensor) -> tuple[Tensor, Tensor]:
-    """Embedded text with image features put in: (batch, length, hidden), and who sees whom: (batch, 1, length, length).
-
-    Text sees what comes before it; image tokens, where `is_image` (batch, length) says so, see each other as well.
-    """
+def with_image(embedded: Tensor, soft: Tensor, is_image: Tensor) -> Tensor:
+    """Embedded text (batch, length, hidden) with an image's features where `is_image` (batch, length) says so."""
     index = (is_image.long().cumsum(dim=1) - 1).clamp_min(0)
     spread = soft.to(embedded.dtype).gather(1, index[..., None].expand(-1, -1, soft.shape[-1]))
-    length = is_image.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=is_image.device).tril()
-    mask = causal[None] | (is_image[:, :, None] & is_image[:, None, :])
-    return torch.where(is_image[..., None], spread, embedded), mask[:, None]
+    return torch.where(is_image[..., None], spread, embedded)
+
+
+def causal_sight(length: int, device: torch.device) -> Tensor:
+    """Who sees whom where everyone sees what comes before: (1, 1, length, length) bool."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
+
+
+def image_sight(is_image: Tensor) -> Tensor:
+    """Who sees whom where an image's tokens see each other as well: (batch, 1, length, length) bool."""
+    both = is_image[:, :, None] & is_image[:, None, :]
+    return causal_sight(is_image.shape[1], is_image.device) | both[:, None]
 
 
 def decode(
@@ -191,7 +195,7 @@ def decode(
     `belief`: self-conditioning logits, (believing, length, vocabulary), of the first canvases of the batch.
     """
     decoder, length = network.model.decoder, noised.shape[1]
-    prefix_keys = torch.arange(batch.prefix.shape[1], device=noised.device)[None] < batch.prefix_length[:, None]
+    prefix_keys = torch.arange(caches[0].keys.shape[2], device=noised.device)[None] < batch.prefix_length[:, None]
     canvas_keys = torch.arange(length, device=noised.device)[None] < batch.canvas_length[:, None]
     mask = torch.cat([prefix_keys, canvas_keys], dim=1)[:, None, None, :].expand(-1, 1, length, -1)
     positions = batch.prefix_length[:, None] + torch.arange(length, device=noised.device)[None]

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,13 +44,14 @@ SAVED_EVERY_SECONDS = 150.0
 class Recipe:
     """What a run depends on beside its data.
 
-    `batch`: pictures a step. `question_loss`, `label_loss`: how much a mean loss counts beside that of the reports.
-    `average`: the decay of the exported weights' moving average. `tokenizer_reports`: from how many written reports
-    the tokenizer is learned.
+    `batch`: pictures a step; `cuts`: in how many ways the report of each is cut. `question_loss`, `label_loss`: how
+    much a mean loss counts beside that of the reports. `average`: the decay of the exported weights' moving average.
+    `tokenizer_reports`: from how many written reports the tokenizer is learned.
     """
 
     steps: int = 6_000
-    batch: int = 128
+    batch: int = 104
+    cuts: int = 2
     learning_rate: float = 1.2e-3
     last_learning_rate: float = 5e-5
     warm_up: int = 300
@@ -92,12 +93,12 @@ class Objective(Protocol):
         """The layers that training runs through."""
         ...
 
-    def lay_report(self, task: Task, words: Words, random: Random) -> Arrays | None:
-        """A report's task as arrays of one shape; None where it does not fit."""
+    def lay_report(self, tasks: Sequence[Task], words: Words, random: Random) -> Arrays | None:
+        """A report, cut in several ways, as arrays of one shape; None where it does not fit."""
         ...
 
-    def lay_question(self, task: Task, words: Words, random: Random) -> Arrays | None:
-        """A question's task as arrays of one shape; None where it does not fit."""
+    def lay_question(self, tasks: Sequence[Task], words: Words, random: Random) -> Arrays | None:
+        """A question as arrays of one shape; None where it does not fit."""
         ...
 
     def losses(
@@ -274,6 +275,7 @@ def train(
         Pictures.of(radiographs),
         recipe.mixture,
         recipe.batch,
+        recipe.cuts,
         objective.lay_report,
         objective.lay_question,
         recipe.seed,

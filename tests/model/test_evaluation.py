@@ -39,8 +39,8 @@ from model.evaluation.studies import UNPICTURED, truth_of
 from model.evaluation.vqa import QUESTIONS_A_PICTURE
 from model.evaluation.wording import is_broken, is_empty, known_pairs, repeats, written_reports
 from model.local_engine import LocalEngine
-from model.training.fresh import fresh_config
-from tests.model.conftest import TINY
+from model.training.fresh import fresh_config, fresh_sibling, fresh_tokenizer, save_checkpoint
+from tests.model.conftest import TEXTS, TINY
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 
@@ -258,6 +258,35 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     assert card.endswith("after")
     assert f"### {what}" in card
     assert "old figures" not in card
+
+
+def test_the_sibling_and_real_reports_stand_beside_the_model(
+    packed: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
+    tokenizer = fresh_tokenizer(TEXTS, TINY.vocabulary)
+    save_checkpoint(fresh_sibling(TINY, len(tokenizer)), tokenizer, tmp_path / "sibling")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "8.xml").write_text(
+        "<report><AbstractText Label='FINDINGS'>Clear lungs.</AbstractText>"
+        "<AbstractText Label='IMPRESSION'>No acute disease.</AbstractText></report>",
+        encoding="utf-8",
+    )
+    out = tmp_path / "rows.json"
+    command = ["evaluate", "infill", "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "1"]
+    beside = ["--sibling", str(tmp_path / "sibling"), "--reports", str(tmp_path / "reports"), "--blank", "0"]
+    assert main([*command, *beside, "--steps", "2", "--json", str(out)]) == 0
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert len(saved["sibling_sha256"]) == len(saved["reports_sha256"]) == 64
+    methods = {row["images"]: set() for row in saved["rows"]}
+    for row in saved["rows"]:
+        methods[row["images"]].add(row["subject"])
+    baselines = {name for _, name in infill.SIBLINGS} | {infill.FREQUENT}
+    assert methods["any sentence, Indiana reports without their images"] == baselines | {
+        infill.DIFFUSION,
+        infill.ORIGINAL,
+    }
+    assert methods["gap decided by locked text, generated reports"] == baselines | {infill.DIFFUSION}
 
 
 @pytest.mark.parametrize("arguments", [["--data", "nowhere.npz"], ["--data", __file__]])

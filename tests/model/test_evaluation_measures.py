@@ -254,7 +254,9 @@ class Parrot:
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
 
-    def fill(self, study: Study | None, report: Report, sides: str, settings: DraftSettings) -> str:
+    def fill(
+        self, study: Study | None, report: Report, sides: str, settings: DraftSettings, indication: str = ""
+    ) -> str:
         self.asked.append((sides, study is not None))
         return "The heart is normal in size." if sides == "both" else "Cardiomegaly."
 

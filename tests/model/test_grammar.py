@@ -11,17 +11,21 @@ from model.data.cases import (
     DEVICES,
     FIELDS,
     LABELS,
+    OTHERS,
     SIDES,
     SOURCES,
     Case,
     Lung,
     Nodule,
     Opacity,
+    Other,
     case_from_labels,
     case_to_array,
     labels_of,
+    main_finding,
     mirrored,
     sample_case,
+    visible,
 )
 from model.data.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
 
@@ -304,6 +308,250 @@ def test_findings_name_every_finding_and_device(written: list[tuple[Case, Writte
                 assert any(re.search(word, d) and side in sides_in(d) for d in described), (finding, report.text)
 
 
+OTHER_WORDS = {
+    "tortuous_aorta": "aort",
+    "calcified_aorta": "aort|vascular calcif|atheroscl",
+    "degenerative_spine": "degenerat|spondylosis|osteophyte|arthritic|spurring|senescent|hypertrophic|endplate|disc",
+    "scoliosis": "scolio|curvature|convex",
+    "kyphosis": "kypho",
+    "osteopenia": "osteop|demineral",
+    "compression_deformity": "deformity|fracture|wedging|height|compression|depression",
+    "old_rib_fracture": r"\bribs?\b",
+    "old_clavicle_fracture": "clavicle",
+    "shoulder_arthritis": "shoulder|glenohumeral|acromioclavicular",
+    "cervical_fusion": "cervical",
+    "pectus": "pectus",
+    "granuloma": "granulom|calcified",
+    "calcified_nodes": "calcif|granulomatous",
+    "hyperinflation": "hyper(?:inflat|expan|aerat)|flatten|volumes are increased|copd|obstructive|chronic lung disease",
+    "emphysema": "emphysem|copd|obstructive|bull|blebs",
+    "bronchitis": "bronch|airways|chronic",
+    "low_lung_volumes": "volumes|hypoinflat|hypoventilat|underinflated|crowding|inspiratory",
+    "scarring": "scar|linear densit",
+    "fibrosis": "fibro|interstitial|chronic",
+    "pleural_thickening": "pleura|thickening",
+    "elevated_hemidiaphragm": "diaphragm",
+    "hiatal_hernia": "hernia",
+    "fat_pad": r"\bfat\b",
+    "hilar_prominence": "hil(?:um|a|ar)|pulmonary arter",
+    "azygos_lobe": "azygos",
+    "nipple_shadow": "nipple",
+    "surgical_clips": "clips|surgery|surgical|operative|cholecystectomy",
+    "breast_surgery": "mastectomy|breast",
+    "monitor_leads": "leads|artifact|tubing",
+    "limited_study": "limit|suboptimal|rotat|position|obese|lordotic|apices|technique",
+    "chest_tube": "tube|drainage",
+    "picc": "picc",
+    "port": r"port\b|port-a-cath|mediport",
+    "dialysis_catheter": "dialysis|dual-lumen|large-bore",
+    "tracheostomy": "tracheostomy",
+    "valve_prosthesis": "valve|annuloplasty",
+    "coronary_stent": "coronary",
+    "shunt_tubing": "shunt",
+    "stimulator": "stimulator|recorder",
+}
+
+
+def test_every_other_finding_is_worded_when_it_is_there_and_only_then(
+    written: list[tuple[Case, WrittenReport]],
+) -> None:
+    assert set(OTHER_WORDS) == set(OTHERS)
+    for case, report in written:
+        keys = {other.key: other for other in case.others}
+        told: set[str] = set()
+        for sentence in report.sentences:
+            text = report.text[sentence.start : sentence.end].lower()
+            for key in sentence.keys:
+                if not key.startswith("other_") or key == "other_lateral":
+                    continue
+                other = keys[key]
+                assert re.search(OTHER_WORDS[other.name], text), (key, text)
+                if other.side and other.name != "scoliosis":
+                    wrong_side = "left" if other.side == "right" else "right"
+                    rest = re.sub(r"right (?:atri|upper (?:quadr|abd))|rotated to the \w+|heart", "", text)
+                    assert not re.search(rf"\b{wrong_side}\b", rest), (key, text)
+                told.add(key)
+        if any(sentence.section == "findings" for sentence in report.sentences) or any(
+            sentence.section == "impression" for sentence in report.sentences
+        ):
+            assert told == set(keys), (told, keys, report.text)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("scolio", {"scoliosis"}),
+        ("osteopeni", {"osteopenia"}),
+        ("clavicle", {"old_clavicle_fracture"}),
+        ("hernia", {"hiatal_hernia"}),
+        ("granulom", {"granuloma", "calcified_nodes"}),
+        ("emphysem|copd|hyper(?:inflat|expan)", {"emphysema", "hyperinflation"}),
+        ("mastectomy", {"breast_surgery"}),
+        ("picc|dialysis|mediport|chest tube", {"picc", "dialysis_catheter", "port", "chest_tube"}),
+        ("tortuous|tortuosity|ectatic|ectasia", {"tortuous_aorta", "calcified_aorta"}),
+    ],
+)
+def test_telling_words_stand_only_where_their_finding_is(
+    word: str, names: set[str], written: list[tuple[Case, WrittenReport]]
+) -> None:
+    seen = 0
+    for case, report in written:
+        text = report.text.lower()
+        if case.indication:
+            text = text.replace(case.indication.lower(), "")
+        if re.search(word, text):
+            seen += 1
+            assert names & {other.name for other in case.others}, report.text
+    assert seen > 5
+
+
+def test_what_is_normal_is_not_said_beside_what_is_not(written: list[tuple[Case, WrittenReport]]) -> None:
+    denied = {
+        r"(mediastin\w+|aorta|aortic contour|hilar contours)[^.]*\b(normal|unremarkable)": {
+            "tortuous_aorta", "calcified_aorta", "hiatal_hernia", "hilar_prominence",
+        },
+        r"(osseous structures|bony structures|bones|bony thorax|skeletal structures)[^.]*\b(normal|unremarkable"
+        r"|intact\.)": {
+            "degenerative_spine", "scoliosis", "osteopenia", "compression_deformity", "old_rib_fracture",
+        },
+        r"^(the )?lungs are clear\.|^clear lungs|(well[ -]|normally )(expanded|inflated|aerated)": {
+            "emphysema", "fibrosis", "scarring", "granuloma",
+        },
+        r"(well[ -]|normally )(expanded|inflated|aerated)": {"low_lung_volumes", "hyperinflation", "emphysema"},
+        r"(nodules|masses|nodule|mass) (or|and) (mass|nodule)": {"granuloma", "nipple_shadow"},
+    }  # fmt: skip
+    for case, report in written:
+        there_are = {other.name for other in case.others}
+        for sentence in sentences_of(without_others(report)):
+            for pattern, names in denied.items():
+                assert not (names & there_are and re.search(pattern, f"{sentence}.")), (names & there_are, report.text)
+
+
+def test_a_change_is_told_and_agrees_with_the_case(written: list[tuple[Case, WrittenReport]]) -> None:
+    words = {
+        "unchanged": r"stable|unchanged|persistent|remains|change|similar|as before|redemonstrated|again",
+        "increased": r"increas|larger|worse|progress|enlarging",
+        "decreased": r"decreas|smaller|improv|resolving",
+        "new": r"\bnew\b|developed",
+    }
+    for case, report in written:
+        told = [report.text[s.start : s.end].lower() for s in report.sentences if "change" in s.keys]
+        assert bool(told) == (case.change is not None), report.text
+        for text in told:
+            assert re.search(words[case.change or "new"], text), (case.change, text)
+            others = [word for change, word in words.items() if change != case.change]
+            agreed = re.sub(
+                r"increased (?:interstitial|kypho|thoracic)|(?:lung volumes are|markings are \w*) ?increased"
+                r"|remains enlarged but|interval (?=increase|decrease)|larger on the|unchanged in position",
+                "",
+                text,
+            )
+            if case.change != "unchanged":
+                assert not any(re.search(word, agreed) for word in others), (case.change, text)
+        untold = " ".join(
+            report.text[s.start : s.end].lower()
+            for s in report.sentences
+            if "change" not in s.keys and s.section in ("findings", "impression")
+        )
+        assert not re.search(
+            r"\b(?:stable|unchanged|persistent|redemonstrated|worsening|improv\w+|resolving|enlarging)\b"
+            r"|interval change|\bsince\b|compared (?:to|with)",
+            untold,
+        ), untold
+
+
+def test_the_change_is_of_the_main_finding(written: list[tuple[Case, WrittenReport]]) -> None:
+    for case, report in written:
+        finding = main_finding(case)
+        for sentence in report.sentences:
+            if "change" in sentence.keys and case.change not in (None, "unchanged"):
+                assert any(key.startswith(finding or "none") for key in sentence.keys), (finding, report.text)
+
+
+def test_sentences_that_no_picture_bears_out_say_so(written: list[tuple[Case, WrittenReport]]) -> None:
+    """The picture's own case, told alone, has none of them; a case with others or a change has."""
+    random = Random(8)
+    for case, report in written:
+        stated = any(s.only_text for s in report.sentences if "other_lateral" not in s.keys)
+        assert stated == bool(case.others or case.change)
+    for _ in range(400):
+        case = visible(sample_case(random))
+        assert (case.others, case.change) == ((), None)
+        report = write_report(case, random)
+        assert not any(s.only_text for s in report.sentences if "other_lateral" not in s.keys)
+        for sentence in report.sentences:
+            text = report.text[sentence.start : sentence.end].lower()
+            assert not re.search(
+                r"stable|unchanged|scolio|granulom|degenerative|picc|lateral (?:view|radio)", text
+            ) or (sentence.only_text), text
+
+
+def test_visible_keeps_what_the_picture_shows() -> None:
+    case = Case(right=Lung(effusion=2), others=(Other("picc", "left"),), change="new", pacemaker=True, age=70)
+    assert visible(case) == Case(right=Lung(effusion=2), pacemaker=True, age=70)
+
+
+def test_doubt_is_cast_only_on_what_is_faint(written: list[tuple[Case, WrittenReport]]) -> None:
+    doubt = r"\b(?:possible|questionable|probable|suspected) (?!pneumonia|nipple|\w+ \w+ pneumonia|infiltrate)"
+    seen = 0
+    for case, report in written:
+        for sentence in sentences_of(without_others(report)):
+            if not re.search(doubt, sentence) or re.search("pneumonia|infiltrate", sentence.split(",")[0]):
+                continue
+            seen += 1
+            for word in ("effusion", "nodul", "consolidation"):
+                if not re.search(word, sentence.split(",")[0]):
+                    continue
+                for side in sides_in(sentence):
+                    lung = case.lung(side)  # type: ignore[arg-type]
+                    grade = {
+                        "effusion": lung.effusion or 0,
+                        "nodul": 1 if lung.nodules and lung.nodules[0].diameter < 12 else 2,
+                        "consolidation": 2,
+                    }[word]
+                    assert grade == 1, sentence
+    assert seen > 20
+
+
+def test_half_of_the_cases_have_other_findings_and_every_kind_occurs() -> None:
+    random = Random(6)
+    cases = [sample_case(random) for _ in range(12_000)]
+    assert 0.38 < sum(bool(case.others) for case in cases) / len(cases) < 0.52
+    assert max(len(case.others) for case in cases) == 3
+    assert {other.name for case in cases for other in case.others} == set(OTHERS)
+    assert {case.change for case in cases} == {None, "unchanged", "increased", "decreased", "new"}
+    assert all(case.change in (None, "unchanged") for case in cases if not case.has_finding)
+    for case in cases:
+        assert len({other.name for other in case.others}) == len(case.others)
+        for other in case.others:
+            lungs = [case.lung(side) for side in SIDES if other.side in (None, side)]
+            if other.name in ("granuloma", "scarring", "low_lung_volumes"):
+                assert not any(lung.pneumothorax or (lung.effusion or 0) > 1 for lung in lungs)
+            if other.name == "pleural_thickening":
+                assert not any(lung.effusion for lung in lungs)
+            assert other.name != "breast_surgery" or case.sex == "F"
+
+
+def test_children_have_a_childs_age_and_no_adults_findings() -> None:
+    random = Random(9)
+    cases = [case_from_labels(source, random) for source in ("child_normal", "child_pneumonia") for _ in range(500)]
+    ages = [case.age for case in cases if case.age is not None]
+    assert 0.6 < len(ages) / len(cases) < 0.9
+    assert set(ages) == {1, 2, 3, 4, 5}
+    assert {case.sex for case in cases} == {"M", "F", None}
+    assert {case.view for case in cases} == {"AP", "PA", None}
+    assert not any(case.others or case.change for case in cases)
+    for case in cases[:300]:
+        text = write_report(case, random).text.lower()
+        assert not re.search(r"\b(?:wo)?man\b|degenerative|pacemaker", text)
+        assert not re.search(r"\bgirl\b", text) or case.sex == "F"
+
+
+def test_mirroring_takes_other_findings_along() -> None:
+    case = Case(others=(Other("granuloma", "left", "upper"), Other("calcified_aorta")))
+    assert mirrored(case).others == (Other("granuloma", "right", "upper"), Other("calcified_aorta"))
+
+
 def test_sentences_are_where_they_say_and_cover_the_text(written: list[tuple[Case, WrittenReport]]) -> None:
     for _, report in written:
         at = 0
@@ -326,9 +574,11 @@ def test_the_english_is_clean(written: list[tuple[Case, WrittenReport]]) -> None
     wrong = re.compile(
         r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11 |18 )|\b[Aa]n (?![aeiou]|8|11 |18 |[EIN][TGJ] )"
         r"|\b(\w+) \1\b"
-        r"|\b(?:opacities|effusions|wires|contours|silhouettes|consolidations) is\b|\b(?:opacity|effusion|nodule) are\b"
-        r"|[Tt]here is (?!an? |no (?:radiographic )?evidence)[^.,]*\b(?:opacities|effusions|wires)\b(?! and)"
-        r"|[Tt]here are (?:a|an) "
+        r"|\b(?:opacities|effusions|wires|contours|silhouettes|consolidations) is\b"
+        r"|\b(?:opacity|effusion|nodule) are\b"
+        r"|[Tt]here is (?!an? |no (?:radiographic )?evidence|no (?:\w+ )+or )"
+        r"[^.,]*\b(?:opacities|effusions|wires)\b(?! and)"
+        r"|[Tt]here are (?:a(?! few)|an) "
     )
     for _, report in written:
         found = wrong.search(report.text)

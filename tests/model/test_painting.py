@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from model.data.cases import DEVICES, Case, Lung, Nodule, Opacity, Zone, case_to_array, mirrored, sample_case
-from model.data.painting import Anatomy, estimate_anatomy, paint, paint_findings
+from model.data.painting import (
+    CHEST_WIDTH,
+    Anatomy,
+    empty_pictures,
+    estimate_anatomy,
+    paint,
+    paint_findings,
+    vary,
+)
 
 SIDE = 128
 # Where the schematic lungs are, as shares of the side: medial, lateral, apex, dome.
@@ -128,6 +136,69 @@ def test_a_nodule_has_its_size_and_place(side: str) -> None:
     assert areas[2] / areas[1] > 1.8
 
 
+@pytest.mark.parametrize("diameter", [40, 70])
+def test_a_mass_is_as_wide_as_it_is_said_to_be(diameter: int) -> None:
+    added, _ = painted(of_side("right", Lung(nodules=(Nodule("mid", diameter),))), count=24)
+    # Its width at half its height, over the rows that it takes: hollow ones count from wall to wall.
+    dense = added > 0.5 * added.amax(dim=(1, 2), keepdim=True)
+    columns = dense.any(dim=1).float()
+    width = (columns * torch.arange(SIDE)).amax(1) - torch.where(columns > 0, torch.arange(SIDE), SIDE).amin(1) + 1
+    expected = diameter / CHEST_WIDTH * (RIGHT_LUNG[0] - RIGHT_LUNG[1] + LEFT_LUNG[1] - LEFT_LUNG[0] + 0.16) * SIDE
+    assert width.median().item() == pytest.approx(expected, rel=0.25)
+
+
+def test_some_masses_are_hollow_and_small_nodules_are_not() -> None:
+    def hollow(diameter: int) -> float:
+        added, _ = painted(of_side("right", Lung(nodules=(Nodule("mid", diameter),))), count=48)
+        x, y = torch.arange(SIDE).view(1, 1, -1), torch.arange(SIDE).view(1, -1, 1)
+        weight = added.clamp_min(0) + 1e-9
+        total = weight.sum((1, 2), keepdim=True)
+        middle_x, middle_y = (
+            (weight * x).sum((1, 2), keepdim=True) / total,
+            (weight * y).sum((1, 2), keepdim=True) / total,
+        )
+        near = (x - middle_x) ** 2 + (y - middle_y) ** 2 < 1.3**2
+        middle = (added * near).sum((1, 2)) / near.sum((1, 2))
+        return (middle < 0.6 * added.amax((1, 2))).float().mean().item()
+
+    assert hollow(20) == 0
+    assert 0.08 < hollow(60) < 0.5
+
+
+@pytest.mark.parametrize("lung", [Lung(nodules=(Nodule("lower", 12),)), Lung(atelectasis=1)], ids=["nodule", "band"])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_large_heart_hides_no_nodule_and_no_band(side: str, lung: Lung) -> None:
+    background = schematic_chest().expand(32, -1, -1, -1)
+    # The same random numbers make the same heart, whatever else there is.
+    without, with_finding = (
+        paint_findings(background, torch.from_numpy(case_to_array([replace(case, cardiomegaly=2)] * 32)), generator)
+        for case, generator in (
+            (Case(), torch.Generator().manual_seed(3)),
+            (of_side(side, lung), torch.Generator().manual_seed(3)),
+        )
+    )
+    added = (with_finding - without)[:, 0]
+    assert (added.amax(dim=(1, 2)) > 0.08).all()
+    in_lung = (without[:, 0] < 0.45).float()
+    assert ((added.clamp_min(0) * in_lung).sum((1, 2)) > 0.6 * added.clamp_min(0).sum((1, 2))).float().mean() > 0.9
+
+
+def test_a_nodule_lies_above_a_small_effusion() -> None:
+    fluid, _ = painted(of_side("right", Lung(effusion=1)), count=32)
+    both, _ = painted(of_side("right", Lung(effusion=1, nodules=(Nodule("lower", 14),))), count=32)
+    assert ((both - fluid).amax(dim=(1, 2)) > 0.08).all()
+
+
+def test_bands_are_thicker_than_a_line_and_thinner_than_an_opacity() -> None:
+    added, _ = painted(of_side("right", Lung(atelectasis=1)), count=32)
+    column = int((LUNGS["right"][0] + LUNGS["right"][1]) / 2 * SIDE)
+    profile = added[:, :, column - 3 : column + 4].mean(dim=2)
+    rows = (profile > 0.5 * profile.amax(dim=1, keepdim=True)).float().sum(dim=1)
+    # A row is 2.8 mm; there may be three bands.
+    assert 1 <= rows.median().item() <= 6
+    assert rows.max().item() <= 15
+
+
 def test_a_larger_heart_takes_more_of_the_chest() -> None:
     def width(grade: int) -> float:
         _, pictures = painted(Case(cardiomegaly=grade))
@@ -199,6 +270,96 @@ def test_a_picture_without_a_chest_does_no_harm() -> None:
     for level in (0.0, 0.5, 1.0):
         pictures = paint(torch.full((8, 1, SIDE, SIDE), level), cases)
         assert pictures.isfinite().all()
+
+
+def test_nothing_is_looked_at_while_painting() -> None:
+    # Tensors without values: whatever would need one, and so break a captured graph, raises.
+    cases = torch.from_numpy(case_to_array([sample_case(Random(seed)) for seed in range(4)])).to("meta")
+    assert paint(torch.empty(4, 1, SIDE, SIDE, device="meta"), cases).shape == (4, 1, SIDE, SIDE)
+    assert empty_pictures(4, SIDE, device=torch.device("meta")).shape == (4, 1, SIDE, SIDE)
+
+
+def test_no_picture_is_mirrored() -> None:
+    chest = schematic_chest().expand(200, -1, -1, -1)
+    pictures = vary(chest, torch.Generator().manual_seed(0))[:, 0]
+    rows = slice(int(0.55 * SIDE), int(0.68 * SIDE))
+    # The schematic heart lies to the left: there is more of it where the image's right is.
+    on_the_left = pictures[:, rows, int(0.56 * SIDE) : int(0.66 * SIDE)].mean(dim=(1, 2))
+    on_the_right = pictures[:, rows, int(0.34 * SIDE) : int(0.44 * SIDE)].mean(dim=(1, 2))
+    assert (on_the_left > on_the_right).float().mean() > 0.97
+
+
+def test_markers_are_upright_and_on_their_own_side() -> None:
+    side = 224
+    pictures = vary(torch.zeros(360, 1, side, side), torch.Generator().manual_seed(0))[:, 0]
+    # Without those that have a light border or a lead, which is not black around the marker.
+    shoulder, rest = slice(16, 56), slice(60, 200)
+    dark = pictures[:, rest].amax(dim=(1, 2)) < 0.3
+    letters: dict[str, list[Tensor]] = {"right": [], "left": []}
+    for name, columns in (("right", slice(4, 46)), ("left", slice(178, 220))):
+        for picture in pictures[dark]:
+            ink = picture[shoulder, columns] > 0.5
+            if 12 < ink.sum() < 300 and not ink[0].any() and not ink[-1].any():
+                rows, places = (torch.nonzero(ink.any(dim=k))[:, 0] for k in (1, 0))
+                letters[name].append(ink[rows[0] : rows[-1] + 1, places[0] : places[-1] + 1].float())
+    assert min(len(found) for found in letters.values()) > 10
+
+    def halves(letter: Tensor) -> tuple[float, float]:
+        """How much more ink there is in the left than in the right half, and in the lower than in the upper."""
+        height, width = letter.shape
+        across = letter[:, : width // 2].mean() - letter[:, -(width // 2) :].mean()
+        down = letter[-(height // 2) :].mean() - letter[: height // 2].mean()
+        return across.item(), down.item()
+
+    left = torch.tensor([halves(letter) for letter in letters["left"]])
+    right = torch.tensor([halves(letter) for letter in letters["right"]])
+    # An L has its stroke on the left and its foot below; an R has its bow above, and its stroke on the left as well.
+    assert (left > 0).all(dim=1).float().mean() > 0.9
+    assert (right[:, 1] < 0).float().mean() > 0.8
+    assert (right[:, 0] > 0).float().mean() > 0.8
+
+
+def test_some_pictures_are_as_blurred_as_the_smallest_are() -> None:
+    side = 160
+    grain = torch.rand(200, 1, side, side, generator=torch.Generator().manual_seed(1))
+    pictures = vary(grain, torch.Generator().manual_seed(0))
+    small = torch.nn.functional.adaptive_avg_pool2d(pictures, 64)
+    again = torch.nn.functional.interpolate(small, (side, side), mode="bicubic", align_corners=False)
+    lost = (pictures - again).abs().mean(dim=(1, 2, 3)) / pictures.std(dim=(1, 2, 3))
+    # What is blurred loses next to nothing when it is made small once more.
+    assert 0.1 < (lost < 0.2).float().mean().item() < 0.3
+
+
+def test_findings_survive_the_acquisition() -> None:
+    background = schematic_chest().expand(48, -1, -1, -1)
+    effusion = torch.from_numpy(case_to_array([of_side("left", Lung(effusion=3))] * 48))
+    pictures = paint(background, effusion, torch.Generator().manual_seed(2))[:, 0]
+    rows = slice(int(0.5 * SIDE), int(0.66 * SIDE))
+    left = pictures[:, rows, int(0.70 * SIDE) : int(0.80 * SIDE)].mean(dim=(1, 2))
+    right = pictures[:, rows, int(0.20 * SIDE) : int(0.30 * SIDE)].mean(dim=(1, 2))
+    assert (left > right + 0.1).float().mean() > 0.95
+
+
+def test_empty_pictures_are_of_every_kind_and_show_nothing_twice() -> None:
+    pictures = empty_pictures(300, 96, torch.Generator().manual_seed(0))
+    assert pictures.shape == (300, 1, 96, 96)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+    assert torch.equal(pictures, empty_pictures(300, 96, torch.Generator().manual_seed(0)))
+    flat = pictures[:, 0]
+    steps = (flat[:, :, 1:] - flat[:, :, :-1]).abs()
+    spread = flat.std(dim=(1, 2))
+    even = spread < 1e-6
+    rough = steps.mean(dim=(1, 2)) > 0.6 * spread
+    black = (flat == 0).float().mean(dim=(1, 2)) > 0.4
+    text = black & (steps.amax(dim=(1, 2)) > 0.3) & ~rough
+    grain = rough & ~text
+    smooth = ~even & (steps.amax(dim=(1, 2)) < 0.25)
+    for kind, least in ((even, 0.1), (grain, 0.1), (text, 0.1), (smooth, 0.25)):
+        assert kind.float().mean() > least
+    assert (even | grain | text | smooth).float().mean() > 0.9
+    # All greys occur.
+    assert flat[even].mean(dim=(1, 2)).std() > 0.2
 
 
 def test_anatomy_names_places_in_the_picture() -> None:

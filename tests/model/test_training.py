@@ -28,10 +28,12 @@ from model.data.radiographs import load_radiographs, pack
 from model.loading import load, user_turn
 from model.local_engine import LocalEngine
 from model.prefix import instruction
+from model.sibling import load_sibling
 from model.training import tasks as tasks_room
 from model.training.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.default import ANSWER_CANVAS, Denoising, train_default
 from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model
+from model.training.sibling import train_sibling
 from model.training.tasks import PREFIX_LENGTH, Task, Words, example, question_task, report_task
 from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Recipe, TrainingState
 from tests.model.conftest import TINY
@@ -248,7 +250,7 @@ Make = Callable[..., Examples]
 def made(tokenizer: PreTrainedTokenizerFast, pictures: Pictures, objective: Denoising) -> Make:
     def examples(size: int = 12, seed: int = 0, first: int = 0, mixture: Mixture = RECIPE.mixture) -> Examples:
         lay = objective.lay_report, objective.lay_question
-        return Examples(tokenizer, pictures, mixture, size, *lay, seed, first)
+        return Examples(tokenizer, pictures, mixture, size, 2, *lay, seed, first)
 
     return examples
 
@@ -282,8 +284,8 @@ def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pict
     for batch in islice(made(size=size), 6):
         counts.update(SOURCES[source] for source in pictures.sources[batch.index])
         reported = size - 8
-        assert batch.reports["canvas"].shape == batch.reports["pinned"].shape == (reported, SHAPE.canvas_length)
-        assert batch.questions["canvas"].shape == (size, ANSWER_CANVAS)
+        assert batch.reports["canvas"].shape == batch.reports["pinned"].shape == (reported, 2, SHAPE.canvas_length)
+        assert batch.questions["canvas"].shape == (size, 1, ANSWER_CANVAS)
         assert batch.reports["prefix"].shape == (reported, PREFIX_LENGTH)
         assert all(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[:reported]])
         assert not any(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[reported:]])
@@ -300,7 +302,7 @@ def test_a_share_of_the_pictures_is_empty_and_a_share_of_the_tasks_has_no_image(
     batch = next(iter(made(size=400, mixture=replace(RECIPE.mixture, empty=0.1, without_image=0.2))))
     assert 0.05 < batch.empty.mean() < 0.15
     for tasks in (batch.reports, batch.questions):
-        counted = np.arange(PREFIX_LENGTH) < tasks["prefix_length"][:, None]
+        counted = np.arange(PREFIX_LENGTH) < tasks["prefix_length"][:, :1]
         sees = ((tasks["prefix"] == IMAGE) & counted).sum(axis=1)
         assert set(sees) == {0, 64}
         assert 0.1 < (sees == 0).mean() < 0.3
@@ -311,7 +313,7 @@ def test_without_adults_there_is_nothing_to_paint_on(
 ) -> None:
     children = replace(pictures, sources=np.ones_like(pictures.sources))
     with pytest.raises(ValueError, match="adults"):
-        Examples(tokenizer, children, Mixture(), 4, objective.lay_report, objective.lay_question, 0, 0)
+        Examples(tokenizer, children, Mixture(), 4, 2, objective.lay_report, objective.lay_question, 0, 0)
 
 
 def test_the_users_turn_is_the_chat_templates(words: Words, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -462,3 +464,17 @@ def test_the_learning_rate_warms_up_in_a_line_and_falls_in_a_cosine() -> None:
     assert recipe.average_at(0) == pytest.approx(0.1)
     assert recipe.average_at(100_000) == recipe.average
     assert recipe.learning_rate_at(1100) == recipe.learning_rate_at(5000) == pytest.approx(1e-4)
+
+
+def test_the_sibling_is_trained_on_the_same_pictures_with_the_default_models_tokenizer(
+    run: Run, radiographs: Path, tmp_path: Path
+) -> None:
+    device = torch.device("cpu")
+    checkpoint = run.out / "checkpoint"
+    train_sibling(radiographs, tmp_path, SHAPE, RECIPE, device, workers=0, minutes=None, tokenizer_of=checkpoint)
+    assert TrainingState.load(tmp_path / STATE_FILE, device).steps == 2
+    assert (tmp_path / "checkpoint" / "tokenizer.json").read_text(encoding="utf-8") == run.begun.tokenizer
+    sibling = load_sibling(tmp_path / "checkpoint")
+    report = parse_markup("FINDINGS:\nThe heart is [[]].")
+    text = sibling.fill(None, report, "both", DraftSettings())
+    assert merge_draft(report, {report.open_spans[0].id: text}).locked_text == report.locked_text

@@ -23,18 +23,21 @@ from model.training.step import (
 )
 
 
-def batch(image_first: bool, generator: torch.Generator) -> tuple[Tensor, Canvases]:
-    """Images and canvases; either the image or text comes first, and what comes last is out of the decoder's sight."""
+def batch(image_first: bool, generator: torch.Generator) -> tuple[Tensor, Tensor, Canvases]:
+    """Images, prefixes and canvases. Image or text comes first; what comes last is out of the decoder's sight."""
     text = torch.randint(9, 200, (2, 6), generator=generator)
     image = torch.tensor([BEGIN_IMAGE, *[IMAGE] * 64, END_IMAGE]).expand(2, -1)
     parts = [text[:, :2], image, text[:, 2:]] if image_first else [text, image]
     prefix = torch.cat([*parts, torch.zeros(2, 9, dtype=torch.long)], dim=1)
-    return torch.rand(2, 1, 384, 384, generator=generator), Canvases(
-        prefix=prefix,
-        prefix_length=torch.full((2,), 72 if image_first else 6),
-        canvas=torch.randint(9, 200, (2, 20), generator=generator),
-        canvas_length=torch.full((2,), 15),
-        pinned=torch.arange(20)[None].expand(2, -1) % 3 == 0,
+    return (
+        torch.rand(2, 1, 384, 384, generator=generator),
+        prefix,
+        Canvases(
+            prefix_length=torch.full((2,), 72 if image_first else 6),
+            canvas=torch.randint(9, 200, (2, 20), generator=generator),
+            canvas_length=torch.full((2,), 15),
+            pinned=torch.arange(20)[None].expand(2, -1) % 3 == 0,
+        ),
     )
 
 
@@ -44,13 +47,13 @@ def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_mode
     reference = tiny_model.network
     one_place(network)
     for image_first in (True, False):
-        images, made = batch(image_first, torch.Generator().manual_seed(1))
-        caches = encode(network, see(network.model.encoder.vision_tower, images), made.prefix)
+        images, prefix, made = batch(image_first, torch.Generator().manual_seed(1))
+        caches = encode(network, see(network.model.encoder.vision_tower, images), prefix)
         ours = decode(network, made, caches, made.canvas, None)
         pixels, positions = to_patches(images)
         length = int(made.prefix_length[0])
         cache = encode_tokens(
-            reference, made.prefix[:, :length], pixels if image_first else None, positions if image_first else None
+            reference, prefix[:, :length], pixels if image_first else None, positions if image_first else None
         )
         theirs = reference(decoder_input_ids=made.canvas[:, :15], past_key_values=cache).logits
         assert torch.allclose(ours[:, :15], theirs, atol=1e-4)
@@ -82,9 +85,9 @@ def test_losses_reach_the_vision_tower_and_the_decoder(tiny_model: DraftingModel
     network = type(tiny_model.network)(tiny_model.network.config)
     one_place(network)
     head = LabelHead(64, 2)
-    images, made = batch(True, torch.Generator().manual_seed(2))
+    images, prefix, made = batch(True, torch.Generator().manual_seed(2))
     features = see(network.model.encoder.vision_tower, images)
-    loss, (free, right) = denoising_loss(network, made, encode(network, features, made.prefix))
+    loss, (free, right) = denoising_loss(network, made, encode(network, features, prefix))
     (loss + label_loss(head, features, torch.tensor([[1.0, 0.0], [-1.0, 1.0]]))).backward()
     assert free == (~made.pinned).sum()
     assert 0 <= right <= free

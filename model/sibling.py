@@ -1,0 +1,162 @@
+"""The autoregressive sibling: Gemma 4 at the default model's size, which writes from left to right.
+
+It exists for comparison: the same pictures, texts and size, another way to write. A gap is filled either from what
+stands before it alone, or from a prompt that holds the report with the gap marked. Its text ends with a blank. This
+module knows nothing of canvases being denoised; drafts in the app are never its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    Gemma4ForConditionalGeneration,
+    Gemma4ImageProcessorPil,
+    PreTrainedTokenizerBase,
+)
+
+from drafting.engine import DraftSettings
+from drafting.imaging import Study, StudyFacts
+from drafting.report import Report
+from model import canvas as canvases
+from model.loading import BLANK_TOKEN, UNUSABLE, ImageTokens, ModelError, Traits, scaffold, user_turn
+from model.prefix import instruction, patches, with_image_tokens
+
+Sides = Literal["left", "both"]
+
+# What is asked for where the report is shown with its gap marked; the report follows on a line of its own.
+FILL_IN = "Fill in what is missing:"
+MOST_NEW_TOKENS = 160
+
+
+@dataclass(frozen=True, eq=False)
+class Sibling:
+    """A loaded checkpoint. `temperature`: 0 writes the likeliest token each time; above, tokens are drawn."""
+
+    network: Gemma4ForConditionalGeneration
+    tokenizer: PreTrainedTokenizerBase
+    image_processor: Gemma4ImageProcessorPil
+    traits: Traits
+    name: str
+    temperature: float = 0.0
+
+    def fill(
+        self, study: Study | None, report: Report, sides: Sides, settings: DraftSettings, indication: str = ""
+    ) -> str:
+        """The text of a report's one open span, written from what is left of it or from `both` sides of it.
+
+        Of the settings the seed counts, where tokens are drawn. Raises ValueError where not one span is open.
+        """
+        if len(report.open_spans) != 1:
+            raise ValueError(f"The report has {len(report.open_spans)} open spans; the sibling fills one.")
+        layout = canvases.lay_out(report, self._encode, self._blank, 1, canvases.chosen_width({}))
+        (slot,) = layout.slots
+        left, right = layout.ids[: slot.start], layout.ids[slot.stop :]
+        told = instruction(study.facts if study else StudyFacts(), indication)
+        if sides == "left":
+            prompt = [*self._turn(told, study), *left]
+        else:
+            turn = self._turn(f"{told} {FILL_IN}", study)
+            prompt = marked(turn, self._encode("\n"), [*left, self._blank, *right], self._end_of_turn)
+        ids = self._written(prompt, study, settings.seed)
+        pieces = [text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)]
+        line_end = "\r\n" if "\r\n" in report.text else "\n"
+        return "".join(canvases.fitted(pieces, slot, line_end))
+
+    def answer(self, study: Study | None, question: str) -> str:
+        """The answer to a question about a study's image."""
+        told = instruction(study.facts if study else StudyFacts(), "", question)
+        ids = self._written(self._turn(told, study), study, seed=0)
+        return "".join(text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)).strip()
+
+    @property
+    def _blank(self) -> int:
+        return cast(int, self.tokenizer.convert_tokens_to_ids(BLANK_TOKEN))
+
+    @property
+    def _end_of_turn(self) -> int:
+        return scaffold(self.tokenizer)[1][0]
+
+    @property
+    def _image(self) -> ImageTokens:
+        config = self.network.config
+        return ImageTokens(
+            cast(int, config.boi_token_id), cast(int, config.image_token_id), cast(int, config.eoi_token_id)
+        )
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+    def _turn(self, told: str, study: Study | None) -> list[int]:
+        """The user's turn; its image placeholder is one token yet."""
+        text = user_turn(self.tokenizer, told, study is not None)
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    @torch.inference_mode()
+    def _written(self, prompt: list[int], study: Study | None, seed: int) -> list[int]:
+        """What the network writes after a prompt, less the token that ends it."""
+        told: dict[str, Tensor] = {}
+        if study is not None:
+            pixels, positions, pieces = patches(self, study.model_picture)
+            prompt = with_image_tokens(prompt, pieces, self._image)
+            told = {"pixel_values": pixels, "image_position_ids": positions}
+        ids = torch.tensor([prompt], device=self.network.device)
+        told["mm_token_type_ids"] = (ids == self._image.piece).long()
+        ends = {self._blank, self._end_of_turn}
+        drawn: dict[str, Any] = (
+            {"do_sample": True, "temperature": self.temperature, "top_k": 0} if self.temperature else {}
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            written = cast(Any, self.network).generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=MOST_NEW_TOKENS,
+                do_sample=drawn.pop("do_sample", False),
+                eos_token_id=sorted(ends),
+                suppress_tokens=self._suppressed(ends),
+                **drawn,
+                **told,
+            )
+        own: list[int] = written[0, len(prompt) :].tolist()
+        return own[:-1] if own and own[-1] in ends else own
+
+    def _suppressed(self, ends: set[int]) -> list[int]:
+        """Special tokens that have no place in report text, and what the tokenizer has no text for."""
+        size = self.network.config.get_text_config().vocab_size
+        image = self._image
+        special = {*self.tokenizer.all_special_ids, image.begin, image.piece, image.end}
+        return sorted((special - ends) | set(range(len(self.tokenizer), size)))
+
+
+def marked(turn: Sequence[int], line: Sequence[int], report: Sequence[int], end_of_turn: int) -> list[int]:
+    """A user's turn with a report, its gaps marked by blanks, on a line of its own at its end; all token ids."""
+    at = list(turn).index(end_of_turn)
+    return [*turn[:at], *line, *report, *turn[at:]]
+
+
+def load_sibling(folder: str | Path, temperature: float = 0.0, device: str | torch.device = "cpu") -> Sibling:
+    """Load a sibling's checkpoint. Raises ModelError where it is missing, incomplete or of another architecture."""
+    source = str(folder)
+    try:
+        config = AutoConfig.from_pretrained(source)
+        if config.model_type != "gemma4":
+            raise ModelError(f"{source} is a {config.model_type} checkpoint, not a Gemma 4 one.")
+        network = Gemma4ForConditionalGeneration.from_pretrained(
+            source, dtype=torch.float32, device_map={"": torch.device(device)}
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        image_processor = Gemma4ImageProcessorPil.from_pretrained(source)
+    except UNUSABLE as error:
+        raise ModelError(f"{source} cannot be loaded as a Gemma 4 checkpoint: {error}") from error
+    network.eval().requires_grad_(False)
+    traits = Traits(square_picture=True, fitted_canvas=True)
+    return Sibling(network, tokenizer, image_processor, traits, Path(source).name, temperature)

@@ -298,7 +298,15 @@ def test_a_wrong_path_ends_with_one_clear_line(arguments: list[str], capsys: pyt
 def test_a_wrong_model_or_output_folder_ends_with_one_clear_line(
     packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for wrong in (["--model", str(tmp_path)], ["--json", str(tmp_path / "none" / "rows.json")]):
+    (tmp_path / "3.xml").write_text("<report/>", encoding="utf-8")
+    for wrong in (
+        ["--model", str(tmp_path)],
+        ["--json", str(tmp_path / "none" / "rows.json")],
+        ["--together", "0"],
+        ["--sibling", str(tmp_path)],
+        # A folder with an odd report alone.
+        ["--reports", str(tmp_path)],
+    ):
         assert main(["evaluate", "infill", "--data", str(packed), *wrong]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
 

@@ -143,6 +143,8 @@ def main() -> int:
             sentences = labelled_sentences(path, chosen.reports)
             for aside in (False, True):
                 part = [sentence for sentence in sentences if sentence.aside == aside]
+                if not part:
+                    continue
                 told = agreement(part)
                 print(f"{path.stem}, {'kept aside' if aside else 'used for mending'}: {len(part)} sentences")
                 for name, one in (("precision", told.precision), ("recall", told.recall), ("sides", told.sides)):

@@ -12,7 +12,9 @@ collection's reports (one of each wording), labelled by hand before the reader r
 radiologist. Of either hundred 70 were used for mending, and agree without exception; 30 were kept aside. Who mended had
 labelled all, and further terms came from other reports of the collection, so that even the 30 flatter a little. There
 the precision of mentions is 1.00 and the recall 0.89 (0.71 to 1.00) on the collection, and both 1.00 on the grammar;
-before any mending, precision was 0.98 and recall 0.84 on the collection's 30.
+before any mending, precision was 0.98 and recall 0.84 on the collection's 30. When mending was over, 60 more of the
+collection's sentences that say what is abnormal were labelled and then read, and nothing was mended after them: there
+precision is 0.96 (0.89 to 1.00), recall 0.96 (0.91 to 1.00), and the side right in 24 of 26.
 
 For negation alone there is a maintained library: negspacy 1.1.0 (MIT, NegEx of Chapman et al., J Biomed Inform
 2001;34:301-310, for spaCy) runs on Python 3.11 with numpy 2. Given the same clauses and terms of these sentences it

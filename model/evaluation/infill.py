@@ -27,7 +27,7 @@ from model.evaluation.labeler import ACUTE, FINDINGS, SIDED, Finding, Mention, c
 from model.evaluation.labeler import sentences as sentences_of
 from model.evaluation.record import Row, done_together
 from model.evaluation.statistics import f1, median, share
-from model.evaluation.studies import HeldOut, Labelled, adults, finished, truth_of
+from model.evaluation.studies import PICTURED, HeldOut, Labelled, adults, finished, truth_of
 from model.evaluation.wording import (
     REFERENCE_REPORTS,
     broken_words,
@@ -40,6 +40,9 @@ from model.loading import DraftingModel
 
 if TYPE_CHECKING:
     from model.sibling import Sibling
+
+# What an impression never leaves out.
+_MAIN = frozenset(PICTURED) - {"device"}
 
 DIFFUSION = "diffusion"
 FREQUENT = "most frequent sentence"
@@ -307,17 +310,21 @@ def _filled(images: str, name: str, fill: Fill, gaps: Sequence[Gap], judge: _Jud
 
 
 def _is_decided(written: WrittenReport, sentence: Sentence) -> bool:
-    """Whether the other section names every finding of the sentence, with its sides, or rules out what it rules out."""
+    """Whether the other section names every finding of the sentence, with its sides, or rules out what it rules out.
+
+    Not decided is a finding that another sentence of the same section names too, since nothing is missing without it,
+    and a lesser one in the impression, which may pass over it.
+    """
     own = read(written.text[sentence.start : sentence.end])
-    other = read(
-        " ".join(
-            written.text[s.start : s.end]
-            for s in written.sentences
-            if s.section in SECTIONS and s.section != sentence.section
-        )
+    standing = [s for s in written.sentences if s is not sentence and s.section in SECTIONS]
+    other, same = (
+        read(" ".join(written.text[s.start : s.end] for s in standing if (s.section == sentence.section) == within))
+        for within in (False, True)
     )
     called = _called(own)
     if called:
+        if called & _called(same) or (sentence.section == "impression" and not called <= _MAIN):
+            return False
         return all(
             reading(other, finding).called and reading(other, finding).sides == reading(own, finding).sides
             for finding in called

@@ -82,9 +82,12 @@ class Evaluation:
         for images in dict.fromkeys(row.images for row in self.rows):
             lines += ["", images]
             within = [row for row in self.rows if row.images == images]
+            width = max(len(row.measure) for row in within) + 2
             for subject in dict.fromkeys(row.subject for row in within):
                 lines.append(f"  {subject}")
-                lines += [f"    {row.measure:<34}{_shown(row.estimate)}" for row in within if row.subject == subject]
+                lines += [
+                    f"    {row.measure:<{width}}{_shown(row.estimate)}" for row in within if row.subject == subject
+                ]
         return "\n".join(lines)
 
 

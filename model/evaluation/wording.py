@@ -2,7 +2,7 @@
 that never meet.
 
 It compares with a great many written reports, and for single words with real reports too where they are given; it
-knows nothing of how reports are written, of pictures, findings and models.
+knows nothing of pictures, findings and models.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from PIL import Image
 from drafting.engine import DraftSettings
 from drafting.imaging import Study, StudyFacts
 from drafting.report import Report
-from model.data.cases import LABELS, SOURCES, Case, Lung, Other
+from model.data.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
 from model.data.grammar import Sentence, WrittenReport
 from model.data.questions import canonical_question
 from model.data.radiographs import Question, Radiographs, answers_of
@@ -343,6 +343,50 @@ def test_results_come_in_the_items_order_and_errors_are_not_lost(capsys: pytest.
 
     with pytest.raises(EvaluationError, match="a"):
         list(done_together(fail, ["a", "b"], 2, "letters"))
+
+
+def test_a_gap_is_decided_where_the_other_section_alone_says_what_is_missing() -> None:
+    random = Random(3)
+    for number in range(40):
+        study = HeldOut(str(number), sample_case(random), np.zeros((32, 32), dtype=np.uint8))
+        decided, free = infill.written_gaps(study, random)
+        assert decided.decided
+        assert not free.decided
+        called = {finding for finding, is_called in infill.statements(decided.original) if is_called}
+        elsewhere = {section: set() for section in ("findings", "impression")}
+        for section, sentence in decided.standing:
+            elsewhere[section] |= {finding for finding, is_called in infill.statements(sentence) if is_called}
+        (other,) = set(elsewhere) - {decided.section}
+        assert called <= elsewhere[other]
+        assert not called & elsewhere[decided.section]
+        # What was taken out agrees with itself and with the rest.
+        filled = infill.Filled(decided, decided.original)
+        judge = infill._Judge(frozenset(), small_settings(), None)
+        rows = by_name(infill._decided_rows("x", "y", [filled], judge))
+        assert rows["x", "y", "finding, negation and side agree"].estimate.value == 1.0
+        silent = infill.Filled(decided, "Recommend follow-up.")
+        rows = by_name(infill._decided_rows("x", "y", [silent], judge))
+        assert rows["x", "y", "finding, negation and side agree"].estimate.value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "agrees"),
+    [
+        ("Small left effusion.", 1.0),
+        ("Left pleural effusion and cardiomegaly.", 1.0),
+        ("Small right effusion.", 0.0),
+        ("No effusion.", 0.0),
+        ("Small effusion.", 0.0),
+        ("Possible left effusion.", 1.0),
+    ],
+)
+def test_finding_negation_and_side_must_agree(text: str, agrees: float) -> None:
+    whole = "FINDINGS:\nThere is a small left pleural effusion.\n\nIMPRESSION:\nLeft effusion."
+    gap = Gap("x", whole, 10, 49, "findings", (("impression", "Left effusion."),), decided=True)
+    assert gap.original == "There is a small left pleural effusion."
+    judge = infill._Judge(frozenset(), small_settings(), None)
+    rows = by_name(infill._decided_rows("x", "y", [infill.Filled(gap, text)], judge))
+    assert rows["x", "y", "finding, negation and side agree"].estimate.value == agrees
 
 
 def test_locked_text_is_told_from_text_that_changed() -> None:

@@ -1,4 +1,4 @@
-"""The model's command line: `python -m model train default|sibling`, and `evaluate labels|infill|vqa|speed`."""
+"""The model's command line: `python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|speed`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -55,18 +54,37 @@ def _train_default(options: argparse.Namespace) -> int:
 def _train_sibling(options: argparse.Namespace) -> int:
     from model.training.sibling import train_sibling
 
-    if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
-        print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
+    return _train(options, train_sibling)
+
+
+def _train_tokenizer(options: argparse.Namespace) -> int:
+    from model.data.radiographs import load_radiographs
+    from model.training.batches import learn_tokenizer
+    from model.training.fresh import Shape
+    from model.training.trainer import Recipe
+
+    if not _is_pack(options.data):
         return 2
-    return _train(options, partial(train_sibling, tokenizer_of=options.tokenizer))
+    questions = load_radiographs(options.data, "train").questions
+    learned = learn_tokenizer(Shape().vocabulary, Recipe().tokenizer_reports, options.seed, questions)
+    learned.save_pretrained(options.out)
+    return 0
+
+
+def _is_pack(data: Path) -> bool:
+    if not data.is_file():
+        print(f"python -m model: {data} is not a file of packed radiographs.", file=sys.stderr)
+    return data.is_file()
 
 
 def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
     from model.training.fresh import Shape
     from model.training.trainer import Recipe
 
-    if not options.data.is_file():
-        print(f"python -m model: {options.data} is not a file of packed radiographs.", file=sys.stderr)
+    if not _is_pack(options.data):
+        return 2
+    if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
+        print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
         return 2
     names = ("steps", "batch", "cuts")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -78,6 +96,7 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
         torch.device(options.device),
         options.workers,
         options.minutes,
+        options.tokenizer,
     )
     return 0
 

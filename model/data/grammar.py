@@ -15,8 +15,52 @@ from functools import cache
 from random import Random
 from typing import TypeAlias
 
-from model.data.cases import SIDES, ZONES, Case, Change, Lung, MainFinding, Opacity, Other, Side, Zone, main_finding
-from model.data.phrases import OTHER_CONCLUSIONS, OTHER_SENTENCES
+from model.data.cases import SIDES, ZONES, Case, Lung, MainFinding, Opacity, Other, Side, main_finding
+from model.data.phrases import (
+    ABDOMEN_NORMAL,
+    BONES_NORMAL,
+    BONES_NOT_ACUTE,
+    CHANGE_AFTER,
+    CHANGE_BEFORE,
+    CHANGE_SENTENCES,
+    DEGREE,
+    DEGREE_ADVERB,
+    DEVICE_NAMES,
+    DEVICE_PLACES,
+    EDEMA_SENTENCES,
+    EFFUSION_SIZE,
+    HEADINGS,
+    HEART_ALONE,
+    HEART_AND_LUNGS,
+    HEART_AND_MEDIASTINUM,
+    HEART_AND_VESSELS,
+    HEART_STABLE,
+    HEART_STABLE_ALONE,
+    HERNIA_SIZE,
+    INFECTIONS,
+    MASS_NOUNS,
+    MAY_BE,
+    NO_CHANGE,
+    NO_CONSOLIDATION,
+    NO_DISEASE,
+    NO_FREE_AIR,
+    NO_NODULES,
+    NO_OPACITIES,
+    NO_OPACITY,
+    NORMAL_CHEST,
+    ON,
+    OPACITY_LOOK,
+    OPACITY_NOUN,
+    OTHER_CONCLUSIONS,
+    OTHER_SENTENCES,
+    PLACES,
+    PLACES_AFTER,
+    PLACES_BEFORE,
+    PNEUMOTHORAX_SIZE,
+    PRIOR,
+    SUGGESTS,
+    VESSELS_NORMAL,
+)
 
 # Words in a report, headings included. Where much is unknown there is less to say.
 LEAST_WORDS = 25
@@ -145,405 +189,6 @@ _ARTICLE = re.compile(r"a~ ([\w.-]+)")
 _PLURALS = re.compile(r"(?:effusions|pneumothoraces|opacities|infiltrates|consolidations|areas of consolidation)$")
 # What can only be said of something that was there before.
 _AS_BEFORE = re.compile(r"\b(?:stable|unchanged|again|remains?)\b")
-_HEADINGS = {
-    "findings": "Findings",
-    "impression": "[Impression|Impression|Impression|Impression|Conclusion|Opinion]",
-    "examination": "[Examination|Exam|Technique|Procedure|Exam]",
-    "indication": "[Indication|Clinical history|History|Clinical information]",
-    "comparison": "Comparison",
-}
-_ON = {"right": "[on the right|at the right|on the right]", "left": "[on the left|at the left|on the left]"}
-_ZONE_PLACE: dict[Zone, str] = {
-    "upper": "in the [medial |lateral |||]<side> [upper zone|upper lung zone|upper lobe|upper lobe|upper lung|upper "
-    "lung "
-    "field]",
-    "mid": "in the [lateral |medial |||]<side> [mid zone|mid lung zone|midlung|midlung|mid lung|mid lung field<mid>]",
-    "lower": "[in the <side> [lower zone|lower lung zone|lower lobe|lower lobe|lower lung|lung base|base]|at the "
-    "<side> "
-    "[base|lung base]|within the <side> [lower lobe|lung base]]",
-}
-_ZONE_ADJECTIVE: dict[Zone, str] = {
-    "upper": "<side> [upper zone|upper lobe|upper lobe|upper lung|upper lung zone]",
-    "mid": "<side> [mid zone|midlung|mid lung|mid lung zone|perihilar<middle>]",
-    "lower": "<side> [lower zone|lower lobe|lower lobe|lower lung|basilar|basilar|basal|lung base<heart>]",
-}
-
-
-def _sided(pattern: str, side: Side) -> str:
-    """The pattern with the names that only one side has: a middle lobe, a lingula, a space behind the heart."""
-    only = {
-        "right": {"mid": "|middle lobe", "middle": "|middle lobe", "heart": ""},
-        "left": {"mid": "", "middle": "|lingular", "heart": "|retrocardiac"},
-    }
-    for slot, words in {"side": side, **only[side]}.items():
-        pattern = pattern.replace(f"<{slot}>", words)
-    return pattern
-
-
-_PLACES_AFTER = {(zone, side): _sided(_ZONE_PLACE[zone], side) for zone in ZONES for side in SIDES}
-_PLACES_BEFORE = {(zone, side): _sided(_ZONE_ADJECTIVE[zone], side) for zone in ZONES for side in SIDES}
-# Where in a lung something small lies, after 'in the'.
-_PLACES: dict[tuple[Zone | None, Side], str] = {
-    ("upper", "right"): "right [upper lobe|upper lobe|upper lung|apex|lung apex]",
-    ("upper", "left"): "left [upper lobe|upper lobe|upper lung|apex|lung apex]",
-    ("mid", "right"): "right [midlung|mid lung|middle lobe|perihilar region]",
-    ("mid", "left"): "left [midlung|mid lung|midlung zone|perihilar region]",
-    ("lower", "right"): "right [lower lobe|lower lobe|lung base|base|lower lung]",
-    ("lower", "left"): "left [lower lobe|lower lobe|lung base|base|lower lung]",
-}
-_DEGREE = {None: "", 1: "[mild|mild|minimal|slight]", 2: "moderate", 3: "[severe|marked]"}
-_DEGREE_ADVERB = {None: "", 1: "[mildly|mildly|slightly|minimally]", 2: "moderately", 3: "[markedly|severely]"}
-_HERNIA_SIZE = {None: "", 1: "small", 2: "[moderate|moderate-sized]", 3: "large"}
-_EFFUSION_SIZE = {
-    1: "[small|small|small|trace|minimal|mild]",
-    2: "[moderate|moderate|moderate-sized|medium-sized]",
-    3: "[large|large|large|massive]",
-}
-_PNEUMOTHORAX_SIZE = {1: "[small|small|tiny|minimal]", 2: "[moderate|moderate|moderate-sized]", 3: "large"}
-_OPACITY_LOOK = {
-    1: "[faint|subtle|hazy|mild|ill-defined|vague|mild patchy]",
-    2: "[patchy|patchy|focal|moderate|hazy|]",
-    3: "[dense|confluent|extensive]",
-}
-_OPACITY_NOUN = {
-    1: "[opacity|airspace opacity|airspace opacity|infiltrate|density|air space opacity|airspace disease]",
-    2: "[airspace opacity|airspace opacity|opacity|consolidation|infiltrate|airspace disease|air space opacity|"
-    "air space disease|opacification|lung opacity|alveolar opacity]",
-    3: "[consolidation|consolidation|airspace consolidation|airspace opacity|airspace disease|air space consolidation|"
-    "alveolar consolidation|opacification]",
-}
-_MASS_NOUNS = (
-    "consolidation", "disease", "edema", "atelectasis", "congestion", "cardiomegaly", "fluid", "opacification"
-)  # fmt: skip
-_SUGGESTS = (
-    "[consistent with|compatible with|in keeping with|suggestive of|suspicious for|concerning for|likely representing"
-    "|most likely|which may represent|which could represent|possibly representing|worrisome for|probably representing"
-    "|which may be due to|which may reflect|possibly|likely|probably|most suggestive of|which may be secondary to|most "
-    "compatible with|likely related to|suggesting|likely secondary to|possibly due to]"
-)
-_MAY_BE = "[may represent|could represent|may reflect|may be due to|may be secondary to|are likely due to]"
-_INFECTIONS = (
-    "[pneumonia|pneumonia|pneumonia|pneumonia|infection|an infectious process|an inflammatory process|infection or "
-    "inflammation|pneumonia or aspiration|infection versus aspiration|an acute infectious process|early "
-    "pneumonia|atypical infection|bronchopneumonia|lobar pneumonia]"
-)
-_EDEMA_SENTENCES = {
-    1: "[<the> pulmonary [vasculature|vascularity] is [mildly|slightly|] [congested|engorged|prominent]"
-    "|<the> central pulmonary vessels are [mildly|] [engorged|prominent|congested]|<the> [pulmonary vascular markings|"
-    "central vascular markings] are [mildly |][prominent|increased|engorged]"
-    "|[mild |]cephalization of the pulmonary vessels[, suggesting vascular congestion|]]",
-    2: "[[diffuse|bilateral|mild diffuse] [prominence of the interstitial markings|interstitial prominence"
-    "|increased interstitial markings|increased interstitial opacities|interstitial opacities|prominent interstitial "
-    "markings], <suggests> [interstitial edema|interstitial pulmonary edema|pulmonary edema]"
-    "|<the> interstitial markings are [diffusely |mildly |][increased|prominent], <suggests> [interstitial edema|"
-    "pulmonary edema]|there are [diffuse|bilateral|increased|diffuse bilateral] interstitial [opacities|markings], "
-    "<suggests> [interstitial edema|pulmonary edema]]",
-    3: "[[bilateral|symmetric bilateral|diffuse bilateral] perihilar [airspace opacities|opacities|hazy opacities"
-    "|opacification|air space opacities], <suggests> [pulmonary edema|alveolar edema]"
-    "|there [are bilateral|are extensive bilateral] perihilar opacities, <suggests> [alveolar edema|pulmonary edema]]",
-}
-_DEVICE_NAMES = {
-    "pacemaker": "[left chest wall|left-sided|left|left chest|left subclavian] [pacemaker|dual-lead pacemaker"
-    "|dual-chamber pacemaker|cardiac pacemaker|pacemaker generator]",
-    "endotracheal_tube": "[endotracheal tube|endotracheal tube|ET tube]",
-    "central_line": "right [central venous catheter|central venous line|internal jugular catheter|internal "
-    "jugular central line|internal jugular central venous catheter|IJ central venous catheter|IJ catheter]",
-    "nasogastric_tube": "[nasogastric tube|enteric tube|NG tube]",
-    "sternal_wires": "[median sternotomy|sternal|sternotomy|intact sternal|intact median sternotomy] wires",
-}
-_DEVICE_PLACES = {
-    "pacemaker": "[with leads in the expected position|with leads overlying the right atrium and right ventricle"
-    "|with intact leads|with its leads projecting over the right heart|with leads in the right atrium and right "
-    "ventricle"
-    "|with lead tips in the right atrium and right ventricle|with leads projecting over the heart|in place|]",
-    "endotracheal_tube": "[with its tip above the carina|terminating above the carina|in satisfactory position"
-    "|with its tip in the mid trachea|in good position|with tip above the carina|with tip approximately 4 cm above the "
-    "carina|in appropriate position]",
-    "central_line": "[with its tip in the superior vena cava|with tip overlying the superior vena cava|with its "
-    "tip in the SVC|with tip in the SVC|with tip in the mid SVC|with the tip in the distal SVC|with catheter tip in "
-    "the "
-    "distal SVC|with tip at the cavoatrial junction|with tip overlying the SVC|with distal tip in the SVC|with "
-    "catheter "
-    "tip at the caval atrial junction"
-    "|terminating in the region of the SVC|terminating over the superior vena cava]",
-    "nasogastric_tube": "[coursing below the diaphragm|passing below the left hemidiaphragm|extending into the stomach"
-    "|with its tip in the region of the stomach|with tip below the diaphragm|with tip in the stomach]",
-    "sternal_wires": "[||in place|from prior cardiac surgery|from prior CABG|related to prior CABG|from previous "
-    "cardiac "
-    "surgery]",
-}
-_HEART_STABLE = (
-    "[<the> cardiomediastinal silhouette is [stable|unchanged|stable and within normal limits|normal and stable|normal "
-    "in size and contour, and stable]|stable [normal |][cardiomediastinal silhouette|cardiomediastinal contours|"
-    "cardiac silhouette|heart size]|<the> heart size and mediastinal [contours|contour|silhouette] are [stable|"
-    "unchanged|"
-    "stable and within normal limits|normal and unchanged]|unchanged cardiomediastinal silhouette|stable appearance of "
-    "the [cardiomediastinal silhouette|heart and mediastinum]|heart size within normal limits, stable mediastinal "
-    "[contour|contours|and hilar contours]|<the> heart and mediastinum are [stable|unchanged]|<the> cardiomediastinal "
-    "silhouette <is> within normal limits and stable|stable cardiac and mediastinal contours|<the> cardiac and "
-    "mediastinal silhouettes are stable|normal heart size, stable mediastinal contour]"
-)
-_HEART_STABLE_ALONE = (
-    "[<the> heart size is [stable|unchanged|normal and stable|stable and normal|within normal limits and stable]|"
-    "stable "
-    "[normal |]heart size|stable cardiac silhouette|<the> heart is normal in size and unchanged]"
-)
-_HEART_AND_VESSELS = (
-    "[<the> heart size[, mediastinal contour[s|],| and mediastinal contour,] and pulmonary [vascularity|vasculature] "
-    "<are> <normal>|<the> heart size and pulmonary vascularity <are> [<normal>|within normal limits]|<the> [heart|"
-    "cardiac "
-    "silhouette], mediastinum, and pulmonary [vascularity|vasculature] are <normal>|<the> heart, pulmonary "
-    "[vascularity|"
-    "vasculature|vessels] and mediastinum are [<normal>|within normal limits]|<the> cardiomediastinal silhouette and "
-    "[pulmonary |][vasculature|vascularity] <are> [<normal>|within normal limits for size and contour|within normal "
-    "limits "
-    "in appearance]|<the> cardiac silhouette and pulmonary [vascularity|vasculature] <are> <normal>|<the> heart and "
-    "pulmonary [vascularity|vasculature|vessels] <are> <normal>|<the> cardiomediastinal [silhouette|contours], "
-    "pulmonary "
-    "vasculature, and central airways are <normal>|<the> cardiomediastinal contours and pulmonary vascularity are "
-    "<normal>|<the> heart size, mediastinum, and pulmonary vasculature <are> <normal>|heart size, mediastinal "
-    "silhouette "
-    "and pulmonary vascular markings are <normal>|<the> cardiac and mediastinal contours and pulmonary vascularity are "
-    "<normal>]"
-)
-_HEART_AND_MEDIASTINUM = (
-    "[<the> heart size and [cardiomediastinal|mediastinal|mediastinal] [contours|contour|silhouette] <are> <normal>"
-    "|<the> [cardiomediastinal silhouette|cardio mediastinal silhouette|cardiomediastinal silhouette|heart and "
-    "mediastinal silhouette] <is> [<normal>|<normal>|normal in size and contour|normal in size and configuration|"
-    "within "
-    "normal limits for size and contour|within normal limits in size and appearance|within normal limits in size and "
-    "contour|within normal limits in overall size and appearance|normal size and configuration]"
-    "|<the> [cardiac|heart] and mediastinal [silhouettes|contours|silhouette|structures] <are> <normal>|<the> heart "
-    "and "
-    "mediastinum <are> [<normal>|normal size and shape|of normal size and contour|normal in size and contour|normal]"
-    "|[normal|unremarkable] [heart|cardiac] size and mediastinal [contours|contour|silhouette]|normal heart size and "
-    "cardiomediastinal silhouette"
-    "|[normal|unremarkable] [cardiomediastinal silhouette|cardiomediastinal contours|cardiac and mediastinal contours|"
-    "heart and mediastinum]|normal cardiomediastinal silhouette and hilar contours"
-    "|<the> cardiomediastinal [contours <are>|contour <is>|silhouettes <are>|contours and hilar contours <are>] "
-    "<normal>"
-    "|<the> heart size, mediastinal[,|] and hilar contours <are> <normal>|<the> cardiac, mediastinal, and hilar "
-    "[contours|"
-    "silhouettes] <are> <normal>|<the> cardiac contours and mediastinal silhouette <are> <normal>|heart and "
-    "mediastinum "
-    "normal|<the> heart and mediastinum are unremarkable|<the> heart size is normal and <the> mediastinum is "
-    "unremarkable|<the> heart size, mediastinal contour, and aorta <are> <normal>]"
-)
-_HEART_AND_LUNGS = (
-    "[<the> heart and lungs <are> <normal>|<the> heart is normal in size and <the> lungs are clear|heart size normal "
-    "and "
-    "lungs clear|<the> heart size is [normal|within normal limits] and the lungs are clear]"
-)
-_HEART_ALONE = (
-    "[<the> heart <is> [normal in size|not enlarged|normal in size and contour|of normal size|normal size|normal in "
-    "size "
-    "and configuration|not significantly enlarged|unremarkable|within normal limits|within normal limits in size|"
-    "normal]"
-    "|<the> heart size <is> <normal>|<the> heart size <is> [normal|normal|within normal limits]|normal heart size|"
-    "heart "
-    "size normal|<the> cardiac silhouette <is> [<normal>|normal in size|not enlarged|within normal limits in size|"
-    "normal "
-    "in size and contour|within normal limits for size]|<the> cardiac contours <are> <normal>|no cardiomegaly|no "
-    "cardiac "
-    "enlargement|<the> heart silhouette is [normal in size and contour|normal in size]|normal cardiac [silhouette|"
-    "contour|contours|size]|<the> cardiac size <is> <normal>|heart size within normal limits|<the> heart size is "
-    "grossly "
-    "normal|<the> heart is [grossly |]normal in size]"
-)
-_VESSELS_NORMAL = (
-    "[<the> pulmonary [vascularity|vasculature] <is> <normal>|<the> pulmonary vessels <are> <normal>|<the> [pulmonary|"
-    "central] vascular markings <are> [<normal>|symmetric and within normal limits]|no [evidence of |overt |findings "
-    "of "
-    "|convincing |typical findings of |][pulmonary edema|vascular congestion]|no [pulmonary |]vascular congestion or "
-    "[pulmonary |][edema|interstitial edema]|normal pulmonary [vascularity|vasculature|vasculatures]|no [overt|overt |"
-    "alveolar|interstitial|frank|definite] pulmonary edema|there is no [pulmonary |]edema|no typical findings of "
-    "pulmonary edema|<the> pulmonary vascularity is within normal limits in appearance|<the> central pulmonary "
-    "vasculature"
-    " is <normal>|<the> pulmonary vasculature is not engorged|without [overt |]pulmonary edema|<the> pulmonary "
-    "vasculature and bronchovascular markings are <normal>|<the> pulmonary arteries <are> <normal>|no edema]"
-)
-_NO_OPACITY = (
-    "[focal consolidation|focal consolidation|focal consolidation|focal airspace consolidation|focal airspace disease|"
-    "focal airspace disease|airspace opacity|focal infiltrate|focal air space consolidation|focal air space disease|"
-    "focal "
-    "air space opacity|focal air space opacity to suggest a pneumonia|focal area of consolidation|focal areas of "
-    "consolidation|focal opacity|acute infiltrate|focal airspace opacity|consolidation|infiltrate|focal alveolar "
-    "consolidation|focal pulmonary consolidation|focal pulmonary opacity|focal lung consolidation|pneumonia|acute "
-    "airspace disease|airspace disease|airspace consolidation|air space consolidation|suspicious focal opacity|"
-    "suspicious "
-    "pulmonary opacity|confluent airspace disease|lobar consolidation|focal pulmonary infiltrate|alveolar "
-    "consolidation|"
-    "focal airspace opacity to suggest pneumonia|acute consolidation|discrete airspace opacity|focal lung opacity]"
-)
-_NO_OPACITIES = (
-    "[focal infiltrates|infiltrates|focal airspace consolidations|focal consolidations|focal airspace opacities|focal "
-    "areas of consolidation|pulmonary infiltrates|acute infiltrates|suspicious pulmonary opacities|focal opacities|"
-    "consolidations|air space consolidations|suspicious focal air space opacities|focal air space opacities]"
-)
-_NO_CONSOLIDATION = (
-    "[focal consolidation|consolidation|focal airspace consolidation|lobar consolidation|focal alveolar consolidation|"
-    "focal areas of consolidation|air space consolidation|focal air space consolidation]"
-)
-_NO_NODULES = (
-    "[no [suspicious|focal|dominant|discrete|] [pulmonary|lung] [[nodule|nodule or mass|mass or nodule] [is seen|is "
-    "identified|identified|]|[nodules|nodules or masses|masses] [are seen|are identified|identified|]]|no [nodules or "
-    "masses|masses or nodules|pulmonary mass or nodule|suspicious nodules or masses|suspicious appearing nodules]|"
-    "there "
-    "are no [nodules or masses|pulmonary nodules or masses|suspicious pulmonary nodules]|no suspicious pulmonary "
-    "[nodules|mass]]"
-)
-_NOTHING_ACUTE_IN_BONES = (
-    "no [acute|acute|evidence of acute|definite acute] [osseous|bony|skeletal] [abnormality|abnormalities|findings|"
-    "finding|abnormality identified|abnormality is seen|abnormality is identified|injury]|there is no acute "
-    "[bony|osseous] abnormality [seen|]|no [displaced|acute displaced|acute] rib [fracture|fractures] [<seen>|"
-    "identified|]"
-    "|no [acute |][displaced |]fractures|no acute fracture or dislocation|no acute bony changes|no acute bone "
-    "abnormality"
-    "|<the> [visualized |][osseous structures|bony structures|bones|skeletal structures] [show no acute|demonstrate no "
-    "acute|are without acute|reveal no acute|appear without acute] [abnormality|abnormalities|osseous abnormality]|"
-    "<the> "
-    "[osseous|bony] structures of the thorax are without acute abnormality|no acute bony findings|no acute osseous "
-    "findings|no acute abnormality of the [bony structures|visualized bones|thoracic spine|bony thorax]|<the> bony "
-    "thorax "
-    "shows no acute abnormality"
-).replace("<seen>", "is seen")
-# One fracture is seen, several are.
-_NOTHING_ACUTE_IN_BONES = _NOTHING_ACUTE_IN_BONES.replace(
-    "[fracture|fractures] [is seen|identified|]",
-    "[fracture is seen|fractures are seen|fracture|fractures|fractures identified]",
-)
-_BONES_NOT_ACUTE = f"[{_NOTHING_ACUTE_IN_BONES}]"
-_BONES_NORMAL = (
-    f"[{_NOTHING_ACUTE_IN_BONES}|<the> [visualized |visible |][osseous structures|bony structures|bones|skeletal "
-    "structures|bony structures of the thorax|osseous structures of the thorax] <are> [unremarkable|intact|intact|"
-    "grossly "
-    "intact|grossly unremarkable|within normal limits|within normal limits for patient age|normal|unremarkable for "
-    "patient age]|<the> bony thorax <is> [intact|unremarkable|grossly unremarkable|grossly intact]|<the> ribs [appear "
-    "intact|are intact]|<the> visualized thoracic spine <is> [unremarkable|intact]|<the> bones of the thorax appear "
-    "intact"
-    "|<the> [bones|osseous structures|bony structures] and soft tissues <are> [unremarkable|normal|within normal "
-    "limits|"
-    "grossly unremarkable]|<the> [bony structures|osseous structures|skeletal structures] appear [intact|intact "
-    "without "
-    "acute abnormality|unremarkable]|<the> thoracic spine appears intact|<the> [soft tissues|visualized soft tissues] "
-    "and "
-    "[bony|osseous] structures <are> [unremarkable|normal|within normal limits]|no bony [abnormality|abnormalities]|"
-    "<the> "
-    "bony structures are intact without acute osseous abnormality|<the> visualized skeletal structures of the thorax "
-    "are "
-    "intact|<the> visualized bony structures reveal no abnormalities|bony structures intact]"
-)
-_ABDOMEN_NORMAL = (
-    "[<the> visualized [upper |]abdomen <is> [unremarkable|within normal limits|normal|grossly unremarkable]|<the> "
-    "[hemidiaphragms|diaphragms|diaphragm contours] <are> [normal|well defined|unremarkable|sharply defined|intact]|"
-    "<the> "
-    "visualized portions of the [upper |]abdomen are [unremarkable|normal]|<the> costophrenic [angles|sulci] are "
-    "[clear|"
-    "sharp]|bilateral costophrenic angles are sharp|<the> upper abdomen <is> unremarkable]"
-)
-_NO_FREE_AIR = (
-    "[no free [air|intraperitoneal air|subdiaphragmatic air] [under the diaphragm|beneath the diaphragm|is seen|seen "
-    "beneath the diaphragm|]|no [visible|evidence of] free [intraperitoneal |]air [under the diaphragm|beneath the "
-    "diaphragm|]|there is no [visible |]free [intraperitoneal |]air [under the diaphragm|beneath the diaphragm|]|no "
-    "[pneumoperitoneum|free subdiaphragmatic air]|no visible free intraperitoneal air under the diaphragm]"
-)
-_NO_DISEASE = (
-    "[no [evidence of |radiographic evidence of |][acute|acute|active] [cardiopulmonary|cardiopulmonary|cardiopulmonary"
-    "|pulmonary|intrathoracic|cardiothoracic|radiographic cardiopulmonary] [abnormality|disease|process|findings|"
-    "abnormalities|pathology|finding]|no [active|acute] disease [in the chest|]|no acute [abnormality|findings|finding|"
-    "radiographic abnormality|abnormalities|chest abnormality|abnormality seen|abnormality identified] [in the chest|]"
-    "|negative for acute [cardiopulmonary |cardiopulmonary |][abnormality|disease|process|findings|finding]|[no|there "
-    "is "
-    "no] [radiographic |]evidence of [acute cardiopulmonary disease|active disease|active cardiopulmonary disease|"
-    "acute "
-    "pulmonary disease|acute disease|acute cardiopulmonary process|any acute disease]|no acute [cardiopulmonary|"
-    "pulmonary]"
-    " [abnormality|abnormalities|disease|disease|process|findings|findings] [identified|seen|is seen|]|no [acute|"
-    "active] "
-    "cardiac, pulmonary, or pleural disease|no acute [preoperative|preoperative cardiopulmonary] findings|no visible "
-    "active"
-    " cardiopulmonary disease|no acute pulmonary [disease|findings|process|abnormality] [identified|]|no acute "
-    "radiographic"
-    " [cardiopulmonary process|cardiopulmonary abnormality|abnormality]|no acute process|no evidence of active disease|"
-    "no "
-    "acute cardiopulmonary disease|no acute disease process|no visible active cardiac, pulmonary or pleural disease]"
-).replace(" [identified|seen|is seen|]", " [identified|seen|]")
-_NORMAL_CHEST = (
-    "[[normal|unremarkable|negative] [chest|chest|chest radiograph|chest x-ray|examination of the chest|chest "
-    "examination"
-    "|radiograph of the chest|radiographs of the chest|frontal chest radiograph|exam|appearing chest|study]|clear "
-    "lungs|"
-    "normal chest|normal chest exam|essentially normal chest|heart size is normal and lungs are clear|no abnormality "
-    "seen]"
-)
-_PRIOR = (
-    "[prior|prior|the prior study|the prior exam|the prior examination|the previous exam|the previous study|prior "
-    "radiographs|the prior radiograph|previous chest radiograph|the previous chest x-ray|prior study|prior exam|the "
-    "prior "
-    "chest radiograph|previous examination]"
-)
-_NO_CHANGE = (
-    "[stable chest|stable appearance of the chest|stable exam|no [significant |] interval change|no significant "
-    "[interval "
-    "|]change [from|since|compared to] <prior>|no change [from|since|compared to|compared with] <prior>|no interval "
-    "change"
-    " [from|since] <prior>|there has been no [significant |]interval change [since <prior>|]|stable chest radiograph|"
-    "the "
-    "[examination|chest] is [stable|unchanged] [compared to|compared with|from] <prior>|no significant change|"
-    "unchanged "
-    "appearance of the chest|no acute abnormality or change since <prior>|no acute interval change|stable examination|"
-    "[when |]compared to <prior>, [no significant change|there is no significant interval change]]"
-)
-# How the change of the main finding is said before its name; 'any' where a finding has no words of its own.
-_CHANGE_BEFORE: dict[Change, dict[str, str]] = {
-    "unchanged": {"any": "[stable|stable|stable|unchanged|persistent|unchanged|redemonstrated]"},
-    "increased": {
-        "opacity": "[worsening|increasing|increased|progressive]",
-        "edema": "[worsening|increasing|increased]",
-        "atelectasis": "[worsening|increasing|increased]",
-        "effusion": "[enlarging|increasing]",
-        "pneumothorax": "[enlarging|increasing]",
-        "nodule": "enlarging",
-        "cardiomegaly": "increasing",
-    },
-    "decreased": {
-        "opacity": "[improving|resolving|decreasing|improved|decreased]",
-        "edema": "[improving|improved|resolving|decreasing]",
-        "atelectasis": "[improving|improved|decreasing]",
-        "effusion": "[decreasing|improving|resolving]",
-        "pneumothorax": "[decreasing|resolving|improving]",
-        "cardiomegaly": "improved",
-    },
-    "new": {"any": "new"},
-}
-# The same, after a comma at the end.
-_CHANGE_AFTER: dict[Change, str] = {
-    "unchanged": "[unchanged|stable|unchanged|stable|similar to <prior>|unchanged [from|since|compared to] <prior>|"
-    "stable "
-    "[since|compared to|compared with] <prior>|not significantly changed [since|from|compared to] <prior>|similar in "
-    "appearance to <prior>|without significant [interval |]change|stable in appearance|unchanged in appearance|as "
-    "before]",
-    "increased": "<larger> [since|compared to|compared with|in the interval since] <prior>",
-    "decreased": "<larger> [since|compared to|compared with|in the interval since] <prior>",
-    "new": "new [since|from|compared to|compared with|in the interval since] <prior>",
-}
-_CHANGE_SENTENCES: dict[Change, str] = {
-    "unchanged": "[there has been no significant interval change in <name>|<name> <be> [stable|unchanged|not "
-    "significantly "
-    "changed|similar in appearance] [compared to|compared with|from|since] <prior>|<name> <be> [stable|unchanged]|no "
-    "[significant |]change in <name> [since|from|compared to] <prior>|[when |]compared to <prior>, <name> <be> "
-    "[unchanged|stable]|<name> <have> not significantly changed [in the interval|since <prior>]]",
-    "increased": "[there has been [an |]interval increase in <name>|<name> <have> [increased|increased] [since|"
-    "compared to|"
-    "in the interval since] <prior>|[when |]compared to <prior>, <name> <have> increased|interval [increase|"
-    "progression] "
-    "[in|of] <name>|interval worsening of <name>]",
-    "decreased": "[there has been [interval|some interval] [decrease|improvement] in <name>|<name> <have> [decreased|"
-    "improved] [since|compared to|in the interval since] <prior>|[when |]compared to <prior>, <name> <have> [decreased|"
-    "improved]|interval [decrease|improvement] in <name>]",
-    "new": "[<name> <be> new [since|compared to|from] <prior>|<name> <be> new|"
-    "[when |]compared to <prior>, <name> <be> new|<name> <have> developed [since|in the interval since] <prior>]",
-}
 _DEVICE_OTHERS = frozenset(
     (
         "chest_tube", "picc", "port", "dialysis_catheter", "tracheostomy", "valve_prosthesis", "coronary_stent",
@@ -584,8 +229,12 @@ class _Writer:
         self.names = frozenset(other.name for other in case.others)
         self.vessels_said = False
         self.has_preamble = False
+        self.was_specific = False
+        self.shown = 0
         # What would differ between two sentences on the same thing is chosen once.
         self.level = self.say("[a midthoracic vertebral body|a lower thoracic vertebral body|T7|T8|T11|T12|L1]")
+        self.part = self.say("[medial|lateral]") + " "
+        self.smooth = self.chance(0.7)
         self.aged = self.say("[age-indeterminate|chronic|old|remote|chronic-appearing|age-indeterminate]")
 
     def say(self, pattern: str, **slots: str) -> str:
@@ -621,8 +270,10 @@ class _Writer:
     def _sections(self) -> list[_Section]:
         findings, impression = self._findings, self._impression
         self.vessels_said = False
+        self.was_specific = False
+        self.shown = 0
         spelled: Callable[[str], str] = self.random.choices((str.upper, str, str.lower), (0.58, 0.4, 0.02))[0]
-        name: Callable[[str], str] = lambda heading: spelled(self.say(_HEADINGS[heading]))  # noqa: E731
+        name: Callable[[str], str] = lambda heading: spelled(self.say(HEADINGS[heading]))  # noqa: E731
         after = self.random.choice((":\n", ":\n", ":\n", ":\n", ": ", ": ", ": ", "\n"))
         form = self.random.random()
         self.has_preamble = form < 0.87 and self.chance(0.18)
@@ -707,8 +358,12 @@ class _Writer:
     # Findings.
 
     def _findings(self) -> list[_Statement]:
-        heart, lungs, pleura = self._heart(), [*self._vessels(), *self._parenchyma()], self._pleura()
+        heart = self._heart()
+        # Only what stands behind another finding is 'also noted'; the lungs stand before the pleura.
+        self.shown = 0
+        lungs, pleura = [*self._vessels(), *self._parenchyma()], self._pleura()
         negatives = self._negatives()
+        self.shown = 0
         devices, bones = self._devices(), self._rest()
         heart += self._others(_MEDIASTINAL_OTHERS)
         lungs += self._others(_LUNG_OTHERS | _VOLUME_OTHERS)
@@ -729,6 +384,13 @@ class _Writer:
             statements += self._comparison()
         return statements
 
+    def _but(self) -> str:
+        """What may follow, in the same sentence, on how far the lungs are expanded."""
+        others = self.names & (_LUNG_OTHERS - {"hyperinflation", "emphysema"})
+        if self._lungs_clear() and not others:
+            return self.say("[|||but clear|but otherwise clear|without focal consolidation|without focal infiltrate]")
+        return ""
+
     def _heart(self) -> list[_Statement]:
         grade = self.case.cardiomegaly
         if grade is None:
@@ -743,21 +405,19 @@ class _Writer:
                 statements.append(self._mediastinum())
             return statements
         if self.case.change == "unchanged" and self.chance(0.3):
-            text = self.say(_HEART_STABLE if plain else _HEART_STABLE_ALONE)
+            text = self.say(HEART_STABLE if plain else HEART_STABLE_ALONE)
             keys = ("cardiomegaly", "mediastinum", "change") if plain else ("cardiomegaly", "change")
             return [_Statement(text, keys)]
         if plain and self.case.edema == 0 and self.chance(0.14):
-            text = self.say(_HEART_AND_VESSELS, normal=self._normal())
+            text = self.say(HEART_AND_VESSELS, normal=self._normal())
             self.vessels_said = True
             return [_Statement(text, ("cardiomegaly", "mediastinum", "edema"))]
         if plain and self.chance(0.55):
-            return [
-                _Statement(self.say(_HEART_AND_MEDIASTINUM, normal=self._normal()), ("cardiomegaly", "mediastinum"))
-            ]
+            return [_Statement(self.say(HEART_AND_MEDIASTINUM, normal=self._normal()), ("cardiomegaly", "mediastinum"))]
         if self._plainly_clear() and self.chance(0.06):
-            text = self.say(_HEART_AND_LUNGS, normal=self._normal())
+            text = self.say(HEART_AND_LUNGS, normal=self._normal())
             return [_Statement(text, ("cardiomegaly", "lungs"))]
-        statements = [_Statement(self.say(_HEART_ALONE, normal=self._normal()), ("cardiomegaly",))]
+        statements = [_Statement(self.say(HEART_ALONE, normal=self._normal()), ("cardiomegaly",))]
         if plain and self.chance(0.55):
             statements.append(self._mediastinum())
         return statements
@@ -820,10 +480,10 @@ class _Writer:
         if grade is None or (grade == 0 and (self.vessels_said or not self.chance(0.3))):
             return []
         if grade == 0:
-            return [_Statement(self.say(_VESSELS_NORMAL, normal=self._normal()), ("edema",))]
+            return [_Statement(self.say(VESSELS_NORMAL, normal=self._normal()), ("edema",))]
         if self.chance(0.4) or self._changes("edema", 0.6):
             return [self._shown(self._edema_thing())]
-        return [_Statement(self.say(_EDEMA_SENTENCES[grade], suggests=self.say(_SUGGESTS)), ("edema",))]
+        return [_Statement(self.say(EDEMA_SENTENCES[grade], suggests=self.say(SUGGESTS)), ("edema",))]
 
     def _edema_thing(self) -> _Thing:
         pattern = {
@@ -838,6 +498,16 @@ class _Writer:
         if self._lungs_clear():
             return []
         statements = self._opacities()
+        if len(statements) == 1 and "," not in statements[0].text and self.chance(0.12):
+            pattern = (
+                "[this|this finding] [may represent|could represent|is concerning for|is suspicious for|is consistent "
+                "with"
+                "|may reflect|may be due to|likely represents|is most consistent with|appears to represent|is "
+                "compatible"
+                " with|would be compatible with|most likely represents] <disease>"
+            )
+            keys = tuple(key for key in statements[0].keys if key != "change")
+            statements.append(_Statement(self.say(pattern, disease=self.say(INFECTIONS)), keys))
         statements += [self._shown(thing) for thing in (*self._nodule_things(), *self._atelectasis_things())]
         if self.case.unplaced_opacity:
             statements.append(self._unplaced())
@@ -883,24 +553,24 @@ class _Writer:
         return statements
 
     def _opacity_thing(self, opacity: Opacity, side: Side) -> _Thing:
-        look = self.say(_OPACITY_LOOK[opacity.severity])
-        noun = self.say(_OPACITY_NOUN[opacity.severity])
-        mass = noun.endswith(_MASS_NOUNS)
+        look = self.say(OPACITY_LOOK[opacity.severity])
+        noun = self.say(OPACITY_NOUN[opacity.severity])
+        mass = noun.endswith(MASS_NOUNS)
         keys = (f"opacity_{side}",)
         cause = self._cause(0.2)
         alone = sum(len(lung.opacities or ()) for _, lung in self._lungs()) == 1
         hedged = 0.15 if opacity.severity == 1 and alone else 0.0
         if self.chance(0.5):
-            place = self.say(_PLACES_BEFORE[opacity.zone, side])
+            place = self.say(PLACES_BEFORE[opacity.zone, side])
             noun = noun.removeprefix("lung ")
             thing = _Thing(" ".join(f"{look} {place} {noun}".split()), keys, mass=mass, tail=cause)
         else:
-            place = self.say(_PLACES_AFTER[opacity.zone, side])
+            place = self.say(PLACES_AFTER[opacity.zone, side], part=self.part)
             thing = _Thing(f"{look} {noun}".strip(), keys, mass=mass, tail=f"{place}{cause}")
         return self._changing(thing, "opacity", hedged)
 
     def _bilateral_opacity(self, opacity: Opacity) -> _Thing:
-        look = self.say(_OPACITY_LOOK[opacity.severity])
+        look = self.say(OPACITY_LOOK[opacity.severity])
         noun = self.say(
             "[airspace opacities|opacities|airspace opacities|consolidations|infiltrates|air space opacities|airspace "
             "consolidations]"
@@ -917,7 +587,7 @@ class _Writer:
         return self._changing(_Thing(noun, keys, plural=True, tail=self._cause(0.2)), "opacity")
 
     def _double_opacity(self, found: list[Opacity], side: Side) -> _Thing:
-        look = self.say(_OPACITY_LOOK[found[0].severity])
+        look = self.say(OPACITY_LOOK[found[0].severity])
         noun = self.say("[airspace opacities|opacities|infiltrates|airspace consolidations]")
         zones = f"{found[0].zone} and {found[1].zone}"
         place = self.say("in the <side> <zones> [zones|lung zones|lung|lobes]", side=side, zones=zones)
@@ -929,7 +599,7 @@ class _Writer:
     def _cause(self, probability: float) -> str:
         if not self.chance(probability):
             return ""
-        return self.say(f", {_SUGGESTS} {_INFECTIONS}")
+        return self.say(f", {SUGGESTS} {INFECTIONS}")
 
     def _unplaced(self) -> _Statement:
         noun = self.say(
@@ -965,7 +635,11 @@ class _Writer:
             )
             shape = "[round|rounded|well-defined|noncalcified|well-circumscribed||||]"
             if nodule.is_mass:
-                shape = "[round|rounded|lobulated|well-defined|well-circumscribed|irregular||||]"
+                shape = (
+                    "[round|rounded|well-defined|well-circumscribed||||]"
+                    if self.smooth
+                    else "[lobulated|irregular||||]"
+                )
             look = self.say(shape if len(present) > 1 else shape.replace("||||", "|solitary|||"))
             noun = self.say(
                 "[mass|mass|lung mass|pulmonary mass]"
@@ -978,11 +652,11 @@ class _Writer:
                 number = f"{nodule.diameter / 10:.1f} cm" if nodule.diameter > 15 else f"{nodule.diameter} mm"
                 measured = self.say(f"measuring [approximately |about |]{number} [in diameter|]")
             if self.chance(0.4):
-                place = self.say(_PLACES_BEFORE[nodule.zone, side])
+                place = self.say(PLACES_BEFORE[nodule.zone, side])
                 noun = noun.removeprefix("lung ").removeprefix("pulmonary ")
                 thing = _Thing(" ".join(f"{size} {look} {place} {noun}".split()), keys, tail=measured)
             else:
-                place = self.say(_PLACES_AFTER[nodule.zone, side])
+                place = self.say(PLACES_AFTER[nodule.zone, side], part=self.part)
                 thing = _Thing(" ".join(f"{size} {look} {noun}".split()), keys, tail=f"{place} {measured}".strip())
             things.append(self._changing(thing, "nodule", 0.08 if nodule.diameter < 12 else 0.0))
         return things
@@ -1022,7 +696,16 @@ class _Writer:
                 doubted=f"atelectasis {doubt}",
             ).replace(", may represent", ", which may represent")
             return [self._changing(_Thing(noun, keys, plural=True, tail=tail), "atelectasis")]
-        noun = " ".join(f"{look} {place} atelectasis {doubt}".split())
+        words = (place, look) if look in ("subsegmental", "linear", "discoid") and self.chance(0.5) else (look, place)
+        if self.chance(0.12):
+            shape = self.say("[streaky|streaky|linear|bandlike]")
+            cause = self.say(
+                "[which may represent|likely|compatible with|most likely|consistent with] [atelectasis|<doubted>]",
+                doubted=f"atelectasis {doubt}",
+            )
+            if len(sides) == 1:
+                return [self._changing(_Thing(f"{shape} {place} opacity", keys, tail=f", {cause}"), "atelectasis")]
+        noun = " ".join(f"{' '.join(words)} atelectasis {doubt}".split())
         return [self._changing(_Thing(noun, keys, mass=True), "atelectasis", 0.08)]
 
     def _pleura(self) -> list[_Statement]:
@@ -1032,10 +715,11 @@ class _Writer:
             side, lung = effusions[0]
             if lung.effusion == 1 and self.chance(0.25):
                 pattern = (
-                    "[[there is |]blunting of the <side> costophrenic angle|the <side> costophrenic angle is blunted]"
+                    "[[there is |][mild |slight |]blunting of the <side> [||lateral |posterior ]costophrenic [angle|"
+                    "angle|sulcus]|the <side> costophrenic angle is blunted]"
                     "[, <suggests> a [small|trace] pleural effusion|, [indicating|due to] a small [pleural |]effusion]"
                 )
-                text = self.say(pattern, side=side, suggests=self.say(_SUGGESTS))
+                text = self.say(pattern, side=side, suggests=self.say(SUGGESTS))
                 statements = [_Statement(text, (f"effusion_{side}",))]
             other: Side = "left" if side == "right" else "right"
             if self.case.lung(other).effusion == 0 and self.chance(0.3):
@@ -1056,7 +740,7 @@ class _Writer:
         present = self._present("effusion")
         noun = self.say("[pleural effusion|pleural effusion|pleural effusion|effusion]")
         if len(present) == 2:
-            right, left = (self.say(_EFFUSION_SIZE[lung.effusion or 1]) for _, lung in present)
+            right, left = (self.say(EFFUSION_SIZE[lung.effusion or 1]) for _, lung in present)
             both = ("effusion_right", "effusion_left")
             same = present[0][1].effusion == present[1][1].effusion
             if same and self.chance(0.8):
@@ -1073,7 +757,7 @@ class _Writer:
             return [self._changing(_Thing(f"{right} right and {left} left {noun}s", both, plural=True), "effusion")]
         things = []
         for side, lung in present:
-            size = self.say(_EFFUSION_SIZE[lung.effusion or 1])
+            size = self.say(EFFUSION_SIZE[lung.effusion or 1])
             passive = ""
             if (lung.effusion or 0) >= 2 and self.chance(0.3):
                 passive = self.say(
@@ -1081,7 +765,7 @@ class _Writer:
                 )
             keys = (f"effusion_{side}",)
             if self.chance(0.15):
-                thing = _Thing(f"{size} {noun}", keys, tail=f"{self.say(_ON[side])} {passive}".strip())
+                thing = _Thing(f"{size} {noun}", keys, tail=f"{self.say(ON[side])} {passive}".strip())
             else:
                 thing = _Thing(f"{size} {side}{self.say('[||-sided]')} {noun}", keys, tail=passive)
             things.append(self._changing(thing, "effusion", 0.08 if lung.effusion == 1 else 0.0))
@@ -1091,7 +775,7 @@ class _Writer:
         things = []
         for side, lung in self._present("pneumothorax"):
             grade = lung.pneumothorax or 1
-            size = self.say(_PNEUMOTHORAX_SIZE[grade])
+            size = self.say(PNEUMOTHORAX_SIZE[grade])
             apical = self.say("[apical||]") if grade == 1 else ""
             tail = ""
             if grade == 3 and self.chance(0.4):
@@ -1135,6 +819,10 @@ class _Writer:
                 text = self._inflated(self.say(pattern, list=self._denied(denied)))
                 statements.append(_Statement(text, self._denied_keys(denied)))
                 absent = [finding for finding in absent if finding not in denied]
+            elif plain and self.case.change == "unchanged" and self.chance(0.2):
+                text = self.say("<the> [lungs|lungs|both lungs] remain [clear|clear|grossly clear|clear bilaterally]")
+                statements.append(_Statement(text, ("lungs", "change")))
+                absent.remove("opacity")
             elif self.chance(0.85):
                 statements.append(_Statement(self._clear(), ("lungs",)))
                 if self.chance(0.6) or not plain:
@@ -1145,7 +833,7 @@ class _Writer:
         can_deny_nodules = can_deny_nodules and not self.names & _NODULAR_OTHERS
         nodule = []
         if can_deny_nodules and self.chance(0.1):
-            nodule = [_Statement(self.say(_NO_NODULES), ("nodule_right", "nodule_left"))]
+            nodule = [_Statement(self.say(NO_NODULES), ("nodule_right", "nodule_left"))]
         elif can_deny_nodules and len(absent) == 3 and self._plainly_clear() and self.chance(0.06):
             plain_edema = self.case.edema == 0
             listed = self._denied(absent, bool(plain_edema))
@@ -1188,10 +876,10 @@ class _Writer:
             self.random.shuffle(shown)
         # With other densities in the lungs, only what is not those can be denied.
         clear = self._lungs_clear() and not self.names & _LUNG_OTHERS
-        opacity = _NO_OPACITY if clear else _NO_CONSOLIDATION
+        opacity = NO_OPACITY if clear else NO_CONSOLIDATION
         plural = self.chance(0.2)
         names = {
-            "opacity": self.say(_NO_OPACITIES if plural and clear else opacity),
+            "opacity": self.say(NO_OPACITIES if plural and clear else opacity),
             "effusion": self.say(
                 "[pleural effusions|effusions|large pleural effusions|pleural effusions]"
                 if plural
@@ -1200,10 +888,10 @@ class _Writer:
             ),
             "pneumothorax": self.say("[pneumothoraces|pneumothorax]")
             if plural
-            else self.say("[pneumothorax|pneumothorax|pneumothorax|pneumothorax|visible pneumothorax]"),
+            else self.say("[pneumothorax|pneumothorax|pneumothorax|pneumothorax|[visible|visualized] pneumothorax]"),
         }
         if findings != ["pneumothorax"]:
-            names["pneumothorax"] = names["pneumothorax"].replace("visible ", "")
+            names["pneumothorax"] = re.sub("visible |visualized ", "", names["pneumothorax"])
         parts = [names[finding] for finding in shown]
         if nodules_and_edema:
             parts[0] = "pneumonia" if shown[0] == "opacity" else parts[0]
@@ -1226,7 +914,7 @@ class _Writer:
         be, are = ("are" if _PLURALS.search(part) else "is" for part in (re.split(",| or | and ", what)[0], what))
         if self.terse and self.chance(0.6):
             return f"no {what}"
-        if what.startswith(("definite", "visible")):
+        if what.startswith(("definite", "visible", "visualized")):
             return self.say("[no|no|there <be> no] <what>".replace("<be>", be), what=what)
         kind = self.random.random()
         if kind < 0.12 and not what.startswith(("large", "significant")):
@@ -1244,7 +932,12 @@ class _Writer:
             )
         else:
             pattern = "[there <be> no|no|no evidence of|no|there is no evidence of|there <be> no] <what>"
-        return self.say(pattern.replace("<are>", are).replace("<be>", be), what=what)
+        text = self.say(pattern.replace("<are>", are).replace("<be>", be), what=what)
+        if text.startswith("specifically"):
+            if self.was_specific:
+                return f"no {what}"
+            self.was_specific = True
+        return text
 
     def _devices(self) -> list[_Statement]:
         things = self._device_things()
@@ -1270,10 +963,10 @@ class _Writer:
         self.random.shuffle(names)
         return [
             _Thing(
-                self.say(_DEVICE_NAMES[name]),
+                self.say(DEVICE_NAMES[name]),
                 (name,),
                 plural=name == "sternal_wires",
-                tail=self.say(_DEVICE_PLACES[name]) if self.chance(0.85) else "",
+                tail=self.say(DEVICE_PLACES[name]) if self.chance(0.85) else "",
             )
             for name in names
         ]
@@ -1284,25 +977,27 @@ class _Writer:
         # With chronic changes of the skeleton only what is acute can be denied.
         plain = not self.names & _BONE_OTHERS
         if self.case.bones and self.chance(0.55 if plain else 0.3):
-            statements.append(_Statement(self.say(_BONES_NORMAL if plain else _BONES_NOT_ACUTE), ("bones",)))
+            statements.append(_Statement(self.say(BONES_NORMAL if plain else BONES_NOT_ACUTE), ("bones",)))
         elif self.case.bones and plain and self.chance(0.12) and "breast_surgery" not in self.names:
             text = self.say("<the> soft tissues <are> [unremarkable|normal|within normal limits|grossly unremarkable]")
             statements.append(_Statement(text, ("bones",)))
         whole = not self.names & {"elevated_hemidiaphragm", "hiatal_hernia", "hyperinflation", "emphysema"}
         if self._all_absent("effusion") and self.case.cardiomegaly is not None and self.chance(0.12):
             quiet = whole and not self.names & _SURGICAL_OTHERS
-            text = self.say(_ABDOMEN_NORMAL if quiet and self.chance(0.5) else _NO_FREE_AIR)
+            text = self.say(ABDOMEN_NORMAL if quiet and self.chance(0.5) else NO_FREE_AIR)
             statements.append(_Statement(text, ("diaphragm",)))
         return statements
 
     def _shown(self, thing: _Thing) -> _Statement:
         """A thing as a sentence that says that it is there."""
         are = "are" if thing.plural else "is"
+        self.shown += 1
         if (self.terse and self.chance(0.75)) or self.chance(0.12):
             return _Statement(_close(thing.bare), thing.keys)
         if self.chance(0.5):
             return _Statement(_close(f"there {are} {thing.with_article}"), thing.keys)
-        seen = self.say("[seen|noted|present|identified|visible|demonstrated]")
+        also = "|also noted|also seen" if self.shown else ""
+        seen = self.say(f"[seen|noted|present|identified|visible|demonstrated|seen|noted|present{also}]")
         noun = thing.noun if thing.plural or thing.mass else f"{article(thing.noun)} {thing.noun}"
         return _Statement(_close(f"{noun} {are} {seen} {thing.tail}".strip()), thing.keys)
 
@@ -1311,6 +1006,7 @@ class _Writer:
     def _impression(self, whole: bool = False) -> list[_Statement]:
         """Every main finding, the urgent ones first; `whole`: no findings section stands before it."""
         case = self.case
+        self.shown = 0
         if not case.has_finding:
             return self._nothing(whole)
         statements = [self._concluded(thing) for thing in self._pneumothorax_things()]
@@ -1363,16 +1059,16 @@ class _Writer:
         )
 
     def _nothing(self, whole: bool) -> list[_Statement]:
-        pattern = _NO_DISEASE
+        pattern = NO_DISEASE
         others = self._other_conclusions(whole)
         if not self.case.devices and not self.case.others and self.chance(0.2):
-            pattern = _NORMAL_CHEST
+            pattern = NORMAL_CHEST
         text = self.say(pattern)
         statements = [_Statement(text, ("lungs",))]
         if self.case.change == "unchanged" and self.chance(0.4):
-            text = self.say(_NO_CHANGE, prior=self.say(_PRIOR))
+            text = self.say(NO_CHANGE, prior=self.say(PRIOR))
             statements.insert(self.random.randrange(2), _Statement(text, ("change",)))
-        elif self._plainly_clear() and self.chance(0.06) and pattern == _NO_DISEASE:
+        elif self._plainly_clear() and self.chance(0.06) and pattern == NO_DISEASE:
             text = self.say("[clear lungs|<the> lungs are clear|no evidence of [pneumonia|acute infiltrate]]")
             statements.insert(self.random.randrange(2), _Statement(text, ("lungs",)))
         elif self.chance(0.12):
@@ -1412,7 +1108,7 @@ class _Writer:
             )
             return [_Statement(self.say(pattern), tuple(tubes))]
         where = "[in satisfactory position|in good position|in place|as described]"
-        return [_Statement(self.say(f"{_DEVICE_NAMES[tubes[0]]} {where}"), (tubes[0],))]
+        return [_Statement(self.say(f"{DEVICE_NAMES[tubes[0]]} {where}"), (tubes[0],))]
 
     def _cardiomegaly_thing(self) -> _Thing:
         size = (
@@ -1431,9 +1127,9 @@ class _Writer:
         statement = self._together(things)
         if self.case.cardiomegaly and self.chance(0.45):
             failure = self.say(
-                "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation]"
+                "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation|CHF]"
             )
-            return _Statement(f"{statement.text}, {self.say(_SUGGESTS)} {failure}", statement.keys)
+            return _Statement(f"{statement.text}, {self.say(SUGGESTS)} {failure}", statement.keys)
         return statement
 
     def _together(self, things: list[_Thing]) -> _Statement:
@@ -1456,8 +1152,8 @@ class _Writer:
         return _Statement(_close(thing.bare), thing.keys)
 
     def _opacity_conclusion(self) -> list[_Statement]:
-        disease = self.say(_INFECTIONS)
-        suggests = self.say(_SUGGESTS)
+        disease = self.say(INFECTIONS)
+        suggests = self.say(SUGGESTS)
         if self.case.unplaced_opacity:
             disease = self.say("[pneumonia|pneumonia|infection|an infectious process|bronchopneumonia]")
             pattern = (
@@ -1486,7 +1182,7 @@ class _Writer:
             cause = ""
             if "," not in thing.bare and self.chance(0.75):
                 cause = (
-                    f", {suggests} {disease}" if thing.mass or self.chance(0.8) else f" {self.say(_MAY_BE)} {disease}"
+                    f", {suggests} {disease}" if thing.mass or self.chance(0.8) else f" {self.say(MAY_BE)} {disease}"
                 )
             return [_Statement(_close(thing.bare + cause), thing.keys)]
         statements = []
@@ -1495,12 +1191,12 @@ class _Writer:
             text = _close(thing.bare)
             keys = thing.keys
             if opacity.severity > 1 and "change" not in keys and self.chance(0.1):
-                place = self.say(_PLACES_BEFORE[opacity.zone, side])
+                place = self.say(PLACES_BEFORE[opacity.zone, side])
                 text = self.say("[|probable |] <place> [pneumonia|pneumonia|infiltrate]", place=place)
             elif "," not in text and self.chance(0.1):
-                text = f"{text} {self.say(_MAY_BE).replace('are', 'is')} {disease}"
+                text = f"{text} {self.say(MAY_BE).replace('are', 'is')} {disease}"
             elif "," not in text and self.chance(0.65):
-                text = f"{text}, {self.say(_SUGGESTS)} {disease}"
+                text = f"{text}, {self.say(SUGGESTS)} {disease}"
             elif "," not in text and opacity.severity == 1 and self.chance(0.3):
                 text += self.say(
                     ", [early |atypical |]pneumonia [cannot be excluded|is not excluded|is a consideration|would be a "
@@ -1514,7 +1210,8 @@ class _Writer:
         if "," not in text and self.chance(0.25):
             mass = re.search(r"\bmass\b", thing.noun) is not None
             text += self.say(
-                ", [concerning for malignancy|suspicious for malignancy|worrisome for neoplasm|for which further "
+                ", [concerning for malignancy|suspicious for malignancy|worrisome for neoplasm|concerning for "
+                "metastatic disease|for which further "
                 "evaluation is recommended]"
                 if mass
                 else ", [indeterminate|which is indeterminate|for which further evaluation is recommended|nonspecific|"
@@ -1534,9 +1231,16 @@ class _Writer:
                 "with contrast to further evaluate]"
             )
             return [_Statement(self.say(pattern), ("advice",))]
+        if self.case.edema == 3 and self.chance(0.15):
+            pattern = (
+                "[superimposed [pneumonia|infection] [cannot be excluded|is not excluded|would be difficult to "
+                "exclude]|"
+                "cannot exclude superimposed [pneumonia|infection]]"
+            )
+            return [_Statement(self.say(pattern), ("advice",))]
         if (self._present("opacities") or self.case.unplaced_opacity) and self.chance(0.3):
             pattern = (
-                "[[this|this finding] [could be followed to resolution|should be followed to resolution]|"
+                "[the [airspace disease|opacity|pneumonia] [could|should] be followed to resolution|"
                 "[follow-up|followup] [radiographs are|radiograph is|imaging is|chest x-ray is] [recommended|"
                 "suggested] "
                 "[to document resolution|to ensure resolution|after treatment|after appropriate treatment|following "
@@ -1594,6 +1298,9 @@ class _Writer:
 
     def _view(self) -> list[_Statement]:
         """What was taken, as some say it before their findings."""
+        if not self.compared and not self.has_preamble and self.chance(0.015):
+            text = self.say("no [prior studies|prior films|comparison studies] [are |]available for comparison")
+            return [_Statement(text, ("comparison",))]
         if self.has_preamble or not self.chance(0.12):
             return []
         view = self.case.view
@@ -1638,18 +1345,19 @@ class _Writer:
                 pattern = pattern.replace("dextro", "levo").replace("right", "left")
         place = ""
         if other.zone and other.side:
-            place = self.say(_PLACES[other.zone, other.side])
+            place = self.say(PLACES[other.zone, other.side])
         stable = self.say("[||stable|stable|unchanged]") if self.case.change == "unchanged" else ""
         say = lambda: self.say(  # noqa: E731
             pattern,
             side=other.side or "",
             place=place,
-            deg=self.say(_DEGREE[other.severity]),
-            degly=self.say(_DEGREE_ADVERB[other.severity]),
-            size=self.say(_HERNIA_SIZE[other.severity]),
+            deg=self.say(DEGREE[other.severity]),
+            degly=self.say(DEGREE_ADVERB[other.severity]),
+            size=self.say(HERNIA_SIZE[other.severity]),
             stable=stable,
             level=self.level,
             aged=self.aged,
+            but=self._but(),
         )
         text = say()
         while self.case.change != "unchanged" and _AS_BEFORE.search(text):
@@ -1667,12 +1375,12 @@ class _Writer:
         """
         change = self.case.change
         if change and self._changes(finding, 0.6):
-            before = _CHANGE_BEFORE[change].get(finding) or _CHANGE_BEFORE[change].get("any", "")
+            before = CHANGE_BEFORE[change].get(finding) or CHANGE_BEFORE[change].get("any", "")
             keys = (*thing.keys, "change")
             if before and self.chance(0.55):
                 noun = f"{self.say(before)} {thing.noun}"
                 return replace(thing, noun=noun, keys=keys)
-            after = self.say(_CHANGE_AFTER[change], prior=self.say(_PRIOR), larger=self._larger(finding))
+            after = self.say(CHANGE_AFTER[change], prior=self.say(PRIOR), larger=self._larger(finding))
             if "," not in thing.tail:
                 return replace(thing, tail=f"{thing.tail} , {after}".strip(), keys=keys)
         if hedged and self.chance(hedged):
@@ -1700,7 +1408,7 @@ class _Writer:
         }[self.case.change or "unchanged"]
         if self.case.cardiomegaly != 1:
             pattern = pattern.replace("|stable mild", "")
-        return _Statement(self.say(f"[{pattern}]", prior=self.say(_PRIOR)), ("cardiomegaly", "change"))
+        return _Statement(self.say(f"[{pattern}]", prior=self.say(PRIOR)), ("cardiomegaly", "change"))
 
     def _comparison(self) -> list[_Statement]:
         """A sentence on the change by itself."""
@@ -1708,15 +1416,16 @@ class _Writer:
         if change is None or not self.chance(0.5):
             return []
         if finding is None:
-            return [_Statement(self.say(_NO_CHANGE, prior=self.say(_PRIOR)), ("change",))]
+            return [_Statement(self.say(NO_CHANGE, prior=self.say(PRIOR)), ("change",))]
         name, plural, keys = self._main_name(finding)
-        pattern = _CHANGE_SENTENCES[change]
+        pattern = CHANGE_SENTENCES[change]
         text = self.say(
             pattern,
             name=name,
             be="are" if plural else "is",
             have="have" if plural else "has",
-            prior=self.say(_PRIOR),
+            remain="remain" if plural else "remains",
+            prior=self.say(PRIOR),
             larger=self._larger(finding),
         )
         return [_Statement(text, (*keys, "change"))]

@@ -1,7 +1,8 @@
 """Paints a case's findings into real normal radiographs, and varies the pictures as detectors and positioning do.
 
 All of a batch is computed at once in static shapes, without a look at any value from Python, so that painting can be
-part of a captured CUDA graph. This module knows nothing of reports; of a case it knows the columns of `cases.FIELDS`.
+part of a captured CUDA graph, once a call before it has filled the tables that are kept. This module knows nothing of
+reports; of a case it knows the columns of `cases.FIELDS`.
 
 The patient's right is the image's left. Places in a lung are (u, v): u from 0 at the mediastinum to 1 at the lateral
 chest wall, v from 0 at the apex to 1 at the dome of the diaphragm. Fields over the picture are (batch, 1, side, side).
@@ -431,8 +432,14 @@ def _atelectasis(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
     present = scene.field(f"atelectasis_{SIDES[index]}")
     dice, u, v = scene.dice, scene.u[index], scene.v[index]
     slope = dice.uniform(-0.08, 0.18)
+    # Fluid at the base would hide what lies in it.
+    lowest = 0.98 - 0.2 * (scene.field(f"effusion_{SIDES[index]}") > 0)
     middle, base = _freest(
-        scene, index, 0.45 + 0.25 * dice.several(_PLACES), 0.74 + 0.24 * dice.several(_PLACES), low=30.0
+        scene,
+        index,
+        0.45 + 0.25 * dice.several(_PLACES),
+        0.70 + (lowest - 0.70) * dice.several(_PLACES),
+        low=30.0,
     )
     for number in range(3):
         shown = present * (dice.uniform(0, 1) < (1.0, 0.5, 0.25)[number])

@@ -250,6 +250,8 @@ def _said_beside(case: Case, finding: Finding) -> bool:
     match finding:
         case "scarring":
             return "pleural_thickening" in names or any(lung.atelectasis for lung in (case.right, case.left))
+        case "pleural thickening":
+            return "scarring" in names
         case "degenerative change":
             return bool(names & {"osteopenia", "kyphosis", "scoliosis", "compression_deformity"})
         case "device":

@@ -93,11 +93,18 @@ def _canvases(arrays: Mapping[str, Tensor]) -> Canvases:
 
 
 def train_default(
-    data: Path, out: Path, shape: Shape, recipe: Recipe, device: torch.device, workers: int, minutes: float | None
+    data: Path,
+    out: Path,
+    shape: Shape,
+    recipe: Recipe,
+    device: torch.device,
+    workers: int,
+    minutes: float | None,
+    tokenizer_of: Path | None = None,
 ) -> None:
     """Train the default model, or go on where `out` was left; see `trainer.train`."""
 
     def make(vocabulary: int) -> Denoising:
         return Denoising(fresh_model(shape, vocabulary, recipe.seed), shape.canvas_length)
 
-    train(make, data, out, shape, recipe, device, workers, minutes)
+    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of)

@@ -58,7 +58,7 @@ class Shape:
     expert_mlp: int = 192
     vision_hidden: int = 192
     vision_layers: int = 8
-    vocabulary: int = 2048
+    vocabulary: int = 2560
     canvas_length: int = 160
     steps: int = 48
 

@@ -81,13 +81,14 @@ def one_place(network: DiffusionGemmaForBlockDiffusion) -> None:
         layer.self_attn.layer_idx = 0
 
 
-def fast_layers(layers: Iterable[nn.Module]) -> None:
+def fast_layers(layers: Iterable[nn.Module], backend: str = "inductor") -> None:
     """Compile layers, one piece of code for all of a kind and shape. They then serve fixed shapes alone."""
-    # Every layer of a class counts against one limit: two kinds of layer, reports and questions, with and without
-    # gradients. Beyond the limit layers would run uncompiled without a word.
+    # All layers count against one limit, 8 by itself: of the vision tower one piece of code, of the encoder two (layers
+    # with sliding and with full attention), of the decoder eight (these, for reports and for answers, with and without
+    # gradients). Beyond the limit layers would run uncompiled without a word.
     torch._dynamo.config.recompile_limit = 64
     for layer in layers:
-        layer.compile(dynamic=False)
+        layer.compile(dynamic=False, backend=backend)
 
 
 def layers_of(network: DiffusionGemmaForBlockDiffusion) -> Iterator[nn.Module]:

@@ -59,7 +59,7 @@ class Recipe:
     question_loss: float = 0.5
     label_loss: float = 0.2
     average: float = 0.999
-    tokenizer_reports: int = 30_000
+    tokenizer_reports: int = 15_000
     mixture: Mixture = field(default_factory=Mixture)
     seed: int = 0
 
@@ -240,7 +240,7 @@ def train(
 ) -> None:
     """Train, or go on where `out` was left, until the recipe's last step or until `minutes` have passed.
 
-    `make` gives the objective for a vocabulary of so many tokens. `tokenizer_of`: a checkpoint whose tokenizer is
+    `make` gives the objective for a vocabulary of so many tokens. `tokenizer_of`: a folder whose tokenizer is
     used; without one it is learned. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go
     on from.
     """

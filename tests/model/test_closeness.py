@@ -54,11 +54,13 @@ def test_what_is_all_known_is_closest_and_least_perplexing() -> None:
 def test_the_trigram_model_spreads_all_of_its_mass() -> None:
     model = TrigramModel([("no", "effusion"), ("no", "effusion"), ("no", "edema")])
     known = ["no", "effusion", "edema", "</s>", "unheard"]
-    for history in ((), ("no",), ("<s>", "no"), ("unheard", "no"), ("effusion", "edema")):
+    for history in (("<s>", "<s>"), ("<s>", "no"), ("unheard", "no"), ("effusion", "edema"), ("x", "unheard")):
         assert sum(model.probability(history, word) for word in known) == pytest.approx(1)
-    # Twice of three times, two kinds of words after it; one order lower the same counts, then 2 of 9 tokens of 4 kinds.
-    one = (2 + 4 / 5) / (9 + 4)
-    assert model.probability(("<s>", "no"), "effusion") == pytest.approx((2 + 2 * (2 + 2 * one) / 5) / 5)
+    # Twice of three times after two words and after one; twice of nine tokens; one of four known words and one more.
+    shares = 0.6 * 2 / 3 + 0.3 * 2 / 3 + 0.09 * 2 / 9 + 0.01 / 5
+    assert model.probability(("<s>", "no"), "effusion") == pytest.approx(shares)
+    # What never stood before a word says nothing of it: the rest shares out its weight.
+    assert model.probability(("unheard", "x"), "no") == pytest.approx((0.09 * 3 / 9 + 0.01 / 5) / 0.1)
 
 
 def test_only_even_reports_are_read(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def sentence_complaints(case: Case, sentence: str) -> list[str]:
 def density_complaints(case: Case, sentence: str) -> list[str]:
     found = []
     of_edema = re.search(r"edema|interstitial", sentence) or (case.edema == 3 and "perihilar" in sentence)
-    left_over = r"atelectasis|other focal|elsewhere|" + NODULE
+    left_over = r"atelectasis|other focal|elsewhere|followed to resolution|" + NODULE
     if re.search(OPACITY, sentence) and not re.search(left_over, sentence) and not of_edema:
         zones = {
             zone
@@ -429,7 +429,7 @@ def test_what_is_normal_is_not_said_beside_what_is_not(written: list[tuple[Case,
 
 def test_a_change_is_told_and_agrees_with_the_case(written: list[tuple[Case, WrittenReport]]) -> None:
     words = {
-        "unchanged": r"stable|unchanged|persistent|remains|change|similar|as before|redemonstrated|again",
+        "unchanged": r"stable|unchanged|persistent|remain|change|similar|as before|redemonstrated|again",
         "increased": r"increas|larger|worse|progress|enlarging",
         "decreased": r"decreas|smaller|improv|resolving",
         "new": r"\bnew\b|developed",
@@ -572,7 +572,7 @@ def test_no_sentence_stands_twice(written: list[tuple[Case, WrittenReport]]) -> 
 
 def test_the_english_is_clean(written: list[tuple[Case, WrittenReport]]) -> None:
     wrong = re.compile(
-        r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11 |18 )|\b[Aa]n (?![aeiou]|8|11 |18 |[EIN][TGJ] )"
+        r"  | [,.]|,,|\.\.|[<>\[\]|]|\b[Aa] (?:[aeiou]|8|11[ -]|18[ -])|\b[Aa]n (?![aeiou]|8|11[ -]|18[ -]|[EIN][TGJ] )"
         r"|\b(\w+) \1\b"
         r"|\b(?:opacities|effusions|wires|contours|silhouettes|consolidations) is\b"
         r"|\b(?:opacity|effusion|nodule) are\b"

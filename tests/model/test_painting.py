@@ -183,10 +183,24 @@ def test_a_large_heart_hides_no_nodule_and_no_band(side: str, lung: Lung) -> Non
     assert ((added.clamp_min(0) * in_lung).sum((1, 2)) > 0.6 * added.clamp_min(0).sum((1, 2))).float().mean() > 0.9
 
 
-def test_a_nodule_lies_above_a_small_effusion() -> None:
+def test_a_small_effusion_hides_neither_nodule_nor_band() -> None:
     fluid, _ = painted(of_side("right", Lung(effusion=1)), count=32)
-    both, _ = painted(of_side("right", Lung(effusion=1, nodules=(Nodule("lower", 14),))), count=32)
-    assert ((both - fluid).amax(dim=(1, 2)) > 0.08).all()
+    with_nodule, _ = painted(of_side("right", Lung(effusion=1, nodules=(Nodule("lower", 14),))), count=32)
+    with_band, _ = painted(of_side("right", Lung(effusion=1, atelectasis=1)), count=32)
+    alone = [
+        painted(of_side("right", lung), count=32)[0]
+        for lung in (Lung(nodules=(Nodule("lower", 14),)), Lung(atelectasis=1))
+    ]
+
+    def lowest(added: Tensor) -> float:
+        """The row of the lowest finding's middle, in pixels."""
+        weight = added.clamp_min(0)
+        return ((weight.sum(dim=2) * torch.arange(SIDE)).sum(dim=1) / weight.sum(dim=(1, 2))).max().item()
+
+    for added, without_fluid in zip((with_nodule - fluid, with_band - fluid), alone, strict=True):
+        assert (added.amax(dim=(1, 2)) > 0.08).all()
+        # The same random numbers: only the fluid sends it up.
+        assert lowest(added) < lowest(without_fluid) - 2
 
 
 def test_bands_are_thicker_than_a_line_and_thinner_than_an_opacity() -> None:

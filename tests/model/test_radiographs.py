@@ -267,3 +267,26 @@ def test_packing_again_gives_the_same_bytes(packed: Path, data: Path, monkeypatc
     monkeypatch.setattr("sys.argv", ["radiographs", "--data", str(data), "--out", str(again), "--side", "384"])
     main()
     assert again.read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "tests", "dropped"),
+    [("normal-1", False, False), ("normal-1", True, True), ("normal-0", False, True)],
+    ids=["both train", "the patient tests", "the other validates"],
+)
+def test_a_picture_in_two_collections_is_on_one_side_only(
+    tmp_path: Path, name: str, tests: bool, dropped: bool
+) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8))
+    for place in (f"adult/{name}.jpg", "nih/train/00000001_000.png"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        noise.save(tmp_path / place, "PNG")
+    grey(tmp_path / "nih/train/00000001_001.png", 90)
+    table(tmp_path / "nih/labels.csv", [nih_row(1, 0), nih_row(1, 1)])
+    patients = frozenset({"1"}) if tests else frozenset()
+    out = tmp_path / "pack.npz"
+    radiographs_module.pack(
+        tmp_path / "adult", tmp_path, out, 48, 90, 1, nih=tmp_path / "nih", held_out_patients=patients
+    )
+    kept = ["00000001_001.png"] if dropped else ["00000001_000.png", "00000001_001.png"]
+    assert load_radiographs(out).names.tolist() == [f"{name}.jpg", *kept]

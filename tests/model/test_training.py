@@ -32,10 +32,11 @@ from model.sibling import load_sibling
 from model.training import tasks as tasks_room
 from model.training.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.default import ANSWER_CANVAS, Denoising, train_default
-from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model
-from model.training.sibling import train_sibling
+from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
+from model.training.sibling import NextToken, train_sibling
+from model.training.step import fast_layers
 from model.training.tasks import PREFIX_LENGTH, Task, Words, example, question_task, report_task
-from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Recipe, TrainingState
+from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Recipe, Trainer, TrainingState
 from tests.model.conftest import TINY
 
 SHAPE = replace(TINY, vocabulary=900, canvas_length=160, steps=3)
@@ -478,3 +479,33 @@ def test_the_sibling_is_trained_on_the_same_pictures_with_the_default_models_tok
     report = parse_markup("FINDINGS:\nThe heart is [[]].")
     text = sibling.fill(None, report, "both", DraftSettings())
     assert merge_draft(report, {report.open_spans[0].id: text}).locked_text == report.locked_text
+
+
+@pytest.mark.parametrize("kind", ["default", "sibling"])
+def test_layers_are_compiled_once_in_one_piece(
+    kind: str, tokenizer: PreTrainedTokenizerFast, radiographs: Path
+) -> None:
+    """What a GPU runs: no layer falls back to uncompiled code, and nothing is compiled after the first step."""
+    shape = replace(SHAPE, vision_layers=2)
+    objective = (
+        Denoising(fresh_model(shape, len(tokenizer)), shape.canvas_length)
+        if kind == "default"
+        else NextToken(fresh_sibling(shape, len(tokenizer)))
+    )
+    data = load_radiographs(radiographs, "train")
+    trainer = Trainer(objective, data.images, shape, RECIPE, torch.device("cpu"))
+    dynamo = torch._dynamo
+    dynamo.reset()
+    dynamo.utils.counters.clear()
+    try:
+        fast_layers(objective.layers(), backend="eager")
+        lay = objective.lay_report, objective.lay_question
+        compiled = []
+        for number, host in enumerate(islice(Examples(tokenizer, Pictures.of(data), Mixture(), 12, 2, *lay, 0, 0), 2)):
+            trainer.step(number, host)
+            compiled.append(dynamo.utils.counters["stats"]["unique_graphs"])
+        assert compiled == ([11, 11] if kind == "default" else [5, 5])
+        assert dynamo.utils.counters["frames"]["total"] == dynamo.utils.counters["frames"]["ok"]
+        assert not dynamo.utils.counters["graph_break"]
+    finally:
+        dynamo.reset()

@@ -1,4 +1,4 @@
-"""The model's command line: `python -m model train default|sibling|tokenizer` and `evaluate labels|infill|speed`."""
+"""The model's command line: `python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|speed`."""
 
 from __future__ import annotations
 
@@ -118,11 +118,17 @@ SPEED_PARTS = ("warm-up", "steps", "sessions", "generate", "sentences", "whole",
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", required=True)
-    labels = what.add_parser("labels", help="whole drafts on held-out radiographs: are the findings named")
+    labels = what.add_parser("labels", help="held-out radiographs, drafted and asked about: are the findings seen")
     labels.add_argument("--limit", type=_count, default=150, help="radiographs of adults (default 150)")
     labels.add_argument("--children", type=_count, default=60, help="radiographs of children (default 60)")
+    labels.add_argument(
+        "--questions", type=_count, default=200, help="radiographs of each collection to ask about (default 200)"
+    )
     infill = what.add_parser("infill", help="single sentences of held-out reports, drafted again")
     infill.add_argument("--limit", type=_count, default=150, help="reports, with two gaps each (default 150)")
+    infill.add_argument("--real", type=_count, default=300, help="reports of --reports, a gap each (default 300)")
+    vqa = what.add_parser("vqa", help="questions about held-out radiographs, answered in words")
+    vqa.add_argument("--limit", type=_count, default=150, help="painted radiographs to ask about (default 150)")
     speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
     speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
     speed.add_argument(
@@ -142,13 +148,22 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
     for evaluate in (labels, infill):
         evaluate.add_argument(
+            "--reports",
+            type=Path,
+            help="folder of the Indiana collection's XML reports, of which those with an even number are read",
+        )
+    for evaluate in (infill, vqa):
+        evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
+    for evaluate in (labels, infill, vqa):
+        evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
         evaluate.add_argument(
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
         evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
-    for evaluate in (labels, infill, speed):
+        evaluate.add_argument("--together", type=_count, default=1, help="drafts under way at a time (default 1)")
+    for evaluate in (labels, infill, vqa, speed):
         evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
         evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument("--seed", type=_count, default=0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from model.evaluation.aims import held_against
 from model.evaluation.record import EvaluationError, Row, SavedRows, load_rows
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -34,20 +35,37 @@ def with_figures(card: str, saved: Sequence[SavedRows]) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise EvaluationError(f"The card has no section between {BEGIN} and {END}.")
-    return "\n\n".join([before + begin, *(f"### {one.name}\n\n{tables(one.rows)}" for one in saved), end + after])
+    goals = f"### aims\n\n{aims_table([row for one in saved for row in one.rows])}"
+    figures = [f"### {one.name}\n\n{tables(one.rows)}" for one in saved]
+    return "\n\n".join([before + begin, goals, *figures, end + after])
+
+
+def aims_table(rows: Sequence[Row]) -> str:
+    """What was aimed at, with the row that decides each aim; a dash where nothing was measured."""
+    lines = ["| what | aim | measured | reached |", "|---|---|---|---|"]
+    for met in held_against(rows):
+        several = met.row is not None and met.row.measure in ("AUROC", "side right where one side has it")
+        named = f" ({met.row.subject})" if met.row and several else ""
+        measured = f"{_cell(met.row)}{named}" if met.row else "-"
+        reached = "yes" if met.reached else "no" if met.row else "not measured"
+        lines.append(f"| {met.what} | {met.aim} | {measured} | {reached} |")
+    return "\n".join(lines)
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Markdown tables: for each kind of pictures, one for the subjects that are measured alike, one for the rest."""
+    """Markdown tables: for each kind of pictures, one for the subjects that are measured alike, one for the rest.
+
+    Subjects are measured alike where their first measure is the same.
+    """
     parts: list[str] = []
     for images in dict.fromkeys(row.images for row in rows):
         within = [row for row in rows if row.images == images]
         subjects = [_Subject(name, tuple(found)) for name, found in groupby(within, key=lambda row: row.subject)]
         firsts = [subject.measures[0] for subject in subjects]
-        alike = [subject for subject in subjects if firsts.count(subject.measures[0]) > 1]
-        rest = [row for subject in subjects if subject not in alike for row in subject.rows]
+        rest = [row for subject in subjects if firsts.count(subject.measures[0]) == 1 for row in subject.rows]
         parts.append(f"**{images[0].upper()}{images[1:]}**")
-        if alike:
+        for first in dict.fromkeys(measure for measure in firsts if firsts.count(measure) > 1):
+            alike = [subject for subject in subjects if subject.measures[0] == first]
             widest = max((subject.measures for subject in alike), key=len)
             lines = [f"| | {' | '.join(widest)} |", "|---" * (len(widest) + 1) + "|"]
             for subject in alike:
@@ -65,9 +83,17 @@ def _cell(row: Row) -> str:
     one = row.estimate
     if one.value is None or one.low is None or one.high is None:
         return "-"
+    if row.measure.startswith(("AUROC", "F1")) or row.measure.endswith("F1"):
+        return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f}), n = {one.count}"
     if "median" in row.measure:
         return f"{one.value:.1f} ({one.low:.1f} to {one.high:.1f}), n = {one.count}"
-    return f"{100 * one.value:.0f} % ({100 * one.low:.0f} to {100 * one.high:.0f}), n = {one.count}"
+    low, high = (_percent(end).removesuffix(" %") for end in (one.low, one.high))
+    return f"{_percent(one.value)} ({low} to {high}), n = {one.count}"
+
+
+def _percent(share: float) -> str:
+    """In whole percent; with a decimal where aims are finer than one."""
+    return f"{100 * share:.1f} %" if 0 < share < 0.05 or 0.95 < share < 1 else f"{100 * share:.0f} %"
 
 
 def main() -> int:

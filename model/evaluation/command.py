@@ -11,10 +11,11 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import torch
 
+from model.evaluation.indiana import even_files, read_report
 from model.evaluation.infill import InfillSettings, evaluate_infill
 from model.evaluation.labels import LabelsSettings, evaluate_labels
 from model.evaluation.plots import plot_curves
@@ -22,8 +23,12 @@ from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
 from model.evaluation.speed import PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
+from model.evaluation.vqa import VqaSettings, evaluate_vqa
 from model.loading import DraftingModel, load
-from model.local_engine import WIDENINGS, LocalEngine
+from model.local_engine import WIDENINGS, WIDTH_FACTORS, LocalEngine
+
+if TYPE_CHECKING:
+    from model.sibling import Sibling
 
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
@@ -39,19 +44,31 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
 
 
 def _drafts(options: argparse.Namespace) -> Evaluation:
+    if options.together < 1:
+        raise EvaluationError("At least one draft must be under way at a time.")
     radiographs = held_out_radiographs(options.data)
-    with ExitStack() as files:
-        drafts = _opened(options.drafts, files)
+    files = even_files(options.reports) if getattr(options, "reports", None) else []
+    real = [report for path in files if (report := read_report(path))]
+    with ExitStack() as opened:
+        drafts = _opened(options.drafts, opened)
         drafting_model = load(options.model, options.adapter)
+        sibling = _sibling(getattr(options, "sibling", None), drafting_model.device)
+        engine = LocalEngine(drafting_model)
+        # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
+        together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
+        common = {"seed": options.seed, "steps": options.steps, "together": max(together, 1)}
         started = time.monotonic()
-        settings: LabelsSettings | InfillSettings
+        settings: LabelsSettings | InfillSettings | VqaSettings
         rows: list[Row]
         if options.what == "labels":
-            settings = LabelsSettings(options.limit, options.children, options.blank, options.seed, options.steps)
-            rows = evaluate_labels(LocalEngine(drafting_model), radiographs, settings, drafts)
+            settings = LabelsSettings(options.limit, options.children, options.blank, options.questions, **common)
+            rows = evaluate_labels(engine, radiographs, settings, drafts, [report.text for report in real])
+        elif options.what == "vqa":
+            settings = VqaSettings(options.limit, options.blank, **common)
+            rows = evaluate_vqa(engine, radiographs, settings, drafts, sibling)
         else:
-            settings = InfillSettings(options.limit, options.blank, options.seed, options.steps)
-            rows = evaluate_infill(drafting_model, radiographs, settings, drafts)
+            settings = InfillSettings(options.limit, options.blank, options.real, **common)
+            rows = evaluate_infill(engine, drafting_model, radiographs, settings, drafts, sibling, real)
     return evaluation(
         options.what,
         drafting_model,
@@ -61,7 +78,17 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         asdict(settings),
         time.monotonic() - started,
         rows,
+        sibling=getattr(options, "sibling", None),
+        reports=files,
     )
+
+
+def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:
+    if folder is None:
+        return None
+    from model.sibling import load_sibling
+
+    return load_sibling(folder, device=device)
 
 
 def _speed(options: argparse.Namespace) -> Evaluation:

@@ -1,5 +1,6 @@
-"""`python -m model evaluate labels`: whole drafts on held-out radiographs, read by rule and held against the truth.
+"""`python -m model evaluate labels`: what the model sees on held-out radiographs.
 
+Whole drafts, read by rule and held against the truth; and questions, see `model.evaluation.asked`.
 With a blank image as control: what remains then comes from the request, the header and habit, not from the picture.
 """
 
@@ -13,17 +14,21 @@ from typing import TextIO
 
 from drafting.engine import DraftSettings, Engine
 from drafting.report import merge_draft, parse_markup
+from model.data.cases import visible
 from model.data.radiographs import Radiographs
+from model.evaluation.asked import AskedSettings, ask_labels
 from model.evaluation.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
-from model.evaluation.record import Row, with_progress
+from model.evaluation.record import Row, done_together
 from model.evaluation.statistics import balanced, share
-from model.evaluation.studies import HeldOut, adults, children, run, truth_of
+from model.evaluation.studies import PICTURED, UNPICTURED, HeldOut, adults, children, run, truth_of
 from model.evaluation.wording import (
     REFERENCE_REPORTS,
     Pair,
+    broken_words,
     is_broken,
     is_empty,
     known_pairs,
+    known_words,
     repeats,
     written_reports,
 )
@@ -34,65 +39,98 @@ CONTROL_REPORTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class LabelsSettings:
-    """How many pictures: of adults, of children, and of either the first so many again as a blank image."""
+    """How many pictures get a whole draft: of adults, of children, and of either the first so many as a blank image.
+
+    `questions`: how many of each collection are asked about. `together`: drafts under way at a time.
+    """
 
     limit: int = 150
     children: int = 60
     blank: int = 80
+    questions: int = 200
     seed: int = 0
     steps: int | None = None
+    together: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What written reports have: pairs of neighbours, and words."""
+
+    pairs: frozenset[Pair]
+    words: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A drafted report: the text of its sections and what they say."""
+    """A drafted report, the text of its sections and what they say."""
 
     study: HeldOut
+    report: str
     sections: tuple[str, ...]
     mentions: tuple[Mention, ...]
+    steps: int
 
 
 def evaluate_labels(
-    engine: Engine, radiographs: Radiographs, settings: LabelsSettings, drafts: TextIO | None = None
+    engine: Engine,
+    radiographs: Radiographs,
+    settings: LabelsSettings,
+    drafts: TextIO | None = None,
+    real_texts: Sequence[str] = (),
 ) -> list[Row]:
-    """The rows of the evaluation; every draft goes to `drafts` as a line of JSON."""
-    known = known_pairs(written_reports(REFERENCE_REPORTS, Random(f"reference {settings.seed}")))
+    """The rows of the evaluation; every draft, and every picture's scores, go to `drafts` as a line of JSON.
+
+    `real_texts`: reports whose words are none of the broken ones.
+    """
+    written = [one.text for one in written_reports(REFERENCE_REPORTS, Random(f"reference {settings.seed}"))]
+    reference = _Reference(known_pairs(written), known_words([*written, *real_texts]))
     grown = adults(radiographs, settings.limit, settings.seed)
     young = children(radiographs, settings.children, settings.seed)
     rows: list[Row] = []
     for images, studies, findings in (
-        ("adults, findings painted in", grown, FINDINGS),
-        ("adults, blank image", [study.blank() for study in grown[: settings.blank]], FINDINGS),
+        ("adults, findings painted in", grown, PICTURED),
+        ("adults, blank image", [study.blank() for study in grown[: settings.blank]], PICTURED),
         ("children, real pictures", young, ("opacity",)),
         ("children, blank image", [study.blank() for study in young[: settings.blank]], ("opacity",)),
     ):
         if not studies:
             continue
-        reads = [
-            _drafted(engine, study, DraftSettings(settings.seed + number, settings.steps), images, drafts)
-            for number, study in enumerate(with_progress(studies, images))
-        ]
+        reads = []
+        for one in done_together(
+            lambda number, study: _drafted(engine, study, DraftSettings(settings.seed + number, settings.steps)),
+            studies,
+            settings.together,
+            images,
+        ):
+            reads.append(one)
+            if drafts:
+                line = {"images": images, "name": one.study.name, "case": asdict(one.study.case), "report": one.report}
+                drafts.write(json.dumps(line | {"steps": one.steps}, ensure_ascii=False) + "\n")
+                drafts.flush()
         for finding in findings:
             rows += _finding_rows(images, finding, reads)
-        rows += [*_wording_rows(images, reads, known), *_section_rows(images, reads)]
-    control = written_reports(CONTROL_REPORTS, Random(f"control {settings.seed}"))
-    broken = share([is_broken(text, known) for text in control])
-    return [*rows, Row("none: other reports of the grammar", "wording", "broken wording", broken)]
+        rows += [*_wording_rows(images, reads, reference), *_section_rows(images, reads)]
+    control = [one.text for one in written_reports(CONTROL_REPORTS, Random(f"control {settings.seed}"))]
+    of_control = "none: other reports of the grammar"
+    rows += [
+        Row(of_control, "wording", "broken wording", share([is_broken(text, reference.pairs) for text in control])),
+        Row(of_control, "wording", "a broken word", share([bool(broken_words(t, reference.words)) for t in control])),
+    ]
+    asked = AskedSettings(settings.questions, settings.blank, settings.seed, settings.together)
+    return rows + ask_labels(engine, radiographs, asked, drafts)
 
 
-def _drafted(engine: Engine, study: HeldOut, settings: DraftSettings, images: str, drafts: TextIO | None) -> _Read:
+def _drafted(engine: Engine, study: HeldOut, settings: DraftSettings) -> _Read:
     report = parse_markup(EMPTY_REPORT)
-    draft = run(engine, study, report, settings).draft
+    draft = run(engine, study, report, settings)
     merged = merge_draft(report, draft.texts)
-    if drafts:
-        line = {"images": images, "name": study.name, "case": asdict(study.case), "report": merged.text}
-        drafts.write(json.dumps(line | {"steps": draft.steps}, ensure_ascii=False) + "\n")
-        drafts.flush()
-    return _Read(study, tuple(span.text for span in merged.open_spans), read(merged.text))
+    return _Read(study, merged.text, tuple(span.text for span in merged.open_spans), read(merged.text), draft.steps)
 
 
 def _finding_rows(images: str, finding: Finding, reads: Sequence[_Read]) -> list[Row]:
-    truths = [truth_of(each.study.case, finding) for each in reads]
+    # What no picture shows cannot be asked of a draft that has only the picture.
+    truths = [truth_of(visible(each.study.case), finding) for each in reads]
     said = [reading(each.mentions, finding) for each in reads]
     there = [truth.there is True for truth in truths]
     absent = [truth.there is False for truth in truths]
@@ -115,16 +153,30 @@ def _finding_rows(images: str, finding: Finding, reads: Sequence[_Read]) -> list
     return rows
 
 
-def _wording_rows(images: str, reads: Sequence[_Read], known: frozenset[Pair]) -> list[Row]:
+def _wording_rows(images: str, reads: Sequence[_Read], reference: _Reference) -> list[Row]:
     def of_drafts(measure: str, hits: list[bool]) -> Row:
         return Row(images, "wording", measure, share(hits))
 
+    twice = [any(map(repeats, each.sections)) for each in reads]
+    empty = [any(map(is_empty, each.sections)) for each in reads]
+    cut = [any(broken_words(text, reference.words) for text in each.sections) for each in reads]
     return [
-        of_drafts("a sentence repeated", [any(map(repeats, each.sections)) for each in reads]),
-        of_drafts("an empty section", [any(map(is_empty, each.sections)) for each in reads]),
-        of_drafts("broken wording", [any(is_broken(text, known) for text in each.sections) for each in reads]),
+        of_drafts("a sentence repeated, a broken word or an empty section", _any_of(twice, cut, empty)),
+        of_drafts("a sentence repeated", twice),
+        of_drafts("a broken word", cut),
+        of_drafts("an empty section", empty),
+        of_drafts("broken wording", [any(is_broken(text, reference.pairs) for text in e.sections) for e in reads]),
         of_drafts("contradicts itself", [bool(contradictions(each.mentions, each.mentions)) for each in reads]),
+        of_drafts("calls what no picture shows", [_imagines(each) for each in reads]),
     ]
+
+
+def _any_of(*faults: Sequence[bool]) -> list[bool]:
+    return [any(each) for each in zip(*faults, strict=True)]
+
+
+def _imagines(each: _Read) -> bool:
+    return any(reading(each.mentions, finding).called for finding in UNPICTURED)
 
 
 def _section_rows(images: str, reads: Sequence[_Read]) -> list[Row]:

@@ -9,7 +9,8 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from model.loading import DEFAULT_MODEL, DraftingModel
 from model.sampler import SamplerSettings
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 _EVERY = 10
 
 
@@ -56,9 +58,11 @@ class Evaluation:
     model: str
     weights_sha256: str | None
     adapter_sha256: str | None
+    sibling_sha256: str | None
     data_sha256: str | None
+    reports_sha256: str | None
     device: str
-    settings: dict[str, int | None]
+    settings: dict[str, int | str | None]
     sampler: SamplerSettings
     versions: Versions
     seconds: float
@@ -78,9 +82,12 @@ class Evaluation:
         for images in dict.fromkeys(row.images for row in self.rows):
             lines += ["", images]
             within = [row for row in self.rows if row.images == images]
+            width = max(len(row.measure) for row in within) + 2
             for subject in dict.fromkeys(row.subject for row in within):
                 lines.append(f"  {subject}")
-                lines += [f"    {row.measure:<34}{_shown(row.estimate)}" for row in within if row.subject == subject]
+                lines += [
+                    f"    {row.measure:<{width}}{_shown(row.estimate)}" for row in within if row.subject == subject
+                ]
         return "\n".join(lines)
 
 
@@ -125,12 +132,17 @@ def evaluation(
     model: str | None,
     adapter: str | None,
     data: Path | None,
-    settings: dict[str, int | None],
+    settings: Mapping[str, int | str | None],
     seconds: float,
     rows: Sequence[Row],
     random_weights: bool = False,
+    sibling: Path | None = None,
+    reports: Sequence[Path] = (),
 ) -> Evaluation:
-    """An evaluation's rows with what they depend on; `model` and `adapter` as they were given to `loading.load`."""
+    """An evaluation's rows with what they depend on; `model` and `adapter` as they were given to `loading.load`.
+
+    `sibling`: the autoregressive model's folder; `reports`: the files of the real reports that were read.
+    """
     device = drafting_model.device
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     return Evaluation(
@@ -138,9 +150,11 @@ def evaluation(
         model=drafting_model.name,
         weights_sha256=None if random_weights else _weights_hash(model if model is not None else str(DEFAULT_MODEL)),
         adapter_sha256=_weights_hash(adapter) if adapter is not None else None,
+        sibling_sha256=_weights_hash(str(sibling)) if sibling is not None else None,
         data_sha256=_hash([data]) if data is not None else None,
+        reports_sha256=_hash(reports) if reports else None,
         device=where,
-        settings=settings,
+        settings=dict(settings),
         sampler=SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
         versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
         seconds=round(seconds, 1),
@@ -174,3 +188,17 @@ def with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
         if number % _EVERY == 0 or number == len(items):
             each = (time.monotonic() - started) / number
             print(f"{what}: {number} of {len(items)}, {each:.1f} s each", file=sys.stderr, flush=True)
+
+
+def done_together(
+    work: Callable[[int, Item], Result], items: Sequence[Item], together: int, what: str
+) -> Iterator[Result]:
+    """What `work` makes of each item and its number, in the items' order; told on standard error.
+
+    `together`: so many are worked on at a time, each in a thread of its own, so that an engine takes their steps
+    together.
+    """
+    with ThreadPoolExecutor(max_workers=together, thread_name_prefix="evaluation") as pool:
+        results = pool.map(work, range(len(items)), items)
+        for _ in with_progress(items, what):
+            yield next(results)

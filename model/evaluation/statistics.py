@@ -1,4 +1,4 @@
-"""Shares and medians with 95 % bootstrap intervals, drawn over images (or reports), the unit that was sampled.
+"""Shares, medians, F1 and AUROC with 95 % bootstrap intervals, drawn over images (or reports): what was sampled.
 
 This module knows nothing of what is measured. Percentile intervals (Efron and Tibshirani, An Introduction to the
 Bootstrap, 1993, chapter 13): where every image agrees they have no width, so read them together with the count.
@@ -66,6 +66,43 @@ def mean(values: Sequence[float]) -> Estimate:
     numbers = np.asarray(values, dtype=np.float64)
     chosen = np.random.default_rng(0).integers(len(numbers), size=(RESAMPLES, len(numbers)))
     return _estimate(float(numbers.mean()), numbers[chosen].mean(axis=1), len(numbers))
+
+
+def pooled(sums: Sequence[float], counts: Sequence[int]) -> Estimate:
+    """The mean over things of which an image has several, or none: per image their sum, and how many there are."""
+    right, counted = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+    total = int(counted.sum())
+    if not total:
+        return Estimate(None, None, None, 0)
+    return _estimate(right.sum() / total, _ratios(right, counted, _draws(len(counted))), total)
+
+
+def f1(hits: Sequence[int], said: Sequence[int], wanted: Sequence[int]) -> Estimate:
+    """Micro-averaged F1: per report how many statements are right, how many were made, and how many were wanted."""
+    both = (np.asarray(said, dtype=np.float64) + np.asarray(wanted, dtype=np.float64)) / 2
+    right = np.asarray(hits, dtype=np.float64)
+    if not both.sum():
+        return Estimate(None, None, None, 0)
+    return _estimate(right.sum() / both.sum(), _ratios(right, both, _draws(len(both))), len(both))
+
+
+def auroc(scores: Sequence[float], there: Sequence[bool]) -> Estimate:
+    """The area under the ROC curve: how often a picture with the finding scores above one without; ties count half.
+
+    The Mann-Whitney statistic (Hanley and McNeil, Radiology 1982;143:29-36). None unless there are pictures of both.
+    """
+    score, truth = np.asarray(scores, dtype=np.float64), np.asarray(there, dtype=bool)
+    if truth.all() or not truth.any():
+        return Estimate(None, None, None, 0)
+    positive, negative = score[truth][:, None], score[~truth][None, :]
+    # (with the finding, without it)
+    above = (positive > negative) + 0.5 * (positive == negative)
+    draws = _draws(len(truth))
+    with_it, without = draws[:, truth], draws[:, ~truth]
+    compared = with_it.sum(axis=1) * without.sum(axis=1)
+    won = ((with_it @ above) * without).sum(axis=1)
+    resampled = np.where(compared > 0, won / np.maximum(compared, 1), np.nan)
+    return _estimate(above.mean(), resampled, len(truth))
 
 
 def _draws(count: int) -> NDArray[np.float64]:

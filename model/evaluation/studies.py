@@ -6,7 +6,7 @@ picture is what the detector gave. This module knows nothing of how drafts are j
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -17,17 +17,63 @@ import torch
 from numpy.typing import NDArray
 
 from drafting.engine import Draft, DraftSettings, Engine, Frame
-from drafting.imaging import Study
+from drafting.imaging import Study, StudyFacts
 from drafting.report import Report
-from model.data.cases import SOURCES, Case, Lung, Side, Source, case_from_labels, case_to_array, sample_case
+from model.data.cases import (
+    LABELS,
+    SOURCES,
+    Case,
+    Lung,
+    Side,
+    Source,
+    case_from_labels,
+    case_to_array,
+    labels_of,
+    sample_case,
+)
 from model.data.painting import paint_findings
 from model.data.radiographs import Radiographs, load_radiographs
-from model.evaluation.labeler import BOTH, Finding
+from model.evaluation.labeler import BOTH, FINDINGS, Finding
 from model.evaluation.record import EvaluationError
 from model.loading import in_a_thread_that_ends
 from model.training.tasks import facts_of
 
 MID_GREY = 128
+# What a case calls the findings that none of our pictures shows; the other ones of `cases.OTHERS` are not read.
+_UNSEEN: Mapping[Finding, frozenset[str]] = {
+    "granuloma": frozenset({"granuloma", "calcified_nodes"}),
+    "hyperinflation": frozenset({"hyperinflation", "emphysema"}),
+    "low volumes": frozenset({"low_lung_volumes"}),
+    "scarring": frozenset({"scarring", "fibrosis"}),
+    "pleural thickening": frozenset({"pleural_thickening"}),
+    "elevated diaphragm": frozenset({"elevated_hemidiaphragm"}),
+    "hilar enlargement": frozenset({"hilar_prominence"}),
+    "aortic change": frozenset({"tortuous_aorta", "calcified_aorta"}),
+    "hernia": frozenset({"hiatal_hernia"}),
+    "fracture": frozenset({"old_rib_fracture", "old_clavicle_fracture", "compression_deformity"}),
+    "degenerative change": frozenset({"degenerative_spine", "shoulder_arthritis"}),
+    "scoliosis": frozenset({"scoliosis"}),
+    "osteopenia": frozenset({"osteopenia"}),
+}
+_UNSEEN_DEVICES = frozenset(
+    {
+        "surgical_clips",
+        "monitor_leads",
+        "chest_tube",
+        "picc",
+        "port",
+        "dialysis_catheter",
+        "tracheostomy",
+        "valve_prosthesis",
+        "coronary_stent",
+        "shunt_tubing",
+        "stimulator",
+        "cervical_fusion",
+    }
+)
+# The findings that our pictures show.
+PICTURED: tuple[Finding, ...] = tuple(f for f in FINDINGS if f not in _UNSEEN and f != "acute disease")
+UNPICTURED: tuple[Finding, ...] = tuple(_UNSEEN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +88,27 @@ class HeldOut:
         """The same case without anything to see: what can be guessed from the request and the header alone."""
         return replace(self, picture=np.full_like(self.picture, MID_GREY))
 
+    @property
+    def labelled(self) -> Labelled:
+        return Labelled(self.name, self.picture, facts_of(self.case), _known(labels_of([self.case])[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A radiograph with what its header tells and the answers that are known, by the names of `cases.LABELS`."""
+
+    name: str
+    picture: NDArray[np.uint8]
+    facts: StudyFacts
+    labels: Mapping[str, bool]
+
+    def blank(self) -> Labelled:
+        return replace(self, picture=np.full_like(self.picture, MID_GREY))
+
+    @property
+    def study(self) -> Study:
+        return Study(pictures=(), model_picture=self.picture, facts=self.facts)
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -49,14 +116,6 @@ class Truth:
 
     there: bool | None
     sides: frozenset[Side] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """A draft and its last frame."""
-
-    draft: Draft
-    last: Frame
 
 
 def held_out_radiographs(path: Path) -> Radiographs:
@@ -99,23 +158,52 @@ def children(radiographs: Radiographs, limit: int, seed: int) -> list[HeldOut]:
     return studies
 
 
-def run(engine: Engine, study: HeldOut, report: Report, settings: DraftSettings) -> Drafted:
+def labelled(radiographs: Radiographs, source: Source, limit: int, seed: int) -> list[Labelled]:
+    """At most `limit` real pictures of a source whose labels its collection tells, with the header's facts."""
+    chosen = np.flatnonzero(radiographs.sources == SOURCES.index(source)).tolist()
+    Random(f"{source} {seed}").shuffle(chosen)
+    return [
+        Labelled(
+            str(radiographs.names[index]),
+            radiographs.images[index, 0].numpy(),
+            radiographs.facts[index],
+            _known(radiographs.labels[index]),
+        )
+        for index in chosen[:limit]
+    ]
+
+
+def _known(row: NDArray[np.float32] | NDArray[np.int8]) -> dict[str, bool]:
+    return {label: value > 0 for label, value in zip(LABELS, row.tolist(), strict=True) if value >= 0}
+
+
+def run(engine: Engine, study: HeldOut, report: Report, settings: DraftSettings) -> Draft:
     """Draft a report on a held-out study, with its header's facts and its indication."""
-    seen = Study(pictures=(), model_picture=study.picture, facts=facts_of(study.case))
-    steps: Generator[Frame, None, Draft] = engine.draft(seen, report, settings, study.case.indication or "")
-    last: Frame | None = None
+    seen = study.labelled.study
+    try:
+        return finished(engine.draft(seen, report, settings, study.case.indication or ""))
+    finally:
+        engine.release(seen)
+
+
+def finished(steps: Generator[Frame, None, Draft]) -> Draft:
+    """The draft at the end of an engine's steps."""
     while True:
         try:
-            last = next(steps)
+            next(steps)
         except StopIteration as end:
-            engine.release(seen)
-            if last is None:
-                raise EvaluationError("The engine gave no frame.") from end
-            return Drafted(end.value, last)
+            draft: Draft = end.value
+            return draft
 
 
 def truth_of(case: Case, finding: Finding) -> Truth:
     """What the case says about a finding that the reader of reports knows."""
+    if finding in _UNSEEN:
+        named = [other for other in case.others if other.name in _UNSEEN[finding]]
+        # Of a real picture nobody said; and some words are used together with others.
+        if case.paediatric or (not named and _said_beside(case, finding)):
+            return Truth(None)
+        return Truth(bool(named), frozenset(other.side for other in named if other.side))
     lungs: dict[Side, Lung] = {"right": case.right, "left": case.left}
     match finding:
         case "cardiomegaly":
@@ -123,7 +211,10 @@ def truth_of(case: Case, finding: Finding) -> Truth:
         case "edema":
             return _graded(case.edema)
         case "device":
-            return Truth(None) if case.pacemaker is None else Truth(bool(case.devices))
+            worn = {other.name for other in case.others} & _UNSEEN_DEVICES
+            if case.pacemaker is None or (not case.devices and not worn and _said_beside(case, finding)):
+                return Truth(None)
+            return Truth(bool(case.devices or worn))
         case "acute disease":
             return Truth(None)
         case "opacity":
@@ -135,6 +226,11 @@ def truth_of(case: Case, finding: Finding) -> Truth:
             values: dict[Side, object] = {side: lung.opacities for side, lung in lungs.items()}
         case "nodule":
             values = {side: lung.nodules for side, lung in lungs.items()}
+        case "mass":
+            values = {
+                side: None if lung.nodules is None else tuple(n for n in lung.nodules if n.is_mass)
+                for side, lung in lungs.items()
+            }
         case "atelectasis":
             # Fluid squeezes the lung beside it, and reports may say so.
             if any((lung.effusion or 0) >= 2 for lung in lungs.values()):
@@ -146,6 +242,21 @@ def truth_of(case: Case, finding: Finding) -> Truth:
         return Truth(None)
     sides = frozenset(side for side in BOTH if values[side])
     return Truth(bool(sides), sides)
+
+
+def _said_beside(case: Case, finding: Finding) -> bool:
+    """Whether a report of the case may name the finding in one breath with another: 'atelectasis or scarring'."""
+    names = {other.name for other in case.others}
+    match finding:
+        case "scarring":
+            return "pleural_thickening" in names or any(lung.atelectasis for lung in (case.right, case.left))
+        case "pleural thickening":
+            return "scarring" in names
+        case "degenerative change":
+            return bool(names & {"osteopenia", "kyphosis", "scoliosis", "compression_deformity"})
+        case "device":
+            return "breast_surgery" in names
+    return False
 
 
 def _graded(grade: int | None) -> Truth:

@@ -9,7 +9,7 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -109,6 +109,9 @@ class LocalEngine:
         self.decoder: Decoder = in_a_thread_that_ends(
             lambda: GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
         )
+        # Of its own: to spell typed text as text, special tokens and all, flips a switch on the tokenizer, and drafts
+        # begin in their callers' threads while the engine's thread encodes prompts.
+        self._speller = deepcopy(drafting_model.tokenizer)
         self._batcher = Batcher(self.decoder)
         self._prefixes: OrderedDict[tuple[str, str, str], Prefix] = OrderedDict()
 
@@ -408,7 +411,7 @@ class LocalEngine:
         return tuple(id for id in ids if id != self._filler)
 
     def _encode(self, text: str) -> list[int]:
-        return self._model.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return self._speller(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
     # What came of it
 

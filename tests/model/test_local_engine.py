@@ -461,3 +461,12 @@ def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, s
         finish(engine.answer(study, " \n", DraftSettings()))
     with pytest.raises(EngineError, match="no text"):
         engine.likelihoods(study, "Is there air?", ["Yes.", ""])
+
+
+def test_text_is_spelled_while_prompts_are_encoded(engine: LocalEngine) -> None:
+    """Typed text is spelled as text, in its caller's thread; prompts have special tokens, in the engine's thread."""
+    report = parse_markup("A typed <|image|> is text. [[]] " * 3)
+    fresh = [Study(pictures=(), model_picture=np.zeros((8, 8), dtype=np.uint8), facts=StudyFacts()) for _ in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        drafts = list(pool.map(lambda one: finish(engine.draft(one, report, DraftSettings(1, 1)))[1], fresh))
+    assert len({tuple(draft.texts.values()) for draft in drafts}) == 1

@@ -6,6 +6,7 @@ module knows nothing of reports, canvases or denoising.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ Result = TypeVar("Result")
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
+CHECKSUMS = "SHA256SUMS"
 BLANK_TOKEN = "<blank>"
 
 
@@ -130,6 +132,33 @@ def load(
     return in_a_thread_that_ends(lambda: _load(model, adapter, device, dtype, bits))
 
 
+def write_checksums(folder: Path) -> None:
+    """Write the SHA-256 sums of a checkpoint folder's weights beside them, as `sha256sum` does (FIPS 180-4)."""
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
+
+
+def verify_weights(folder: Path) -> None:
+    """Raise ModelError where a folder that has checksums holds other weights than they tell of.
+
+    A folder without checksums is taken as it is: other people's checkpoints have none.
+    """
+    if not (folder / CHECKSUMS).is_file():
+        return
+    told: dict[str, str] = {}
+    for line in (folder / CHECKSUMS).read_text(encoding="ascii").splitlines():
+        digest, name = line.split("  ", 1)
+        told[name] = digest
+    for path in sorted({*folder.glob("*.safetensors"), *(folder / name for name in told)}):
+        if not path.is_file() or told.get(path.name) != _sha256(path):
+            raise ModelError(f"{path} is missing, damaged or not the one that {CHECKSUMS} beside it tells of.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def in_a_thread_that_ends(work: Callable[[], Result]) -> Result:
     """Do `work` with torch before drafts begin; returns or raises what it does.
 
@@ -157,6 +186,7 @@ def _load(
     # What is to be made smaller must first fit somewhere.
     first = torch.device("cpu") if bits < 16 else device
     try:
+        verify_weights(Path(source))
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")

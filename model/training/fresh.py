@@ -29,7 +29,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model.loading import BLANK_TOKEN, Traits
+from model.loading import BLANK_TOKEN, Traits, write_checksums
 
 # In the order of their ids.
 SPECIAL_TOKENS = ("<pad>", "<eos>", "<bos>", BLANK_TOKEN, "<|image|>", "<|image>", "<image|>", "<|turn>", "<turn|>")
@@ -196,6 +196,7 @@ def save_checkpoint(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder, max_shard_size="15MB")
+    write_checksums(folder)
     tokenizer.save_pretrained(folder)
     Gemma4ImageProcessorPil(max_soft_tokens=70).save_pretrained(folder)
     Traits(square_picture=True, fitted_canvas=True).save(folder)

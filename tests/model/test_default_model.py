@@ -12,7 +12,7 @@ from drafting.engine import Draft, DraftSettings
 from drafting.examples import examples
 from drafting.imaging import Study, open_study
 from drafting.report import merge_draft, parse_markup
-from model.loading import DEFAULT_MODEL
+from model.loading import CHECKSUMS, DEFAULT_MODEL
 from model.local_engine import LocalEngine
 
 WHOLE = "FINDINGS:\n[[]]\n\nIMPRESSION:\n[[]]"
@@ -41,10 +41,13 @@ def drafted(engine: LocalEngine, study: Study | None, markup: str, seed: int) ->
 
 def test_the_shipped_files_keep_to_their_sizes() -> None:
     sizes = {path.name: path.stat().st_size for path in DEFAULT_MODEL.iterdir()}
-    assert sum(sizes.values()) <= 32_000_000
+    weights = {name: size for name, size in sizes.items() if name.endswith(".safetensors")}
+    assert sum(weights.values()) <= 32_000_000
+    assert sum(sizes.values()) - sum(weights.values()) <= 500_000
     assert max(sizes.values()) <= 16_000_000
     index = json.loads((DEFAULT_MODEL / "model.safetensors.index.json").read_text(encoding="utf-8"))
-    assert {name for name in sizes if name.endswith(".safetensors")} == set(index["weight_map"].values())
+    assert set(weights) == set(index["weight_map"].values())
+    assert (DEFAULT_MODEL / CHECKSUMS).is_file()
 
 
 def test_a_gap_never_comes_back_empty(engine: LocalEngine, studies: dict[str, Study]) -> None:

@@ -21,7 +21,7 @@ from drafting.imaging import Study, StudyFacts
 from drafting.report import Report, Span, merge_draft, parse_markup
 from model.batching import MOST_RUNS
 from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
-from model.loading import DraftingModel, ModelError, load
+from model.loading import CHECKSUMS, DraftingModel, ModelError, load
 from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
 from model.prefix import encode_prefix
 from model.sampler import Run, State, draws
@@ -363,11 +363,14 @@ def test_a_wrong_checkpoint_is_refused_in_one_line(wrong: str, tmp_path: Path, m
 
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"])
 @pytest.mark.parametrize("damage", ["gone", "cut short", "not fetched"])
+@pytest.mark.parametrize("checksums", [True, False])
 def test_a_damaged_checkpoint_is_refused_in_one_line(
-    file: str, damage: str, tiny_checkpoint: Path, tmp_path: Path
+    file: str, damage: str, checksums: bool, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(tiny_checkpoint, folder)
+    if not checksums:
+        (folder / CHECKSUMS).unlink()
     path = folder / file
     if damage == "gone":
         path.unlink()
@@ -380,6 +383,22 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     with pytest.raises(ModelError) as error:
         load(folder)
     assert "\n" not in str(error.value)
+
+
+def test_other_weights_than_the_checksums_tell_of_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(tiny_checkpoint, folder)
+    weights = folder / "model.safetensors"
+    whole = bytearray(weights.read_bytes())
+    whole[-1] ^= 1
+    weights.write_bytes(whole)
+    with pytest.raises(ModelError, match=r"model\.safetensors.*SHA256SUMS"):
+        load(folder)
+    (folder / CHECKSUMS).write_text("no sums\n", encoding="ascii")
+    with pytest.raises(ModelError):
+        load(folder)
+    (folder / CHECKSUMS).unlink()
+    load(folder)
 
 
 def test_a_wrong_adapter_is_refused_in_one_line(tiny_checkpoint: Path, tmp_path: Path) -> None:

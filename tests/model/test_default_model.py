@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
 
 from drafting.engine import Draft, DraftSettings
 from drafting.examples import examples
 from drafting.imaging import Study, open_study
 from drafting.report import merge_draft, parse_markup
+from model.data.cases import sample_case, visible
+from model.evaluation.infill import contradicts, statements, written_gaps
+from model.evaluation.studies import HeldOut, finished
 from model.loading import CHECKSUMS, DEFAULT_MODEL
 from model.local_engine import LocalEngine
 
@@ -82,6 +88,23 @@ def test_the_model_reads_what_is_locked_on_both_sides(engine: LocalEngine) -> No
         markup = f"There is a small [[]] pleural effusion.\n\nIMPRESSION:\nSmall {side} pleural effusion."
         right += sum(side in drafted(engine, None, markup, seed).split("IMPRESSION")[0] for seed in range(6))
     assert right >= 9
+
+
+def test_gaps_say_what_the_rest_of_the_report_decides(engine: LocalEngine) -> None:
+    """A guard, not the measurement: docs/results has that, with images, intervals and the aim."""
+    gaps = []
+    for number in range(40):
+        random = Random(f"decided {number}")
+        case = visible(sample_case(random))
+        study = HeldOut(str(number), case, np.zeros((8, 8), dtype=np.uint8))
+        gaps.append(next(replace(gap, study=None) for gap in written_gaps(study, random) if gap.decided))
+    right = contradicting = 0
+    for number, gap in enumerate(gaps):
+        text = finished(engine.draft(None, gap.report, DraftSettings(number), gap.case.indication or "")).texts["s1"]
+        right += {told for told in statements(gap.original) if told[1]} <= statements(text)
+        contradicting += contradicts(gap, text)
+    assert right >= 28
+    assert contradicting <= 2
 
 
 def test_the_card_says_what_it_was_trained_on_and_what_it_is_not_for() -> None:

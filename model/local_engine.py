@@ -88,6 +88,12 @@ class _Resumption:
     states: tuple[State, ...]
 
 
+def suited_settings(drafting_model: DraftingModel) -> SamplerSettings:
+    """How a model is denoised where nothing else is asked for: the checkpoint's own settings, suited to its device."""
+    own = SamplerSettings.of_checkpoint(drafting_model.network.generation_config)
+    return replace(own, refresh=REFRESH_ON_CPU if drafting_model.device.type == "cpu" else 1)
+
+
 class LocalEngine:
     """Drafts on this process's device. Safe to call from several threads: their drafts take each step together."""
 
@@ -100,11 +106,7 @@ class LocalEngine:
         """
         self._model = drafting_model
         self._widenings = widenings
-        on_cpu = drafting_model.device.type == "cpu"
-        self._settings = settings or replace(
-            SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
-            refresh=REFRESH_ON_CPU if on_cpu else 1,
-        )
+        self._settings = settings or suited_settings(drafting_model)
         captured = can_be_captured(drafting_model.network)
         self.decoder: Decoder = in_a_thread_that_ends(
             lambda: GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)

@@ -22,6 +22,7 @@ from huggingface_hub import snapshot_download
 
 from model.evaluation.statistics import Estimate
 from model.loading import DEFAULT_MODEL, DraftingModel
+from model.local_engine import suited_settings
 from model.sampler import SamplerSettings
 
 Item = TypeVar("Item")
@@ -155,7 +156,7 @@ def evaluation(
         reports_sha256=_hash(reports) if reports else None,
         device=where,
         settings=dict(settings),
-        sampler=SamplerSettings.of_checkpoint(drafting_model.network.generation_config),
+        sampler=suited_settings(drafting_model),
         versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
         seconds=round(seconds, 1),
         rows=tuple(rows),

@@ -1,4 +1,5 @@
-"""The decoding process: one DICOM, PNG or JPEG file on standard input -> one study, or the reason why there is none.
+"""The decoding process: a DICOM, PNG or JPEG file on standard input, or an archive of them -> one study, or the reason
+why there is none.
 
 `drafting.imaging` starts it as `python -m drafting.decoding RESULT LIMITS`, where RESULT is the number of an open file
 descriptor and LIMITS is `Limits` as JSON. This module knows no path, no report and no model, and it trusts nothing
@@ -17,7 +18,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from mmap import ACCESS_READ, mmap
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from drafting.archives import files_in, is_archive
 from drafting.imaging import (
     Limits,
     Picture,
@@ -55,7 +57,6 @@ REFUSED_SIGNATURES = {
     b"MM\0*": "TIFF",
     b"BM": "BMP",
     b"%PDF": "PDF",
-    b"PK\x03\x04": "ZIP",
     b"\x1f\x8b": "gzip",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
@@ -69,12 +70,48 @@ VIEW_MEANINGS = {
     "right lateral": "RL",
 }
 
+# Images of the whole thickness of the patient, whose pixels are measured where the rays end.
+PROJECTIONS = {"CR", "DX", "DR", "RG", "RF", "XA", "MG", "IO", "PX"}
+# What a description typed by people may repeat.
+PRIVATE = (
+    *("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientBirthDate"),
+    *("PatientAddress", "PatientMotherBirthName", "AccessionNumber", "ReferringPhysicianName", "OperatorsName"),
+)
+LONG_NUMBER = re.compile(r"\d{5}|\d\d?[-./]\d\d?[-./]\d\d|\d{4}[-./]\d\d")
+
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 COLOUR = {"PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 
 # What pydicom raises when it turns an element's bytes into its value, which it does when the value is asked for.
 CONVERSION_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError, struct.error)
+
+
+class _BeyondLimitsError(StudyError):
+    """More pixels or frames than the limits allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file's pictures belong among others. `patient`: what tells one patient from another, never passed on."""
+
+    patient: tuple[str, ...] = ()
+    series: tuple[float, str] = (math.inf, "")
+    instance: float | None = None
+    position: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What one file holds."""
+
+    pictures: tuple[Picture, ...]
+    facts: StudyFacts = field(default_factory=StudyFacts)
+    place: _Place = field(default_factory=_Place)
+
+    @property
+    def decoded_bytes(self) -> int:
+        return sum(picture.values.nbytes for picture in self.pictures)
 
 
 def decode(stream: IO[bytes], limits: Limits) -> Study:
@@ -84,6 +121,16 @@ def decode(stream: IO[bytes], limits: Limits) -> Study:
     """
     head = stream.read(512)
     stream.seek(0)
+    note = ""
+    if head[128:132] != b"DICM" and is_archive(head):
+        opened, note = _open_several(stream, head, limits)
+    else:
+        opened = [_open_one(stream, head, limits)]
+    pictures = tuple(picture for one in opened for picture in one.pictures)
+    return Study(pictures, _model_picture(pictures[0]), opened[0].facts, note=note)
+
+
+def _open_one(stream: IO[bytes], head: bytes, limits: Limits) -> _Opened:
     if head.startswith(PNG_SIGNATURE):
         return _open_picture_file(stream, "PNG", limits)
     if head.startswith(JPEG_SIGNATURE):
@@ -91,6 +138,70 @@ def decode(stream: IO[bytes], limits: Limits) -> Study:
     if head[128:132] == b"DICM" or _could_be_bare_dataset(head):
         return _open_dicom(stream, head, limits)
     raise StudyError(_refusal(head))
+
+
+def _open_several(stream: IO[bytes], head: bytes, limits: Limits) -> tuple[list[_Opened], str]:
+    """The files of an archive in the order in which they are looked through, and what to say of those left out."""
+    opened: list[_Opened] = []
+    reasons: list[str] = []
+    left = limits
+    for file in files_in(stream, head, limits):
+        first = file.read(512)
+        file.seek(0)
+        if not first or is_archive(first):
+            reasons.append("This file is empty." if not first else "This is an archive within an archive.")
+            continue
+        try:
+            one = _open_one(file, first, left)
+        except _BeyondLimitsError as error:
+            raise _BeyondLimitsError(
+                f"These files are too large together: the limit is {in_megabytes(limits.decoded_bytes)} of pixels"
+                f" and {limits.frames:,} frames."
+            ) from error
+        except StudyError as error:
+            reasons.append(str(error))
+        except (MemoryError, RecursionError):
+            raise
+        except Exception:  # noqa: BLE001 - as in `main`: one damaged file does not take the others along
+            traceback.print_exc()
+            reasons.append("This file is damaged and cannot be read.")
+        else:
+            opened.append(one)
+            left = replace(
+                left,
+                decoded_bytes=left.decoded_bytes - one.decoded_bytes,
+                frames=left.frames - len(one.pictures),
+            )
+    if not opened:
+        if not reasons:
+            raise StudyError("This archive holds no file.")
+        if len(reasons) == 1:
+            raise StudyError(reasons[0])
+        raise StudyError(f"None of these {len(reasons):,} files can be opened. The first: {reasons[0]}")
+    if len({one.place.patient for one in opened if one.place.patient}) > 1:
+        raise StudyError("These files are of more than one patient; open one patient's at a time.")
+    note = ""
+    if reasons:
+        were = "file was" if len(reasons) == 1 else "files were"
+        note = f"{len(reasons):,} {were} left out of {len(reasons) + len(opened):,}. The first: {reasons[0]}"
+    return _in_order(opened), note
+
+
+def _in_order(opened: list[_Opened]) -> list[_Opened]:
+    """By series; within one by Instance Number where each has its own, else by position, else as they came."""
+    series: dict[tuple[float, str], list[_Opened]] = {}
+    for one in opened:
+        series.setdefault(one.place.series, []).append(one)
+    ordered: list[_Opened] = []
+    for _, members in sorted(series.items()):
+        instances = [one.place.instance for one in members]
+        positions = [one.place.position for one in members]
+        if None not in instances and len(set(instances)) == len(members):
+            members.sort(key=lambda one: one.place.instance or 0)
+        elif None not in positions:
+            members.sort(key=lambda one: one.place.position or 0)
+        ordered += members
+    return ordered
 
 
 def _refusal(head: bytes) -> str:
@@ -107,10 +218,10 @@ def _refusal(head: bytes) -> str:
 def _check_size(rows: int, columns: int, frames: int, announced: int, limits: Limits) -> None:
     """Refuse by what the header announces, before a pixel is decoded."""
     if frames > limits.frames:
-        raise StudyError(f"This study has too many frames: {frames:,}; the limit is {limits.frames:,}.")
+        raise _BeyondLimitsError(f"This study has too many frames: {frames:,}; the limit is {limits.frames:,}.")
     if announced > limits.decoded_bytes:
         extent = f"{columns} x {rows} pixels" if frames == 1 else f"{frames} frames of {columns} x {rows} pixels"
-        raise StudyError(
+        raise _BeyondLimitsError(
             f"The image is too large: {extent} take {in_megabytes(announced)};"
             f" the limit is {in_megabytes(limits.decoded_bytes)}."
         )
@@ -142,7 +253,7 @@ def _automatic_window(samples: list[NDArray[np.float64]]) -> Window:
 # PNG and JPEG
 
 
-def _open_picture_file(stream: IO[bytes], name: str, limits: Limits) -> Study:
+def _open_picture_file(stream: IO[bytes], name: str, limits: Limits) -> _Opened:
     from PIL import Image, ImageOps
 
     # `_check_size` takes the place of Pillow's own check, and is asked before a pixel is decoded.
@@ -158,8 +269,7 @@ def _open_picture_file(stream: IO[bytes], name: str, limits: Limits) -> Study:
         image.load()
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
         raise StudyError(f"The image data of this {name} file is damaged or cut off.") from error
-    picture = _picture_file_values(image)
-    return Study((picture,), _model_picture(picture))
+    return _Opened((_picture_file_values(image),))
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
@@ -196,7 +306,7 @@ def _could_be_bare_dataset(head: bytes) -> bool:
     return (head[4:6].isalpha() and head[4:6].isupper()) or int.from_bytes(head[4:8], "little") <= 1024
 
 
-def _open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Study:
+def _open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> _Opened:
     from pydicom import dcmread
     from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
@@ -227,8 +337,7 @@ def _open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Study:
         # pydicom keeps GDCM from 12-bit JPEG Extended. GDCM reads it, told only that it is some JPEG: the codestream
         # says which. Compared with another decoder, values differ by 1 at most.
         dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    pictures = tuple(_pictures(dataset, form, syntax))
-    return Study(pictures, _model_picture(pictures[0]), facts)
+    return _Opened(tuple(_pictures(dataset, form, syntax)), facts, _place(dataset))
 
 
 def _check_deflated(stream: IO[bytes], head: bytes, limits: Limits) -> None:
@@ -337,7 +446,7 @@ def _pictures(dataset: Dataset, form: _PixelForm, syntax: UID) -> list[Picture]:
     samples: list[NDArray[np.float64]] = []
     for index, frame in enumerate(_frames(dataset, form, syntax)):
         if form.photometric_interpretation in COLOUR:
-            pictures.append(Picture(_rgb(frame, dataset, form), spacing=_spacing(dataset, index)))
+            pictures.append(Picture(_rgb(frame, dataset, form), **_geometry(dataset, index)))
             continue
         picture, sample = _grey_picture(frame, index, dataset, form)
         pictures.append(picture)
@@ -412,7 +521,7 @@ def _grey_picture(
     if not windows and ready:
         ends = intercept, (2**form.bits_stored - 1) * slope + intercept
         windows = (Window.between(min(ends), max(ends)),)
-    return Picture(values, slope, intercept, windows, inverted, _spacing(dataset, index)), sample
+    return Picture(values, slope, intercept, windows, inverted, **_geometry(dataset, index)), sample
 
 
 def _unsigned(raw: NDArray[Any], slope: float, intercept: float) -> tuple[NDArray[Any], float, float]:
@@ -513,18 +622,97 @@ def _windows(voi: Dataset, floating: bool) -> tuple[Window, ...]:
     return tuple(windows)
 
 
-def _spacing(dataset: Dataset, index: int) -> tuple[float, float] | None:
-    """Millimetres between rows and between columns; of a projection at the detector, unless the file corrects it."""
+def _geometry(dataset: Dataset, index: int) -> dict[str, Any]:
+    """A frame's place in the patient: the fields of `Picture` from `spacing` on."""
+    spacing, at = _spacing(dataset, index)
+    return {
+        "spacing": spacing,
+        "spacing_at": at,
+        "aspect": _aspect(dataset, spacing),
+        "orientation": _orientation(dataset, index),
+        "label": " · ".join(filter(None, (_view(dataset), _side(dataset), _free_text(dataset, "SeriesDescription")))),
+    }
+
+
+def _spacing(dataset: Dataset, index: int) -> tuple[tuple[float, float] | None, str]:
+    """Millimetres between rows and between columns, and where they hold (PS3.3 10.7.1.3)."""
     measures = _macro(dataset, index, "PixelMeasuresSequence")
-    for holder, keyword in (
-        (measures, "PixelSpacing"),
-        (dataset, "ImagerPixelSpacing"),
-        (dataset, "NominalScannedPixelSpacing"),
+    imager = _numbers(dataset, "ImagerPixelSpacing")
+    for holder, keyword, at in (
+        (measures, "PixelSpacing", "patient"),
+        (dataset, "ImagerPixelSpacing", "detector"),
+        (dataset, "NominalScannedPixelSpacing", "film"),
     ):
         spacing = _numbers(holder, keyword)
-        if len(spacing) == 2 and min(spacing) > 0:
-            return spacing[0], spacing[1]
-    return None
+        if len(spacing) != 2 or min(spacing) <= 0:
+            continue
+        calibrated = bool(_text(dataset, "PixelSpacingCalibrationType"))
+        projection = _text(dataset, "Modality") in PROJECTIONS or len(imager) == 2
+        # On a projection, Pixel Spacing holds in the patient only where it was corrected for the distance.
+        if at == "patient" and projection and not calibrated and (len(imager) != 2 or spacing == imager):
+            at = "detector"
+        return (spacing[0], spacing[1]), at
+    return None, "patient"
+
+
+def _aspect(dataset: Dataset, spacing: tuple[float, float] | None) -> float:
+    """A pixel's height over its width, from its spacing or else Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7)."""
+    ratio = spacing or _numbers(dataset, "PixelAspectRatio")
+    if len(ratio) != 2 or min(ratio) <= 0:
+        return 1.0
+    aspect = ratio[0] / ratio[1]
+    # Beyond this the header is wrong, and the picture would be a line.
+    return aspect if 0.05 <= aspect <= 20 else 1.0
+
+
+def _cosines(dataset: Dataset, index: int) -> NDArray[np.float64] | None:
+    """Image Orientation (Patient): the directions of rows and of columns, (2, 3) unit vectors."""
+    numbers = _numbers(_macro(dataset, index, "PlaneOrientationSequence"), "ImageOrientationPatient")
+    if len(numbers) != 6:
+        return None
+    cosines = np.array(numbers).reshape(2, 3)
+    lengths = np.linalg.norm(cosines, axis=1)
+    return cosines if np.abs(lengths - 1).max() < 0.1 and abs(cosines[0] @ cosines[1]) < 0.1 else None
+
+
+def _orientation(dataset: Dataset, index: int) -> tuple[str, str] | None:
+    """To which sides of the patient rows and columns run; None where the file does not tell."""
+    cosines = _cosines(dataset, index)
+    if cosines is not None:
+        return _directions(cosines[0]), _directions(cosines[1])
+    if _text(dataset, "AnatomicalOrientationType") == "QUADRUPED":
+        return None
+    stated = [text.upper() for text in _texts(dataset, "PatientOrientation")]
+    if len(stated) != 2 or not all(re.fullmatch(r"[LRAPHF]{1,3}", text) for text in stated):
+        return None
+    return stated[0], stated[1]
+
+
+def _directions(vector: NDArray[np.float64]) -> str:
+    """The patient's directions along a vector, the strongest first (PS3.3 C.7.6.1.1.1)."""
+    letters = [
+        (abs(part), positive if part > 0 else negative)
+        for part, positive, negative in zip(vector, "LPH", "RAF", strict=True)
+        # Less than about 15 degrees off an axis is as good as along it.
+        if abs(part) > 0.26
+    ]
+    return "".join(letter for _, letter in sorted(letters, reverse=True))
+
+
+def _place(dataset: Dataset) -> _Place:
+    identity = tuple(str(_value(dataset, keyword) or "").strip() for keyword in ("PatientID", "PatientBirthDate"))
+    number = next(iter(_numbers(dataset, "SeriesNumber")), math.inf)
+    position = _numbers(dataset, "ImagePositionPatient")
+    cosines = _cosines(dataset, 0)
+    along = None
+    if cosines is not None and len(position) == 3:
+        along = float(np.cross(cosines[0], cosines[1]) @ np.array(position))
+    return _Place(
+        patient=identity if identity[0] else (),
+        series=(number, str(_value(dataset, "SeriesInstanceUID") or "")),
+        instance=next(iter(_numbers(dataset, "InstanceNumber")), None),
+        position=along,
+    )
 
 
 # DICOM: elements
@@ -578,15 +766,30 @@ def _text(dataset: Dataset, keyword: str) -> str:
 
 def _facts(dataset: Dataset) -> StudyFacts:
     sex = _text(dataset, "PatientSex")
-    side = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
     return StudyFacts(
         modality=_text(dataset, "Modality") or None,
         body_part=_text(dataset, "BodyPartExamined") or None,
         age=_age(dataset),
         sex=sex if sex in ("M", "F", "O") else None,
         view=_view(dataset),
-        laterality=side if side in ("L", "R", "B") else None,
+        laterality=_side(dataset),
+        description=_free_text(dataset, "StudyDescription") or None,
     )
+
+
+def _side(dataset: Dataset) -> str | None:
+    side = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
+    return side if side in ("L", "R", "B") else None
+
+
+def _free_text(dataset: Dataset, keyword: str) -> str:
+    """A description that people type; empty where it holds anything of the patient, a long number or a date."""
+    text = " ".join("".join(sign for sign in str(_value(dataset, keyword) or "") if sign.isprintable()).split())
+    if len(text) > 64 or LONG_NUMBER.search(text):
+        return ""
+    words = set(re.findall(r"\w{2,}", text.lower()))
+    private = " ".join(str(_value(dataset, private) or "") for private in PRIVATE).lower()
+    return "" if words & set(re.findall(r"\w{2,}", private)) else text
 
 
 def _view(dataset: Dataset) -> str | None:

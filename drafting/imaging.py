@@ -72,7 +72,10 @@ class Picture:
     `values`: (height, width) uint8 or uint16, or (height, width, 3) uint8 RGB. A modality value is
     `values * slope + intercept`. `windows`: the first is shown first; empty for colour.
     `inverted`: low values are shown bright (MONOCHROME1, or Presentation LUT Shape INVERSE).
-    `spacing`: millimetres between rows and between columns, where the file tells them.
+    `spacing`: millimetres between rows and between columns, where the file tells them, and `spacing_at` where they
+    hold: 'patient', at the 'detector' (what lies before it is smaller than it measures) or on the 'film'.
+    `aspect`: a pixel's height over its width. `orientation`: the patient's directions to which rows and columns run,
+    such as ('L', 'F'). `label`: which picture of the study it is, such as 'PA'.
     """
 
     values: NDArray[np.uint8] | NDArray[np.uint16]
@@ -81,6 +84,10 @@ class Picture:
     windows: tuple[Window, ...] = ()
     inverted: bool = False
     spacing: tuple[float, float] | None = None
+    spacing_at: str = "patient"
+    aspect: float = 1.0
+    orientation: tuple[str, str] | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class StudyFacts:
     """What the header tells that matters for the report; None where it says nothing.
 
     Never a name or a number of a person. `age` in years; `sex` 'M', 'F' or 'O'; `view` such as 'PA', 'AP', 'LL';
-    `laterality` 'L', 'R' or 'B'.
+    `laterality` 'L', 'R' or 'B'; `description` what the study is called, such as 'Chest PA and lateral'.
     """
 
     modality: str | None = None
@@ -97,6 +104,7 @@ class StudyFacts:
     sex: str | None = None
     view: str | None = None
     laterality: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +112,14 @@ class Study:
     """The image(s) being reported, with what the header tells.
 
     `model_picture`: (height, width) or (height, width, 3) uint8, the first picture as it is first displayed
-    (windowed, upright, never inverted): what the model sees.
+    (windowed, upright, never inverted): what the model sees. `note`: one sentence where the files held more than could
+    be opened, else empty.
     """
 
     pictures: tuple[Picture, ...]
     model_picture: NDArray[np.uint8]
     facts: StudyFacts = StudyFacts()
+    note: str = ""
     id: str = field(default_factory=token_urlsafe)
 
 
@@ -136,7 +146,7 @@ def display(picture: Picture, window: Window | None = None) -> NDArray[np.uint8]
 
 
 def open_study(path: Path, limits: Limits = Limits()) -> Study:
-    """Open a DICOM, PNG or JPEG file.
+    """Open a DICOM, PNG or JPEG file, or a ZIP or TAR file of such as one study.
 
     The file is read by another process, which has `limits` and gives its result back in a file without a name, so
     that nothing is left behind even when either process is killed.
@@ -203,9 +213,10 @@ def in_megabytes(count: int) -> str:
 def write_study(study: Study, stream: IO[bytes]) -> None:
     """Write a study as one line of JSON and the bytes of its arrays: never pickle, as the writer is not trusted."""
     header = {
-        "pictures": [{**_described(picture.values), **_display_fields(picture)} for picture in study.pictures],
+        "pictures": [{**_described(picture.values), **display_fields(picture)} for picture in study.pictures],
         "model_picture": _described(study.model_picture),
         "facts": asdict(study.facts),
+        "note": study.note,
     }
     stream.write(json.dumps(header).encode() + b"\n")
     for values in (*(picture.values for picture in study.pictures), study.model_picture):
@@ -236,7 +247,7 @@ def read_study(stream: IO[bytes]) -> Study:
         model_picture = _array(header["model_picture"], data, offset)
         if not pictures or model_picture.dtype != np.uint8:
             raise ValueError("no picture, or no picture for the model")
-        return Study(tuple(pictures), model_picture, StudyFacts(**header["facts"]))
+        return Study(tuple(pictures), model_picture, StudyFacts(**header["facts"]), note=str(header.get("note", "")))
     except StudyError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -247,18 +258,23 @@ def _described(values: NDArray[Any]) -> dict[str, Any]:
     return {"shape": values.shape, "dtype": values.dtype.name}
 
 
-def _display_fields(picture: Picture) -> dict[str, Any]:
+def display_fields(picture: Picture) -> dict[str, Any]:
+    """All of a picture but its values, as JSON has it."""
     return {
         "slope": picture.slope,
         "intercept": picture.intercept,
         "windows": [asdict(window) for window in picture.windows],
         "inverted": picture.inverted,
         "spacing": picture.spacing,
+        "spacing_at": picture.spacing_at,
+        "aspect": picture.aspect,
+        "orientation": picture.orientation,
+        "label": picture.label,
     }
 
 
 def _picture(described: dict[str, Any], values: NDArray[Any]) -> Picture:
-    spacing = described["spacing"]
+    spacing, orientation = described["spacing"], described.get("orientation")
     return Picture(
         values=values,
         slope=float(described["slope"]),
@@ -266,6 +282,10 @@ def _picture(described: dict[str, Any], values: NDArray[Any]) -> Picture:
         windows=tuple(Window(**window) for window in described["windows"]),
         inverted=bool(described["inverted"]),
         spacing=None if spacing is None else (float(spacing[0]), float(spacing[1])),
+        spacing_at=str(described.get("spacing_at", "patient")),
+        aspect=float(described.get("aspect", 1.0)),
+        orientation=None if orientation is None else (str(orientation[0]), str(orientation[1])),
+        label=str(described.get("label", "")),
     )
 
 

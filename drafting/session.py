@@ -102,6 +102,7 @@ class Session:
         self._lock = threading.RLock()
         self._last_seen = clock()
         self._study: Study | None = None
+        self._prior: Study | None = None
         self._report = Report()
         self._indication = ""
         self._version = 0
@@ -113,6 +114,11 @@ class Session:
     @property
     def study(self) -> Study | None:
         return self._study
+
+    @property
+    def prior(self) -> Study | None:
+        """An earlier study that is looked at beside the one being reported; the engine never sees it."""
+        return self._prior
 
     @property
     def report(self) -> Report:
@@ -167,12 +173,27 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             former, self._study = self._study, study
+            # It was the former patient's.
+            self._prior = None
             indication = self._indication
             if self._run:
                 self._run.stop.set()
         if former:
             self._engine.release(former)
         threading.Thread(target=self._prepare, args=(study, indication), name="prepare", daemon=True).start()
+
+    def open_prior(self, prior: Study) -> None:
+        """Look at `prior` beside the study. Raises DeskError where there is no study to lay it beside."""
+        with self._lock:
+            self._refuse_if_closed()
+            if self._study is None:
+                raise DeskError("Open the study first; a prior is laid beside it.")
+            self._prior = prior
+
+    def close_prior(self) -> None:
+        """Forget the prior; nothing happens where there is none."""
+        with self._lock:
+            self._prior = None
 
     def receive(self, report: Report, version: int, indication: str) -> int:
         """Keep the report as the editor has it; gives the version that is kept.
@@ -238,7 +259,7 @@ class Session:
             if self._closed:
                 return
             self._closed = True
-            study, self._study = self._study, None
+            study, self._study, self._prior = self._study, None, None
             self._report, self._indication = Report(), ""
             folder = self._folder
             forgetting, self._on_close = self._on_close, []

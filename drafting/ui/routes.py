@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from drafting import imaging
 from drafting.examples import Example
-from drafting.imaging import StudyError, open_study
+from drafting.imaging import Study, StudyError, open_study
 from drafting.report import ReportError
 from drafting.session import (
     BusyError,
@@ -73,6 +73,11 @@ class DeskRoutes:
             Route("/study/example", self.open_example, methods=["POST"]),
             Route("/examples/{name}.jpg", self.thumbnail, methods=["GET"]),
             Route("/pictures/{index:int}", self.picture, methods=["GET"]),
+            # The prior beside the study
+            Route("/prior", self.open_prior, methods=["POST"]),
+            Route("/prior", self.close_prior, methods=["DELETE"]),
+            Route("/prior/example", self.open_prior_example, methods=["POST"]),
+            Route("/prior/pictures/{index:int}", self.prior_picture, methods=["GET"]),
             Route("/report", self.report, methods=["PUT"]),
             Route("/stop", self.stop, methods=["POST"]),
         ]
@@ -114,19 +119,23 @@ class DeskRoutes:
 
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
-        # The file's own name may name the patient, so it is not even read; the format shows in the first bytes.
-        with session.arriving_file() as path:
-            with path.open("wb") as file:
-                async for chunk in request.stream():
-                    file.write(chunk)
-            return await self._open(session, path)
+        return await self._open_arriving(session, request, session.open_study)
 
     async def open_example(self, request: Request) -> Response:
         session = self._session(request)
-        example = self._examples.get(wire.parse_name(wire.parse_object(await request.body())))
-        if example is None:
-            raise HTTPException(404)
-        return await self._open(session, example.path)
+        return await self._open(await self._example(request), session.open_study)
+
+    async def open_prior(self, request: Request) -> Response:
+        session = self._session(request)
+        return await self._open_arriving(session, request, session.open_prior)
+
+    async def open_prior_example(self, request: Request) -> Response:
+        session = self._session(request)
+        return await self._open(await self._example(request), session.open_prior)
+
+    async def close_prior(self, request: Request) -> Response:
+        self._session(request).close_prior()
+        return JSONResponse({})
 
     async def thumbnail(self, request: Request) -> Response:
         example = self._examples.get(request.path_params["name"])
@@ -135,11 +144,10 @@ class DeskRoutes:
         return FileResponse(example.thumbnail, media_type="image/jpeg")
 
     async def picture(self, request: Request) -> Response:
-        study, index = self._session(request).study, request.path_params["index"]
-        if study is None or index >= len(study.pictures):
-            raise HTTPException(404)
-        content = await to_thread.run_sync(wire.pixels, study.pictures[index])
-        return Response(content, media_type="application/octet-stream")
+        return await _pixels(self._session(request).study, request.path_params["index"])
+
+    async def prior_picture(self, request: Request) -> Response:
+        return await _pixels(self._session(request).prior, request.path_params["index"])
 
     async def report(self, request: Request) -> Response:
         session = self._session(request)
@@ -153,10 +161,31 @@ class DeskRoutes:
     def _session(self, request: Request) -> Session:
         return self._sessions.find(request.headers.get("x-desk", ""))
 
-    async def _open(self, session: Session, path: Path) -> Response:
+    async def _example(self, request: Request) -> Path:
+        example = self._examples.get(wire.parse_name(wire.parse_object(await request.body())))
+        if example is None:
+            raise HTTPException(404)
+        return example.path
+
+    async def _open_arriving(self, session: Session, request: Request, take: Callable[[Study], None]) -> Response:
+        # The file's own name may name the patient, so it is not even read; the format shows in the first bytes.
+        with session.arriving_file() as path:
+            with path.open("wb") as file:
+                async for chunk in request.stream():
+                    file.write(chunk)
+            return await self._open(path, take)
+
+    async def _open(self, path: Path, take: Callable[[Study], None]) -> Response:
         study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)
-        await to_thread.run_sync(session.open_study, study)
+        await to_thread.run_sync(take, study)
         return JSONResponse(wire.study_json(study))
+
+
+async def _pixels(study: Study | None, index: int) -> Response:
+    if study is None or index >= len(study.pictures):
+        raise HTTPException(404)
+    content = await to_thread.run_sync(wire.pixels, study.pictures[index])
+    return Response(content, media_type="application/octet-stream")
 
 
 def bundle_routes(bundle: Bundle) -> list[BaseRoute]:

@@ -60,7 +60,9 @@ class WebDesk:
         doors = security.Doors(
             hosts=self._settings.hosts,
             public_host=self._settings.public_host,
-            body_bytes_at=MappingProxyType({"/desk/study": self._settings.study_limits.file_bytes}),
+            body_bytes_at=MappingProxyType(
+                dict.fromkeys(("/desk/study", "/desk/prior"), self._settings.study_limits.file_bytes)
+            ),
         )
         _reach_this_machine_without_a_proxy()
         # Every switch is set here, so that no variable of the environment turns on what must stay off.

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from drafting.engine import DraftSettings, Frame
-from drafting.imaging import Picture, Study
+from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.session import Outcome
 
@@ -101,7 +101,8 @@ def parse_name(message: Mapping[str, Any]) -> str:
 
 
 def study_json(study: Study) -> dict[str, Any]:
-    return {"facts": asdict(study.facts), "pictures": [_picture_json(picture) for picture in study.pictures]}
+    pictures = [_picture_json(picture) for picture in study.pictures]
+    return {"facts": asdict(study.facts), "pictures": pictures, "note": study.note}
 
 
 def pixels(picture: Picture) -> bytes:
@@ -183,11 +184,7 @@ def _picture_json(picture: Picture) -> dict[str, Any]:
         "height": height,
         "channels": 3 if picture.values.ndim == 3 else 1,
         "bits": picture.values.dtype.itemsize * 8,
-        "slope": picture.slope,
-        "intercept": picture.intercept,
-        "windows": [asdict(window) for window in picture.windows],
-        "inverted": picture.inverted,
-        "spacing": picture.spacing,
+        **display_fields(picture),
     }
 
 

@@ -739,7 +739,7 @@ def test_radiographs_in_monochrome1_show_bright_bone(shared_files: dict[str, Stu
 def test_examples_open_and_say_where_they_come_from() -> None:
     attribution = (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8")
     studies = {example.name: open_study(example.path) for example in examples()}
-    assert studies["effusion"].facts == StudyFacts("CR", "CHEST", 77, "M", "PA", None)
+    assert studies["effusion"].facts == StudyFacts("CR", "CHEST", 77, "M", "PA", None, "Chest radiograph, PA")
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) <= 2_500_000
     for example in examples():
         assert f"`{example.path.name}`" in attribution

@@ -66,6 +66,10 @@ def test_a_session_that_was_closed_is_not_found(tab: Tab) -> None:
         ("POST", "/desk/study"),
         ("POST", "/desk/study/example"),
         ("GET", "/desk/pictures/0"),
+        ("POST", "/desk/prior"),
+        ("DELETE", "/desk/prior"),
+        ("POST", "/desk/prior/example"),
+        ("GET", "/desk/prior/pictures/0"),
         ("PUT", "/desk/report"),
         ("POST", "/desk/stop"),
     ],
@@ -123,6 +127,29 @@ def test_an_unknown_example_and_an_unknown_picture_are_not_found(tab: Tab) -> No
     tab.open_example()
     assert tab.request("GET", "/desk/pictures/1").status_code == 404
     assert tab.request("GET", "/desk/pictures/-1").status_code == 404
+
+
+def test_a_prior_is_laid_beside_the_study_and_forgotten_when_it_is_closed(tab: Tab) -> None:
+    prior = {"name": "child-pneumonia"}
+    answer = tab.request("POST", "/desk/prior/example", json=prior)
+    assert (answer.status_code, answer.json()["error"][:21]) == (422, "Open the study first;")
+    tab.open_example("effusion")
+    study = tab.request("GET", "/desk/pictures/0").content
+    assert tab.request("POST", "/desk/prior/example", json=prior).status_code == 200
+    beside = tab.request("GET", "/desk/prior/pictures/0")
+    assert (beside.status_code, beside.content == study) == (200, False)
+    assert tab.request("GET", "/desk/pictures/0").content == study
+    assert tab.request("DELETE", "/desk/prior").json() == {}
+    assert tab.request("GET", "/desk/prior/pictures/0").status_code == 404
+
+
+def test_another_study_takes_the_former_ones_prior_away(tab: Tab) -> None:
+    tab.open_example("effusion")
+    content = (FOLDER / "effusion.dcm").read_bytes()
+    assert tab.request("POST", "/desk/prior", content=content).status_code == 200
+    assert tab.request("GET", "/desk/prior/pictures/0").status_code == 200
+    tab.open_example("cardiomegaly")
+    assert tab.request("GET", "/desk/prior/pictures/0").status_code == 404
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])

@@ -108,12 +108,29 @@ def test_a_draft_tells_its_texts() -> None:
 
 def test_a_study_tells_what_the_viewer_needs_and_no_more() -> None:
     gray = Picture(
-        np.zeros((2, 3), np.uint16), 2.0, -1024.0, (Window(40.0, 400.0, "SOFT"),), inverted=True, spacing=(0.1, 0.2)
+        np.zeros((2, 3), np.uint16),
+        2.0,
+        -1024.0,
+        (Window(40.0, 400.0, "SOFT"),),
+        inverted=True,
+        spacing=(0.1, 0.2),
+        spacing_at="detector",
+        aspect=0.5,
+        orientation=("L", "F"),
+        label="PA",
     )
     colour = Picture(np.zeros((4, 5, 3), np.uint8))
     study = Study((gray, colour), np.zeros((2, 3), np.uint8), StudyFacts(modality="CR", age=64))
     assert json.loads(json.dumps(wire.study_json(study))) == {
-        "facts": {"modality": "CR", "body_part": None, "age": 64, "sex": None, "view": None, "laterality": None},
+        "facts": {
+            "modality": "CR",
+            "body_part": None,
+            "age": 64,
+            "sex": None,
+            "view": None,
+            "laterality": None,
+            "description": None,
+        },
         "pictures": [
             {
                 "width": 3,
@@ -125,6 +142,10 @@ def test_a_study_tells_what_the_viewer_needs_and_no_more() -> None:
                 "windows": [{"center": 40.0, "width": 400.0, "name": "SOFT"}],
                 "inverted": True,
                 "spacing": [0.1, 0.2],
+                "spacing_at": "detector",
+                "aspect": 0.5,
+                "orientation": ["L", "F"],
+                "label": "PA",
             },
             {
                 "width": 5,
@@ -136,8 +157,13 @@ def test_a_study_tells_what_the_viewer_needs_and_no_more() -> None:
                 "windows": [],
                 "inverted": False,
                 "spacing": None,
+                "spacing_at": "patient",
+                "aspect": 1.0,
+                "orientation": None,
+                "label": "",
             },
         ],
+        "note": "",
     }
 
 

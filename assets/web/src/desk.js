@@ -4,8 +4,9 @@
 /** @typedef {{name: string, title: string, description: string}} Example */
 /** @typedef {{center: number, width: number, name: string}} Window */
 /** @typedef {{width: number, height: number, channels: 1|3, bits: 8|16, slope: number, intercept: number,
- *   windows: Window[], inverted: boolean, spacing: [number, number]|null}} Picture */
-/** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[]}} Study */
+ *   windows: Window[], inverted: boolean, spacing: [number, number]|null, spacing_at: string, aspect: number,
+ *   orientation: [string, string]|null, label: string}} Picture */
+/** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[], note: string}} Study */
 /** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[]}} Session */
 
 export class DeskError extends Error {
@@ -165,6 +166,13 @@ const unlessSilent = (reading) =>
     reading.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 
+async function refuseTooLarge(file) {
+  const { limits } = await session();
+  if (limits?.upload_bytes && file.size > limits.upload_bytes) {
+    throw new DeskError(`This is larger than ${Math.floor(limits.upload_bytes / 2 ** 20)} MB.`, 413);
+  }
+}
+
 const isLonger = (text, most) => text.length > most && [...text].length > most;
 
 export const desk = {
@@ -173,15 +181,22 @@ export const desk = {
   onRenewed: (tell) => renewed.add(tell),
   /** @param {() => void} tell called where the server has lost the study on screen and cannot open it again */
   onStudyLost: (tell) => studyLost.add(tell),
-  /** @param {File} file */
+  /** @param {Blob} file */
   async openFile(file) {
-    const { limits } = await session();
-    if (limits?.upload_bytes && file.size > limits.upload_bytes) {
-      throw new DeskError(`This file is larger than ${Math.floor(limits.upload_bytes / 2 ** 20)} MB.`, 413);
-    }
+    await refuseTooLarge(file);
     // Without the file's name, which may be the patient's.
     return openStudy("desk/study", { method: "POST", body: file });
   },
+  /** Opens an earlier study beside the one on screen. @param {Blob} file */
+  async openPrior(file) {
+    await refuseTooLarge(file);
+    return /** @type {Study} */ (await (await call("desk/prior", { method: "POST", body: file })).json());
+  },
+  /** @param {string} name @returns {Promise<Study>} */
+  openPriorExample: async (name) => (await call("desk/prior/example", json("POST", { name }))).json(),
+  closePrior: () => call("desk/prior", { method: "DELETE" }),
+  /** @param {number} index */
+  priorPicture: async (index) => (await call(`desk/prior/pictures/${index}`, {})).arrayBuffer(),
   /** @param {string} name */
   openExample: (name) => openStudy("desk/study/example", json("POST", { name })),
   thumbnail: (name) => address(`desk/examples/${encodeURIComponent(name)}.jpg`),
@@ -202,7 +217,7 @@ export const desk = {
 /** What the two components offer each other. */
 export const shared = {
   /** @type {{hasText: () => boolean, clear: () => void, stop: () => void}|null} */ editor: null,
-  /** @type {{openFile: (file: File) => void}|null} */ viewer: null,
+  /** @type {{openFile: (file: File) => void, openDropped: (transfer: DataTransfer) => void}|null} */ viewer: null,
 };
 
 let watching = false;

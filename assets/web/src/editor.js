@@ -616,8 +616,7 @@ export function mountEditor({ element }) {
       // A study dropped on the report is still a study, never text.
       event.preventDefault();
       event.stopPropagation();
-      const [file] = event.dataTransfer.files;
-      if (file) shared.viewer?.openFile(file);
+      shared.viewer?.openDropped(event.dataTransfer);
     },
     true,
   );

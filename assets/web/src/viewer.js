@@ -1,17 +1,14 @@
-// The viewer: opens a study and shows its pictures with window, zoom and frames.
+// The viewer: opens a study, and a prior beside it, and offers the tools for both.
 // Knows nothing of the report, except to ask before a new study is opened beside it.
 
 import { desk, shared, watchPage } from "./desk.js";
 import { ask, button, el, icon } from "./dom.js";
-import { grayTable, halve, paint, readPixels, windowsOf, wordTable } from "./windowing.js";
+import { droppedFiles, packed } from "./files.js";
+import { createPane } from "./pane.js";
 
 /** @typedef {import("./desk.js").Study} Study */
-/** @typedef {import("./desk.js").Window} Window */
-/** @typedef {{pixels: Uint8Array|Uint16Array, width: number, height: number, channels: 1|3}} Level */
 
-const ACCEPT = ".dcm,.dicom,.png,.jpg,.jpeg,image/png,image/jpeg,application/dicom,*/*";
-const KEPT_BYTES = 256 * 2 ** 20;
-const MAX_ZOOM = 32;
+const ACCEPT = ".dcm,.dicom,.png,.jpg,.jpeg,.zip,.tar,image/png,image/jpeg,application/dicom,*/*";
 
 /** @param {{element: HTMLElement}} component */
 export function mountViewer({ element }) {
@@ -23,34 +20,36 @@ export function mountViewer({ element }) {
 
   /** @type {Study|null} */
   let study = null;
-  let index = 0;
-  /** @type {Map<number, Level[]>} pictures at full size and halved, by index */
-  const kept = new Map();
-  /** @type {Window[]} */
-  let windows = [];
-  let windowNow = { center: 128, width: 256 };
-  let invert = false;
-  let zoom = 1; // CSS pixels for one picture column
-  let fitted = true;
-  let middle = { x: 0.5, y: 0.5 }; // the picture's point in the middle of the stage, in parts of its size
-  let opened = 0; // counts studies, so that late pictures of an older one are dropped
   let busy = false;
+  /** @type {import("./pane.js").Tools} */
+  const tools = { mode: "window", lens: false, written: true };
 
   // ---- the page
 
   const file = el("input", {
     type: "file",
     accept: ACCEPT,
+    multiple: true,
     class: "visually-hidden",
     tabindex: "-1",
     "aria-hidden": "true",
   });
+  const chooser = (attributes) => el("input", { type: "file", class: "visually-hidden", tabindex: "-1", ...attributes });
+  const folder = chooser({ webkitdirectory: true, "aria-hidden": "true", "data-for": "folder" });
+  const priorFile = chooser({ accept: ACCEPT, multiple: true, "aria-hidden": "true", "data-for": "prior" });
   const openButton = button({
     name: "Open study",
     icon: "open",
     class: "primary",
-    title: "Open a DICOM, PNG or JPEG file (or drop one anywhere on this pane)",
+    title: "Open DICOM, PNG or JPEG files, or a ZIP of them (or drop them anywhere on this pane)",
     onclick: () => file.click(),
+  });
+  const folderButton = button({
+    name: "Open folder",
+    icon: "folder",
+    iconOnly: true,
+    title: "Open a folder as a series",
+    onclick: () => folder.click(),
   });
   const examplesButton = button({
     name: "Examples",
@@ -59,54 +58,63 @@ export function mountViewer({ element }) {
     onclick: () => toggleExamples(),
   });
   const factsLine = el("div", { class: "facts" });
-  const presets = el("div", { class: "presets", role: "group", "aria-label": "Windows" });
-  const invertButton = button({
-    name: "Invert",
-    icon: "invert",
-    iconOnly: true,
-    title: "Invert gray (I)",
-    onclick: () => toggleInvert(),
+  const priorButton = button({
+    name: "Prior",
+    icon: "prior",
+    title: "Open an earlier study beside this one (P)",
+    onclick: () => togglePrior(),
   });
-  const fitButton = button({
-    name: "Fit",
-    icon: "fit",
-    iconOnly: true,
-    title: "Fit to the pane (F)",
-    onclick: () => fit(),
-  });
-  const resetButton = button({
-    name: "Reset",
-    icon: "reset",
-    iconOnly: true,
-    title: "Reset window, zoom and position (Space, or double click)",
-    onclick: () => reset(),
-  });
-  const tools = el("div", { class: "tools" }, presets, invertButton, fitButton, resetButton);
   const bar = el(
     "div",
-    { class: "bar", role: "toolbar", "aria-label": "Viewer tools" },
+    { class: "bar", role: "toolbar", "aria-label": "Study" },
     openButton,
+    folderButton,
     examplesButton,
     factsLine,
-    tools,
+    priorButton,
   );
 
-  const canvas = el("canvas", { class: "picture", tabindex: "0", role: "img", "aria-label": "Picture of the study" });
-  const corner = {
-    tl: el("div", { class: "corner top-left" }),
-    help: el("div", { class: "corner bottom-middle" }),
-    bl: el("div", { class: "corner bottom-left" }),
-    br: el("div", { class: "corner bottom-right" }),
+  const presets = el("select", { class: "presets", "aria-label": "Window", title: "Window (keys 1 to 5)" });
+  presets.addEventListener("change", () => {
+    preset(Number(presets.value));
+    active.canvas.focus({ preventScroll: true });
+  });
+  const tool = (name, shape, title, onclick) => button({ name, icon: shape, iconOnly: true, title, onclick });
+  const toolButtons = {
+    invert: tool("Invert", "invert", "Invert gray (I)", () => active.toggleInvert()),
+    fit: tool("Fit", "fit", "Fit to the pane (F)", () => active.fit()),
+    actual: tool("Actual size", "actual", "Actual size: one pixel for one of the screen (A)", () => active.actualSize()),
+    lens: tool("Magnifier", "lens", "Magnifier under the pointer (Z)", () => toggleTool("lens")),
+    flipAcross: tool("Flip left and right", "flip-across", "Flip left and right (H)", () => active.turn("flipAcross")),
+    flipDown: tool("Flip top and bottom", "flip-down", "Flip top and bottom (V)", () => active.turn("flipDown")),
+    left: tool("Rotate left", "turn-left", "Rotate left (L)", () => active.turn("left")),
+    right: tool("Rotate right", "turn-right", "Rotate right (R)", () => active.turn("right")),
+    length: tool("Measure length", "length", "Measure a length (M): drag; Delete removes it", () => setMode("length")),
+    angle: tool("Measure angle", "angle", "Measure an angle (N): drag one arm, press for the other", () =>
+      setMode("angle"),
+    ),
+    written: tool("Overlay", "text", "Writing over the picture (T)", () => toggleTool("written")),
+    reset: tool("Reset", "reset", "Reset window, zoom, position and turns (Space, or double click)", () =>
+      active.reset(),
+    ),
   };
-  const slider = el("input", { type: "range", min: "1", max: "1", value: "1", "aria-label": "Frame" });
-  const frameName = el("output", { class: "frame-name" });
-  const frames = el("div", { class: "frames", hidden: true }, frameName, slider);
+  const group = (...names) => el("div", { class: "tool-group" }, ...names.map((name) => toolButtons[name]));
+  const toolbar = el(
+    "div",
+    { class: "tools", role: "toolbar", "aria-label": "Viewer tools", hidden: true },
+    el("div", { class: "tool-group" }, presets, toolButtons.invert),
+    group("fit", "actual", "lens"),
+    group("flipAcross", "flipDown", "left", "right"),
+    group("length", "angle"),
+    group("written", "reset"),
+  );
+
   const emptyThumbs = el("div", { class: "thumbs" });
   const empty = el(
     "div",
     { class: "empty" },
     el("h2", {}, "Open a study to begin"),
-    el("p", { class: "empty-lead" }, "DICOM, PNG or JPEG. Drop a file here, or choose an example:"),
+    el("p", { class: "empty-lead" }, "DICOM, PNG or JPEG, one or a series. Drop files here, or choose an example:"),
     emptyThumbs,
     el(
       "ol",
@@ -138,243 +146,163 @@ export function mountViewer({ element }) {
     { class: "veil", hidden: true },
     el("div", {}, el("span", { class: "spinner", "aria-hidden": "true" }), "Opening…"),
   );
-  const dropVeil = el("div", { class: "drop-veil", hidden: true }, "Drop the file to open it");
+  const dropVeil = el("div", { class: "drop-veil", hidden: true }, "Drop to open");
   const status = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
+  const pane = createPane({
+    name: "study",
+    tools,
+    fetchPixels: (index) => desk.picture(index),
+    caption: (index) => {
+      const seen = index ? "The model looks at image 1 only" : "";
+      return [captionOf(study, index), seen].filter(Boolean).join("\n");
+    },
+    fail: (error) => fail(error),
+    say: (text) => say(text),
+    onView: () => link(pane, priorPane),
+    onState: () => tell(pane),
+    onHand: () => touched(pane),
+  });
+  const priorPane = createPane({
+    name: "prior",
+    tools,
+    fetchPixels: (index) => desk.priorPicture(index),
+    caption: (index) => [captionOf(priorPane.study, index), "Prior: the model does not see it"].filter(Boolean).join("\n"),
+    fail: (error) => fail(error),
+    say: (text) => say(text),
+    onView: () => link(priorPane, pane),
+    onState: () => tell(priorPane),
+    onHand: () => touched(priorPane),
+  });
+  const panes = [pane, priorPane];
+  for (const one of panes) one.moves = () => spaceDown && (spaceUsed = true);
+  let active = pane;
+  const priorTitle = el("div", { class: "prior-title" });
+  const priorSide = el(
+    "div",
+    { class: "prior-side", hidden: true },
+    el(
+      "div",
+      { class: "prior-bar" },
+      el("b", {}, "Prior"),
+      priorTitle,
+      button({
+        name: "Close prior",
+        icon: "close",
+        iconOnly: true,
+        class: "quiet",
+        title: "Close the prior and forget its pixels (P)",
+        onclick: () => closePrior(),
+      }),
+    ),
+    priorPane.element,
+  );
   const stage = el(
     "div",
     { class: "stage", "data-state": "empty" },
-    canvas,
-    corner.tl,
-    corner.help,
-    corner.bl,
-    corner.br,
-    frames,
+    el("div", { class: "panes" }, pane.element, priorSide),
     empty,
     strip,
     banner,
     veil,
     dropVeil,
   );
-  root.replaceChildren(bar, stage, file, status);
-  tools.hidden = true;
-  examplesButton.hidden = true;
+  root.replaceChildren(bar, toolbar, stage, file, folder, priorFile, status);
+  examplesButton.hidden = priorButton.hidden = true;
 
-  // ---- drawing
+  // ---- the tools
 
-  const context = canvas.getContext("2d", { alpha: false });
-  const painted = document.createElement("canvas");
-  const paintedContext = painted.getContext("2d");
-  let image = null;
-  let tables = { key: "", grays: null, words: null };
-  let wanted = 0,
-    settled = 0;
-
-  const picture = () => study.pictures[index];
-  const aspect = () => {
-    const { spacing } = picture();
-    return spacing && spacing[0] > 0 && spacing[1] > 0 ? spacing[0] / spacing[1] : 1;
+  const say = (text) => {
+    status.textContent = text;
   };
-  const fitZoom = () =>
-    Math.min(stage.clientWidth / picture().width, stage.clientHeight / (picture().height * aspect()));
-
-  function redraw(moving = false) {
-    if (!wanted)
-      wanted = requestAnimationFrame(() => {
-        wanted = 0;
-        draw(moving);
-      });
-    if (moving) {
-      clearTimeout(settled);
-      settled = setTimeout(() => redraw(), 150);
-    }
+  /** What may be said of a picture: never who it is of. */
+  function captionOf(of, index) {
+    const { facts, pictures } = of;
+    const who = [Number.isInteger(facts.age) ? `${facts.age} y` : facts.age, facts.sex].filter(Boolean).join(" ");
+    // Each image of several says itself which it is.
+    const which = pictures.length > 1 ? pictures[index].label : "";
+    const view = [facts.view, facts.laterality && `laterality ${facts.laterality}`].filter(Boolean).join(" · ");
+    return [
+      facts.description,
+      [facts.modality, facts.body_part, which || view, who].filter(Boolean).join(" · "),
+    ]
+      .filter(Boolean)
+      .join("\n");
   }
-
-  /** The level whose values are at least as fine as the screen's pixels. */
-  function levelFor(scale) {
-    const levels = kept.get(index);
-    let n = 0;
-    for (let s = scale; s <= 0.5 && levels[n].width > 1 && levels[n].height > 1; s *= 2) {
-      n++;
-      levels[n] ??= halve(levels[n - 1]);
-    }
-    return levels[n];
-  }
-
-  function draw(moving) {
-    const ratio = devicePixelRatio || 1;
-    const width = Math.round(stage.clientWidth * ratio),
-      height = Math.round(stage.clientHeight * ratio);
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
-    }
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, width, height);
-    if (!study || !kept.has(index)) return;
-    const full = picture();
-    if (fitted) zoom = fitZoom();
-    const sx = zoom * ratio,
-      sy = sx * aspect();
-    const left = width / 2 - middle.x * full.width * sx,
-      top = height / 2 - middle.y * full.height * sy;
-    const level = levelFor(Math.max(sx, sy));
-    const lx = (full.width * sx) / level.width,
-      ly = (full.height * sy) / level.height;
-    const x0 = Math.max(0, Math.floor(-left / lx)),
-      x1 = Math.min(level.width, Math.ceil((width - left) / lx));
-    const y0 = Math.max(0, Math.floor(-top / ly)),
-      y1 = Math.min(level.height, Math.ceil((height - top) / ly));
-    if (x1 <= x0 || y1 <= y0) return;
-    const w = x1 - x0,
-      h = y1 - y0;
-
-    const key = [
-      full.bits,
-      full.slope,
-      full.intercept,
-      full.inverted,
-      windowNow.center,
-      windowNow.width,
-      invert,
-    ].join();
-    if (tables.key !== key) {
-      const grays = grayTable(full, windowNow.center, windowNow.width, invert);
-      tables = { key, grays, words: wordTable(grays) };
-    }
-    if (!image || image.width !== w || image.height !== h) {
-      image = paintedContext.createImageData(w, h);
-      if (painted.width < w) painted.width = w;
-      if (painted.height < h) painted.height = h;
-    }
-    paint(level, x0, y0, w, h, tables.grays, tables.words, new Uint32Array(image.data.buffer));
-    paintedContext.putImageData(image, 0, 0);
-    context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = moving ? "low" : "high";
-    context.drawImage(painted, 0, 0, w, h, left + x0 * lx, top + y0 * ly, w * lx, h * ly);
-    tell();
-  }
-
-  const number = (value) =>
-    Math.abs(value) >= 20 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(2);
-  const put = (node, ...lines) => {
-    const text = lines.filter(Boolean).join("\n");
-    if (node.textContent !== text) node.textContent = text;
-  };
-  function tell() {
-    const full = picture();
-    put(corner.bl, `C ${number(windowNow.center)}  W ${number(windowNow.width)}${invert ? "  inverted" : ""}`);
-    put(corner.br, `${Math.round(zoom * 100)} %`, `${full.width} × ${full.height}`);
-    for (const node of presets.children) {
-      const { center, width } = windows[Number(node.dataset.window)];
-      node.setAttribute("aria-pressed", String(center === windowNow.center && width === windowNow.width));
-    }
-  }
-
-  // ---- window, zoom, frames
-
-  function setWindow(center, width, moving = false) {
-    windowNow = { center, width: Math.max(1, width) };
-    redraw(moving);
-  }
-  function toggleInvert() {
-    invert = !invert;
-    invertButton.setAttribute("aria-pressed", String(invert));
-    redraw();
-  }
-  function fit() {
-    fitted = true;
-    middle = { x: 0.5, y: 0.5 };
-    redraw();
-  }
-  function reset() {
-    if (!study) return;
-    if (windows.length) windowNow = { center: windows[0].center, width: windows[0].width };
-    invert = false;
-    invertButton.setAttribute("aria-pressed", "false");
-    fit();
-  }
-  /** Zooms by a factor; the picture's point under (x, y), CSS pixels of the stage, stays there. */
-  function zoomAt(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-    if (!study) return;
-    const next = Math.min(MAX_ZOOM, Math.max(Math.min(fitZoom(), 1) / 2, zoom * factor));
-    const { width, height } = picture(),
-      a = aspect();
-    const dx = x - stage.clientWidth / 2,
-      dy = y - stage.clientHeight / 2;
-    middle.x += dx / (zoom * width) - dx / (next * width);
-    middle.y += dy / (zoom * a * height) - dy / (next * a * height);
-    zoom = next;
-    fitted = false;
-    clampMiddle();
-    redraw(true);
-  }
-  function pan(dx, dy) {
-    middle.x -= dx / (zoom * picture().width);
-    middle.y -= dy / (zoom * aspect() * picture().height);
-    fitted = false;
-    clampMiddle();
-    redraw(true);
-  }
-  function clampMiddle() {
-    middle.x = Math.min(1, Math.max(0, middle.x));
-    middle.y = Math.min(1, Math.max(0, middle.y));
-  }
-
-  function nameFrame(shown) {
-    frameName.textContent = `Frame ${shown + 1} / ${study.pictures.length}`;
-    slider.value = String(shown + 1);
-  }
-  let asked = 0;
-  async function goToFrame(next) {
-    if (!study) return;
-    const to = Math.min(study.pictures.length - 1, Math.max(0, next));
-    if (to === asked) return;
-    asked = to;
-    nameFrame(to);
-    const of = opened;
-    try {
-      await fetchPicture(to);
-    } catch (error) {
-      if (of === opened) fail(error);
-      return;
-    }
-    if (of !== opened || asked !== to) return;
-    index = to;
-    redraw();
-    for (const near of [to + 1, to - 1]) if (study.pictures[near]) fetchPicture(near).catch(() => {});
-  }
-
-  const coming = new Map();
-  /** @param {number} n @returns {Promise<void>} */
-  function fetchPicture(n) {
-    if (kept.has(n)) return Promise.resolve();
-    if (!coming.has(n)) {
-      const of = opened,
-        wire = study.pictures[n];
-      coming.set(
-        n,
-        desk
-          .picture(n)
-          .then((buffer) => {
-            if (of === opened) keep(n, wire, buffer);
-          })
-          .finally(() => {
-            if (of === opened) coming.delete(n);
-          }),
+  function tell(one) {
+    if (one !== active) return;
+    const { windows, windowNow, invert } = one.state;
+    const names = windows.map(({ name }, i) => `${i + 1}  ${name}`);
+    if (presets.dataset.names !== names.join("\n")) {
+      presets.dataset.names = names.join("\n");
+      presets.replaceChildren(
+        ...names.map((name, i) => el("option", { value: String(i) }, name)),
+        el("option", { value: "-1", hidden: true }, "Custom"),
       );
     }
-    return coming.get(n);
+    const at = windows.findIndex(({ center, width }) => center === windowNow.center && width === windowNow.width);
+    presets.value = String(at);
+    presets.disabled = windows.length < 2;
+    const pressed = { invert, lens: tools.lens, written: tools.written };
+    for (const mode of ["length", "angle"]) pressed[mode] = tools.mode === mode;
+    for (const [name, on] of Object.entries(pressed)) toolButtons[name].setAttribute("aria-pressed", String(on));
   }
-  function keep(n, wire, buffer) {
-    kept.set(n, [
-      { pixels: readPixels(buffer, wire), width: wire.width, height: wire.height, channels: wire.channels },
-    ]);
-    let bytes = 0;
-    for (const [key, levels] of [...kept].reverse()) {
-      bytes += levels[0].pixels.byteLength;
-      if (bytes > KEPT_BYTES && key !== n && key !== index) kept.delete(key);
+  function touched(one) {
+    if (one.study && active !== one) {
+      active = one;
+      priorSide.classList.toggle("active", one === priorPane);
+      tell(one);
     }
+    hideExamples();
   }
+  function link(from, to) {
+    to.place(from.placed);
+  }
+  function redrawAll() {
+    stage.classList.toggle("unwritten", !tools.written);
+    for (const one of panes) one.redraw();
+  }
+  function setMode(mode) {
+    for (const one of panes) one.cancelMeasure();
+    tools.mode = tools.mode === mode ? "window" : mode;
+    if (tools.mode !== "window") tools.written = true;
+    redrawAll();
+  }
+  function toggleTool(name) {
+    tools[name] = !tools[name];
+    redrawAll();
+  }
+  function preset(n) {
+    const one = active.state.windows[n];
+    if (one) active.setWindow(one.center, one.width);
+    return !!one;
+  }
+  const several = () => active.state.several;
+  /** Keys of the viewer, by what is typed; false where there is nothing to do. */
+  const keys = {
+    i: () => active.toggleInvert(),
+    f: () => active.fit(),
+    a: () => active.actualSize(),
+    z: () => toggleTool("lens"),
+    h: () => active.turn("flipAcross"),
+    v: () => active.turn("flipDown"),
+    l: () => active.turn("left"),
+    r: () => active.turn("right"),
+    m: () => setMode("length"),
+    n: () => setMode("angle"),
+    t: () => toggleTool("written"),
+    p: () => togglePrior(),
+    c: () => several() && active.cine.toggle(),
+    "+": () => active.zoomAt(1.25),
+    "=": () => active.zoomAt(1.25),
+    "-": () => active.zoomAt(0.8),
+    ArrowRight: () => active.step(1),
+    ArrowDown: () => active.step(1),
+    ArrowLeft: () => active.step(-1),
+    ArrowUp: () => active.step(-1),
+    Delete: () => active.deleteSelected(),
+    Backspace: () => active.deleteSelected(),
+    ...Object.fromEntries([1, 2, 3, 4, 5].map((n) => [String(n), () => preset(n - 1)])),
+  };
 
   // ---- opening
 
@@ -383,9 +311,15 @@ export function mountViewer({ element }) {
     banner.hidden = false;
   }
 
+  /** One study after the other: which of two was meant, nobody could tell. */
+  function refusedAsBusy() {
+    if (busy) fail("Another study is being opened; this one was left alone. Open it again when the other is there.");
+    return busy;
+  }
+
   /** @param {() => Promise<Study>} load @param {string} name */
   async function open(load, name) {
-    if (busy) return;
+    if (refusedAsBusy()) return;
     busy = true;
     hideExamples();
     let clear = false;
@@ -414,10 +348,8 @@ export function mountViewer({ element }) {
       const first = next.pictures[0];
       if (!first) throw new Error("This file holds no picture.");
       const buffer = await desk.picture(0);
-      readPixels(buffer, first);
+      pane.show(next, buffer, name);
       study = next;
-      index = asked = 0;
-      keep(0, first, buffer);
       show(name);
       if (clear) shared.editor?.clear();
     } catch (error) {
@@ -431,80 +363,146 @@ export function mountViewer({ element }) {
   }
 
   function putAway() {
-    opened++;
-    kept.clear();
-    coming.clear();
+    putPriorAway();
     study = null;
-    redraw();
+    pane.putAway();
   }
   function showNone() {
     stage.dataset.state = "empty";
     empty.hidden = false;
-    tools.hidden = frames.hidden = examplesButton.hidden = true;
+    toolbar.hidden = examplesButton.hidden = priorButton.hidden = true;
     factsLine.textContent = factsLine.title = "";
-    for (const node of Object.values(corner)) put(node);
-    canvas.setAttribute("aria-label", "Picture of the study");
   }
   desk.onStudyLost(() => {
     putAway();
     showNone();
     fail("The server has lost this study; open it again.");
   });
-
-  function show(name) {
-    const { facts, pictures } = study;
-    stage.dataset.state = "study";
-    empty.hidden = true;
-    tools.hidden = false;
-    examplesButton.hidden = strip.childElementCount === 0;
-    const who = [Number.isInteger(facts.age) ? `${facts.age} y` : facts.age, facts.sex].filter(Boolean).join(" ");
-    const line = [
-      facts.modality,
-      facts.body_part,
-      facts.view,
-      facts.laterality && `laterality ${facts.laterality}`,
-      who,
-    ]
-      .filter(Boolean)
-      .join(" · ");
-    factsLine.textContent = name;
-    factsLine.title = name;
-    put(corner.tl, line);
-    windows = windowsOf(pictures[0], facts.modality ?? null, kept.get(0)[0].pixels);
-    presets.replaceChildren(
-      ...(windows.length > 1 ? windows : []).map((one, i) => {
-        const node = el(
-          "button",
-          {
-            type: "button",
-            class: "button preset",
-            title: `${one.name}: C ${number(one.center)} W ${number(one.width)} (key ${i + 1})`,
-            "data-window": String(i),
-            onclick: () => setWindow(one.center, one.width),
-          },
-          one.name,
-        );
-        return node;
-      }),
-    );
-    put(corner.help, `Drag: window  ·  Wheel: ${pictures.length > 1 ? "frames" : "zoom"}  ·  Right drag: move`);
-    frames.hidden = pictures.length < 2;
-    slider.max = String(pictures.length);
-    nameFrame(0);
-    canvas.setAttribute("aria-label", `Picture of the study: ${name}`);
-    status.textContent = `Opened ${name}.`;
-    reset();
-    if (pictures.length > 1) fetchPicture(1).catch(() => {});
-  }
-
-  const openFile = (chosen) => open(() => desk.openFile(chosen), chosen.name);
-  shared.viewer = { openFile };
-  file.addEventListener("change", () => {
-    const [chosen] = file.files;
-    file.value = "";
-    if (chosen) openFile(chosen);
+  desk.onRenewed(() => {
+    if (!priorPane.study) return;
+    putPriorAway();
+    fail("The server has lost the prior; open it again.");
   });
 
+  function show(name) {
+    stage.dataset.state = "study";
+    empty.hidden = true;
+    toolbar.hidden = priorButton.hidden = false;
+    examplesButton.hidden = strip.childElementCount === 0;
+    factsLine.textContent = name;
+    factsLine.title = name;
+    say(`Opened ${name}.`);
+    if (study.note) fail(study.note);
+  }
+
+  // ---- the prior
+
+  /** @param {() => Promise<Study>} load @param {string} name */
+  async function openPrior(load, name) {
+    if (!study || refusedAsBusy()) return;
+    busy = true;
+    hideExamples();
+    const beside = study;
+    try {
+      banner.hidden = true;
+      veil.hidden = false;
+      say("Opening…");
+      const next = await load();
+      putPriorAway();
+      const buffer = await desk.priorPicture(0);
+      if (study !== beside) return;
+      priorSide.hidden = false;
+      priorPane.show(next, buffer, name);
+      priorTitle.textContent = priorTitle.title = name;
+      priorButton.setAttribute("aria-pressed", "true");
+      priorPane.place(pane.placed);
+      say(`Opened prior ${name}.`);
+      if (next.note) fail(next.note);
+    } catch (error) {
+      if (!priorPane.study) putPriorAway();
+      fail(error);
+      say("");
+    } finally {
+      busy = false;
+      veil.hidden = true;
+    }
+  }
+  function putPriorAway() {
+    priorPane.putAway();
+    priorSide.hidden = true;
+    priorTitle.textContent = priorTitle.title = "";
+    priorButton.setAttribute("aria-pressed", "false");
+    active = pane;
+    if (study) tell(pane);
+  }
+  function closePrior() {
+    if (priorSide.contains(document.activeElement)) pane.canvas.focus({ preventScroll: true });
+    putPriorAway();
+    say("Prior closed.");
+    desk.closePrior().catch(() => {
+      // A session that is gone holds no prior either; a server out of reach forgets it with the session.
+    });
+  }
+  async function togglePrior() {
+    if (!study) return;
+    if (priorPane.study) {
+      closePrior();
+      return;
+    }
+    const { examples } = await desk.session();
+    const answer = await ask(
+      root,
+      "Open a prior",
+      "An earlier study of the same patient, to look at beside this one. The model does not see it.",
+      [
+        { value: "file", name: "Choose files", primary: true },
+        ...(examples.length ? [{ value: "example", name: "An example" }] : []),
+        { value: "", name: "Cancel" },
+      ],
+    );
+    if (answer === "file") priorFile.click();
+    if (answer === "example") {
+      forPrior = true;
+      toggleExamples();
+    }
+  }
+
+  // ---- files and examples
+
+  /** Files as one study. @param {(load: () => Promise<Study>, name: string) => void} how @param {(body: Blob) => Promise<Study>} send */
+  function openAll(files, how, send) {
+    if (!files.length) return;
+    try {
+      const { body, name } = packed(files);
+      how(() => send(body), name);
+    } catch (error) {
+      fail(error);
+    }
+  }
+  const openStudy = (files) => openAll(files, open, desk.openFile);
+  const openFile = (chosen) => openStudy([chosen]);
+  /** @param {DataTransfer} transfer @param {boolean} [asPrior] */
+  async function openDropped(transfer, asPrior = false) {
+    try {
+      const files = await droppedFiles(transfer);
+      if (asPrior) openAll(files, openPrior, desk.openPrior);
+      else openStudy(files);
+    } catch {
+      fail("What was dropped cannot be read.");
+    }
+  }
+  shared.viewer = { openFile, openDropped };
+  const onChosen = (input, take) =>
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = "";
+      take(files);
+    });
+  onChosen(file, openStudy);
+  onChosen(folder, openStudy);
+  onChosen(priorFile, (files) => openAll(files, openPrior, desk.openPrior));
+
+  let forPrior = false; // what the examples are offered for
   function thumb({ name, title, description }) {
     const node = el(
       "button",
@@ -513,7 +511,10 @@ export function mountViewer({ element }) {
         class: "thumb",
         title: description || title,
         "aria-label": title,
-        onclick: () => open(() => desk.openExample(name), title),
+        onclick: () =>
+          forPrior
+            ? openPrior(() => desk.openPriorExample(name), title)
+            : open(() => desk.openExample(name), title),
       },
       el("img", { src: desk.thumbnail(name), alt: "", loading: "lazy", draggable: "false" }),
       el("span", {}, title),
@@ -524,6 +525,7 @@ export function mountViewer({ element }) {
     strip.hidden = !strip.hidden;
     examplesButton.setAttribute("aria-expanded", String(!strip.hidden));
     if (!strip.hidden) strip.querySelector("button")?.focus();
+    else forPrior = false;
   }
   function hideExamples() {
     if (!strip.hidden) toggleExamples();
@@ -535,80 +537,10 @@ export function mountViewer({ element }) {
       empty.querySelector(".empty-lead").textContent = "DICOM, PNG or JPEG. Drop a file here, or press Open study.";
   }, fail);
 
-  // ---- pointer
-
-  let drag = null;
-  let spaceDown = false,
-    spaceUsed = false;
-  canvas.addEventListener("pointerdown", (event) => {
-    if (!study) return;
-    canvas.focus({ preventScroll: true });
-    hideExamples();
-    const panning = event.button === 1 || event.button === 2 || spaceDown || event.pointerType === "touch";
-    if (spaceDown) spaceUsed = true;
-    corner.help.hidden = true; // the hand has found out
-    drag = { panning, x: event.clientX, y: event.clientY, start: { ...windowNow }, id: event.pointerId };
-    canvas.setPointerCapture(event.pointerId);
-    canvas.classList.toggle("panning", panning);
-    event.preventDefault();
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!drag || drag.id !== event.pointerId) return;
-    const dx = event.clientX - drag.x,
-      dy = event.clientY - drag.y;
-    if (drag.panning) {
-      pan(dx, dy);
-      drag.x = event.clientX;
-      drag.y = event.clientY;
-    } else {
-      // The file's own window sets the pace: its whole width is 400 CSS pixels away.
-      const pace = Math.max(windows[0]?.width ?? 256, 32) / 400;
-      const round = (value) => (pace < 0.25 ? Math.round(value * 10) / 10 : Math.round(value));
-      setWindow(round(drag.start.center + dy * pace), round(drag.start.width + dx * pace), true);
-    }
-  });
-  const endDrag = () => {
-    drag = null;
-    canvas.classList.remove("panning");
-  };
-  canvas.addEventListener("pointerup", endDrag);
-  canvas.addEventListener("pointercancel", endDrag);
-  canvas.addEventListener("dblclick", reset);
-  stage.addEventListener("contextmenu", (event) => {
-    if (study) event.preventDefault();
-  });
-  canvas.addEventListener("auxclick", (event) => event.preventDefault());
-
-  let wheelSum = 0;
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      if (!study || strip.contains(event.target)) return;
-      event.preventDefault();
-      const delta = (event.deltaY || event.deltaX) * (event.deltaMode === 1 ? 33 : 1);
-      const several = study.pictures.length > 1;
-      // A stack scrolls, as on every workstation; Shift or Ctrl swaps to zoom.
-      if (several && !event.ctrlKey && !event.shiftKey) {
-        wheelSum += delta;
-        const steps = Math.trunc(wheelSum / 50);
-        wheelSum -= steps * 50;
-        if (steps) goToFrame(asked + steps);
-        return;
-      }
-      const box = stage.getBoundingClientRect();
-      zoomAt(
-        Math.exp(-Math.max(-200, Math.min(200, delta)) * 0.0022),
-        event.clientX - box.left,
-        event.clientY - box.top,
-      );
-    },
-    { passive: false },
-  );
-
-  slider.addEventListener("input", () => goToFrame(Number(slider.value) - 1));
-
   // ---- keys: where the viewer has the focus or the pointer, and nobody is typing
 
+  let spaceDown = false,
+    spaceUsed = false;
   let hovered = false;
   root.addEventListener("pointerenter", () => {
     hovered = true;
@@ -636,33 +568,24 @@ export function mountViewer({ element }) {
       !(hovered || root.contains(focus))
     )
       return;
-    const onControl = focus instanceof HTMLButtonElement || focus === slider;
-    const act = {
-      i: toggleInvert,
-      f: fit,
-      "+": () => zoomAt(1.25),
-      "=": () => zoomAt(1.25),
-      "-": () => zoomAt(0.8),
-      ArrowRight: () => goToFrame(asked + 1),
-      ArrowDown: () => goToFrame(asked + 1),
-      ArrowLeft: () => goToFrame(asked - 1),
-      ArrowUp: () => goToFrame(asked - 1),
-    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const preset = windows[Number(event.key) - 1];
-    if (event.key === " " && !(focus instanceof HTMLButtonElement)) {
+    if (event.key === "Escape") {
+      for (const one of panes) one.cancelMeasure();
+      if (tools.mode !== "window") setMode(tools.mode);
+      if (tools.lens) toggleTool("lens");
+      return;
+    }
+    const onButton = focus instanceof HTMLButtonElement;
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (event.key === " " && !onButton) {
       spaceDown = true;
       event.preventDefault();
-    } else if (/^[1-5]$/.test(event.key) && preset) {
-      setWindow(preset.center, preset.width);
-      event.preventDefault();
-    } else if (act && !(onControl && event.key.startsWith("Arrow"))) {
-      act();
-      event.preventDefault();
+    } else if (act && !((onButton || focus === active.slider) && event.key.startsWith("Arrow"))) {
+      if (act() !== false) event.preventDefault();
     }
   });
   document.addEventListener("keyup", (event) => {
     if (event.key !== " " || !spaceDown) return;
-    if (!spaceUsed) reset();
+    if (!spaceUsed) active.reset();
     spaceDown = spaceUsed = false;
   });
 
@@ -689,10 +612,6 @@ export function mountViewer({ element }) {
     event.stopPropagation();
     depth = 0;
     dropVeil.hidden = true;
-    const dropped = event.dataTransfer.files[0];
-    if (dropped) openFile(dropped);
+    openDropped(event.dataTransfer, priorSide.contains(event.target));
   });
-
-  new ResizeObserver(() => redraw()).observe(stage);
-  redraw();
 }

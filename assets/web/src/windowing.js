@@ -117,22 +117,42 @@ const CT_WINDOWS = [
 ];
 
 /**
- * The windows to offer: the file's, for a CT the usual ones besides, and where there is none the one that shows all.
+ * The windows to offer: the file's, then those usual for the modality. Only a CT's values mean the same everywhere; all
+ * others get windows that are parts of the first one.
  * @param {Picture} picture @param {string|null} modality @param {Uint8Array|Uint16Array} pixels
  */
 export function windowsOf(picture, modality, pixels) {
   const windows = picture.windows
     .filter((one) => one.width >= 1)
     .map((one, i) => ({ ...one, name: one.name || `Window ${i + 1}` }));
-  if (!windows.length) {
-    const { low, high } = picture.bits === 8 ? { low: 0, high: 255 } : valueRange(pixels, 0.002);
+  const between = (low, high, name) => {
     const a = low * picture.slope + picture.intercept,
       b = high * picture.slope + picture.intercept;
-    windows.push({ center: (a + b + 1) / 2, width: Math.max(1, Math.abs(b - a) + 1), name: "Full" });
+    return { center: (a + b + 1) / 2, width: Math.max(1, Math.abs(b - a) + 1), name };
+  };
+  if (!windows.length) {
+    const { low, high } = picture.bits === 8 ? { low: 0, high: 255 } : valueRange(pixels, 0.002);
+    windows.push(between(low, high, "Full"));
   }
-  if (modality === "CT" && picture.channels === 1) {
-    for (const usual of CT_WINDOWS)
-      if (!windows.some((one) => one.center === usual.center && one.width === usual.width)) windows.push(usual);
+  if (picture.channels === 1) {
+    const usual = modality === "CT" ? CT_WINDOWS : relativeTo(windows[0], picture);
+    for (const one of usual)
+      if (!windows.some(({ center, width }) => one.center === center && one.width === width)) windows.push(one);
+    if (modality !== "CT" && windows.length < 5) {
+      const { low, high } = valueRange(pixels);
+      const all = between(low, high, "All values");
+      if (!windows.some(({ center, width }) => all.center === center && all.width === width)) windows.push(all);
+    }
   }
   return windows.slice(0, 5);
+}
+
+function relativeTo({ center, width }, { inverted }) {
+  const half = Math.max(1, width / 2),
+    bright = inverted ? -width / 4 : width / 4;
+  return [
+    { center, width: half, name: "High contrast" },
+    { center: center - bright, width: half, name: "Dark areas" },
+    { center: center + bright, width: half, name: "Bright areas" },
+  ];
 }

@@ -41,12 +41,12 @@ class GradioMemory:
             state._update_value_in_config(self._editor_id, "")
 
     def tab_closed(self, request: gr.Request) -> None:
-        """The event of Gradio for a tab that is gone: closes its sessions."""
+        """The event of Gradio for a tab that is gone: its sessions wait a while for the page to be loaded again."""
         tab = request.session_hash or ""
         with self._lock:
             tokens = set(self._tied.get(tab, ()))
         for token in tokens:
-            self._sessions.close(token)
+            self._sessions.leave(token)
         self._forget_tab(tab)
 
     def _session_closed(self, tab: str, token: str) -> None:
@@ -60,4 +60,10 @@ class GradioMemory:
     def _forget_tab(self, tab: str) -> None:
         self._page.state_holder.session_data.pop(tab, None)
         self._page.state_holder.time_last_used.pop(tab, None)
-        self._page._queue.pending_messages_per_session.pop(tab, None)
+        queue = self._page._queue
+        # An event that still runs sends its messages to where they are kept, and Gradio prints a KeyError where that
+        # is gone; once it is told that nobody listens it sends nothing, and ends.
+        for event_id in queue.pending_event_ids_session.get(tab, set()):
+            if event := queue.event_ids_to_events.get(event_id):
+                event.alive = False
+        queue.pending_messages_per_session.pop(tab, None)

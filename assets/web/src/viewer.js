@@ -3,6 +3,7 @@
 
 import { desk, shared, watchPage } from "./desk.js";
 import { ask, button, el, icon } from "./dom.js";
+import { bound, keyName } from "./keys.js";
 import { grayTable, halve, paint, readPixels, windowsOf, wordTable } from "./windowing.js";
 
 /** @typedef {import("./desk.js").Study} Study */
@@ -108,6 +109,12 @@ export function mountViewer({ element }) {
     el("h2", {}, "Open a study to begin"),
     el("p", { class: "empty-lead" }, "DICOM, PNG or JPEG. Drop a file here, or choose an example:"),
     emptyThumbs,
+    button({
+      name: "Watch the 20-second example",
+      icon: "watch",
+      class: "watch",
+      onclick: () => shared.guide?.start(),
+    }),
     el(
       "ol",
       { class: "steps" },
@@ -378,19 +385,24 @@ export function mountViewer({ element }) {
 
   // ---- opening
 
+  let bannerIsOfConnection = false;
+  desk.connection.onChange((lost) => {
+    if (!lost && bannerIsOfConnection) banner.hidden = true;
+  });
   function fail(error) {
+    bannerIsOfConnection = error.status === 0;
     bannerText.textContent = error instanceof Error ? error.message : String(error);
     banner.hidden = false;
   }
 
   /** @param {() => Promise<Study>} load @param {string} name */
-  async function open(load, name) {
+  async function open(load, name, resumed = false) {
     if (busy) return;
     busy = true;
     hideExamples();
     let clear = false;
     try {
-      if (shared.editor?.hasText()) {
+      if (!resumed && shared.editor?.hasText()) {
         const answer = await ask(
           root,
           "Keep the report?",
@@ -404,7 +416,7 @@ export function mountViewer({ element }) {
         if (!answer) return;
         clear = answer === "clear";
       }
-      shared.editor?.stop();
+      if (!resumed) shared.editor?.stop();
       banner.hidden = true;
       veil.hidden = false;
       status.textContent = "Opening…";
@@ -498,7 +510,17 @@ export function mountViewer({ element }) {
   }
 
   const openFile = (chosen) => open(() => desk.openFile(chosen), chosen.name);
-  shared.viewer = { openFile };
+  shared.viewer = {
+    openFile,
+    hasStudy: () => !!study || busy,
+    /** Opens an example; whether it is on screen. @param {string} name */
+    async openExample(name) {
+      const { examples } = await desk.session();
+      const example = examples.find((one) => one.name === name);
+      if (example) await open(() => desk.openExample(name), example.title);
+      return !!example && !!study;
+    },
+  };
   file.addEventListener("change", () => {
     const [chosen] = file.files;
     file.value = "";
@@ -528,7 +550,9 @@ export function mountViewer({ element }) {
   function hideExamples() {
     if (!strip.hidden) toggleExamples();
   }
-  desk.session().then(({ examples }) => {
+  desk.session().then(({ examples, resumed }) => {
+    // The file's name was never on the desk.
+    if (resumed?.study && !study) open(async () => resumed.study, "Study from before the reload", true);
     emptyThumbs.replaceChildren(...examples.map(thumb));
     strip.replaceChildren(...examples.map(thumb));
     if (!examples.length)
@@ -616,6 +640,23 @@ export function mountViewer({ element }) {
   root.addEventListener("pointerleave", () => {
     hovered = false;
   });
+  const commands = bound("study", {
+    preset: (event) => {
+      const preset = windows[Number(event.key) - 1];
+      if (preset) setWindow(preset.center, preset.width);
+      return !!preset;
+    },
+    invert: toggleInvert,
+    fit,
+    zoomIn: () => zoomAt(1.25),
+    zoomOut: () => zoomAt(0.8),
+    nextFrame: () => goToFrame(asked + 1),
+    previousFrame: () => goToFrame(asked - 1),
+    // When it is let go; held down, it turns a drag into a move.
+    reset: () => {
+      spaceDown = true;
+    },
+  });
   const isTyping = (node) =>
     node instanceof Element &&
     !!node.closest("input:not([type=range]), textarea, select, [contenteditable=true], dialog");
@@ -637,28 +678,10 @@ export function mountViewer({ element }) {
     )
       return;
     const onControl = focus instanceof HTMLButtonElement || focus === slider;
-    const act = {
-      i: toggleInvert,
-      f: fit,
-      "+": () => zoomAt(1.25),
-      "=": () => zoomAt(1.25),
-      "-": () => zoomAt(0.8),
-      ArrowRight: () => goToFrame(asked + 1),
-      ArrowDown: () => goToFrame(asked + 1),
-      ArrowLeft: () => goToFrame(asked - 1),
-      ArrowUp: () => goToFrame(asked - 1),
-    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const preset = windows[Number(event.key) - 1];
-    if (event.key === " " && !(focus instanceof HTMLButtonElement)) {
-      spaceDown = true;
-      event.preventDefault();
-    } else if (/^[1-5]$/.test(event.key) && preset) {
-      setWindow(preset.center, preset.width);
-      event.preventDefault();
-    } else if (act && !(onControl && event.key.startsWith("Arrow"))) {
-      act();
-      event.preventDefault();
-    }
+    const found = commands.get(keyName(event));
+    if (!found || (onControl && event.key.startsWith("Arrow"))) return;
+    if (found.command === "reset" && focus instanceof HTMLButtonElement) return;
+    if (found.run(event) !== false) event.preventDefault();
   });
   document.addEventListener("keyup", (event) => {
     if (event.key !== " " || !spaceDown) return;

@@ -61,9 +61,15 @@ class GradioMemory:
         self._page.state_holder.session_data.pop(tab, None)
         self._page.state_holder.time_last_used.pop(tab, None)
         queue = self._page._queue
-        # An event that still runs sends its messages to where they are kept, and Gradio prints a KeyError where that
-        # is gone; once it is told that nobody listens it sends nothing, and ends.
-        for event_id in queue.pending_event_ids_session.get(tab, set()):
+        pending = list(queue.pending_event_ids_session.get(tab, ()))
+        if not pending:
+            queue.pending_messages_per_session.pop(tab, None)
+            return
+        # In the middle of a run Gradio still looks for the place of the messages, to add to it and to remove it, and
+        # prints a KeyError where it is gone. So the place is emptied, and the event told that nobody listens: it sends
+        # nothing more and ends, and Gradio removes the place with the stream.
+        for event_id in pending:
             if event := queue.event_ids_to_events.get(event_id):
                 event.alive = False
-        queue.pending_messages_per_session.pop(tab, None)
+        if tab in queue.pending_messages_per_session:
+            queue.pending_messages_per_session[tab]._queue.clear()  # type: ignore[attr-defined]

@@ -122,7 +122,7 @@ export function mountGuide(root) {
       if (sentence) {
         point(named("Lock"));
         shared.editor.lockText(sentence);
-        await caption(`Lock what is right: “${sentence}” is now fixed, byte for byte.`, 14.5);
+        await caption(`Lock: “${sentence}” now stays as it is, whatever is drafted.`, 14.5);
       }
       point(named("Draft"));
       await caption("Draft again: everything open is rewritten around what is locked.", 16.5);

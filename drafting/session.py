@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -161,10 +162,9 @@ class Session:
         """The page was left: for good, or to be loaded again. A run under way ends without effect."""
         with self._lock:
             self._left_at = self._clock()
-            self._cut_off = self._run is not None
 
     def take_cut_off(self) -> bool:
-        """Whether leaving the page has cut a run off, told once."""
+        """Whether the last run has lost its reader, told once."""
         with self._lock:
             cut_off, self._cut_off = self._cut_off, False
             return cut_off
@@ -309,8 +309,10 @@ class Session:
             return self._run
 
     def _end(self, run: _Run) -> None:
+        # Whoever closes a run's generator has stopped listening; every other end is told.
+        cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
-            self._run = None
+            self._run, self._cut_off = None, cut_off
         if run.study:
             self._release_if_gone(run.study)
 
@@ -346,7 +348,6 @@ class Session:
                 if _locked(merge_draft(report, outcome.texts)) != _locked(report):
                     raise RunFailedError("The draft changed locked text, so it was refused; the report is as it was.")
             self._report = merge_draft(self._report, outcome.texts)
-            self._cut_off = False
 
 
 def _stopped(frame: Frame | None, settings: DraftSettings) -> Outcome:

@@ -95,8 +95,7 @@ class DeskRoutes:
         except UnknownSessionError:
             session = await to_thread.run_sync(self._sessions.open)
         else:
-            held = await to_thread.run_sync(wire.resumed_json, session)
-            resumed = {"resumed": held | {"cut_off": session.take_cut_off()}}
+            resumed = {"resumed": await to_thread.run_sync(wire.resumed_json, session)}
         return JSONResponse(
             resumed
             | {

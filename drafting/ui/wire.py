@@ -104,7 +104,7 @@ def held_json(session: Session) -> dict[str, Any]:
 
 
 def resumed_json(session: Session) -> dict[str, Any]:
-    """All that a page needs to show a session as it was when its page was left."""
+    """All that a page needs to show a session as it was when its page was left. That a run was cut off is told once."""
     spans = [
         {"id": span.id, "text": span.text, "state": span.state, "author": span.author} for span in session.report.spans
     ]
@@ -113,6 +113,8 @@ def resumed_json(session: Session) -> dict[str, Any]:
         "spans": spans,
         "indication": session.indication,
         "study": study_json(study) if study else None,
+        "drafting": session.is_drafting,
+        "cut_off": session.take_cut_off(),
     }
 
 

@@ -11,7 +11,7 @@ import { createConnection } from "./connection.js";
 /** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[]}} Study */
 /** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
 /** What the desk has kept of a page that was left. @typedef {{spans: any[], indication: string, version: number, writer: string,
- *   study: Study|null, cut_off: boolean}} Resumed */
+ *   study: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
 
 export class DeskError extends Error {
   /** @param {string} message one sentence for the radiologist @param {number} status 0 where the server was not reached */

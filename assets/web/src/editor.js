@@ -29,6 +29,7 @@ const HINTS = {
   "nothing-to-redo": "Nothing to redo.",
 };
 const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
+const CUT_OFF_MS = 500;
 const GONE = "The report from before is gone: the desk keeps it for a minute after its page was left. Begin a new one.";
 const CUT_OFF = "The draft was cut off; the report is as it was.";
 
@@ -419,7 +420,19 @@ export function mountEditor({ element }) {
       autosave.isSaved();
       saved.textContent = "Saved";
     }
-    if (held.cut_off) offerAgain("The draft was cut off when the page was left; the report is as it was before.");
+    tellCutOff(held, 20);
+  }
+  /** A run that lost its page ends at its next frame, which may be after the page is back. */
+  function tellCutOff({ cut_off: cutOff, drafting }, tries) {
+    if (run) return;
+    if (cutOff) offerAgain("The last draft was cut off; the report is as it was before.");
+    else if (drafting && tries)
+      setTimeout(() => {
+        desk.report().then(
+          (held) => tellCutOff(held, tries - 1),
+          () => {},
+        );
+      }, CUT_OFF_MS);
   }
 
   // ---- a draft's run

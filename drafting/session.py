@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -54,7 +55,7 @@ class RunFailedError(DeskError):
 class Limits:
     """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
 
-    `idle_seconds`: a session silent for longer is closed.
+    `idle_seconds`: a session silent for longer is closed; `return_seconds`: so is one whose page was left for longer.
     """
 
     report_characters: int = 100_000
@@ -62,6 +63,7 @@ class Limits:
     spans: int = 2_000
     sessions: int = 32
     idle_seconds: float = 300.0
+    return_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,9 @@ class Session:
         self._report = Report()
         self._indication = ""
         self._version = 0
+        self._writer = ""
+        self._left_at: float | None = None
+        self._cut_off = False
         self._run: _Run | None = None
         self._folder: Path | None = None
         self._on_close: list[Callable[[], None]] = []
@@ -142,12 +147,33 @@ class Session:
         return self._study is None and self._folder is None and not self._report.spans and self._run is None
 
     @property
-    def idle_seconds(self) -> float:
-        return self._clock() - self._last_seen
+    def writer(self) -> str:
+        """By which name the page is known that wrote the newest version; empty where it gave none."""
+        return self._writer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody will come back to it: silent for too long, or its page was left a while ago."""
+        now, left = self._clock(), self._left_at
+        return now - self._last_seen > self._limits.idle_seconds or (
+            left is not None and now - left > self._limits.return_seconds
+        )
 
     def touch(self) -> None:
         """The browser has been heard of."""
         self._last_seen = self._clock()
+        self._left_at = None
+
+    def leave(self) -> None:
+        """The page was left: for good, or to be loaded again. A run under way ends without effect."""
+        with self._lock:
+            self._left_at = self._clock()
+
+    def take_cut_off(self) -> bool:
+        """Whether the last run has lost its reader, told once."""
+        with self._lock:
+            cut_off, self._cut_off = self._cut_off, False
+            return cut_off
 
     @contextmanager
     def arriving_file(self) -> Iterator[Path]:
@@ -195,8 +221,11 @@ class Session:
         with self._lock:
             self._prior = None
 
-    def receive(self, report: Report, version: int, indication: str) -> int:
+    def receive(self, report: Report, version: int, indication: str, writer: str = "") -> int:
         """Keep the report as the editor has it; gives the version that is kept.
+
+        `writer`: the page's name for itself, by which two tabs with the same report are told apart. Each numbers its
+        versions on from the last that it knows, so a number that the other has taken means a text that it never saw.
 
         Raises VersionConflictError where a newer version is kept already, TooLargeError beyond the limits.
         """
@@ -208,9 +237,9 @@ class Session:
             raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
         with self._lock:
             self._refuse_if_closed()
-            if version < self._version:
+            if version < self._version or (version == self._version and writer != self._writer):
                 raise VersionConflictError("A newer version of this report has been saved already.")
-            self._report, self._version, self._indication = report, version, indication
+            self._report, self._version, self._indication, self._writer = report, version, indication, writer
             return version
 
     def run(self, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
@@ -301,8 +330,10 @@ class Session:
             return self._run
 
     def _end(self, run: _Run) -> None:
+        # Whoever closes a run's generator has stopped listening; every other end is told.
+        cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
-            self._run = None
+            self._run, self._cut_off = None, cut_off
         if run.study:
             self._release_if_gone(run.study)
 
@@ -386,10 +417,17 @@ class Sessions:
         """The session with this token, which has now been heard of. Raises UnknownSessionError."""
         with self._lock:
             session = self._sessions.get(token)
-            if session is None or session.idle_seconds > self.limits.idle_seconds:
+            if session is None or session.is_over:
                 raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
             session.touch()
             return session
+
+    def leave(self, token: str) -> None:
+        """The page of the session with this token was left; nothing happens where there is none."""
+        with self._lock:
+            session = self._sessions.get(token)
+        if session:
+            session.leave()
 
     def close(self, token: str) -> None:
         """Close the session with this token; nothing happens where there is none."""
@@ -399,9 +437,9 @@ class Sessions:
             session.close()
 
     def close_idle(self) -> None:
-        """Close the sessions that have been silent for too long."""
+        """Close the sessions that nobody will come back to."""
         with self._lock:
-            idle = [one for one in self._sessions.values() if one.idle_seconds > self.limits.idle_seconds]
+            idle = [one for one in self._sessions.values() if one.is_over]
             for session in idle:
                 del self._sessions[session.token]
         for session in idle:

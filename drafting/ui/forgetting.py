@@ -41,12 +41,12 @@ class GradioMemory:
             state._update_value_in_config(self._editor_id, "")
 
     def tab_closed(self, request: gr.Request) -> None:
-        """The event of Gradio for a tab that is gone: closes its sessions."""
+        """The event of Gradio for a tab that is gone: its sessions wait a while for the page to be loaded again."""
         tab = request.session_hash or ""
         with self._lock:
             tokens = set(self._tied.get(tab, ()))
         for token in tokens:
-            self._sessions.close(token)
+            self._sessions.leave(token)
         self._forget_tab(tab)
 
     def _session_closed(self, tab: str, token: str) -> None:
@@ -60,4 +60,16 @@ class GradioMemory:
     def _forget_tab(self, tab: str) -> None:
         self._page.state_holder.session_data.pop(tab, None)
         self._page.state_holder.time_last_used.pop(tab, None)
-        self._page._queue.pending_messages_per_session.pop(tab, None)
+        queue = self._page._queue
+        pending = list(queue.pending_event_ids_session.get(tab, ()))
+        if not pending:
+            queue.pending_messages_per_session.pop(tab, None)
+            return
+        # In the middle of a run Gradio still looks for the place of the messages, to add to it and to remove it, and
+        # prints a KeyError where it is gone. So the place is emptied, and the event told that nobody listens: it sends
+        # nothing more and ends, and Gradio removes the place with the stream.
+        for event_id in pending:
+            if event := queue.event_ids_to_events.get(event_id):
+                event.alive = False
+        if tab in queue.pending_messages_per_session:
+            queue.pending_messages_per_session[tab]._queue.clear()  # type: ignore[attr-defined]

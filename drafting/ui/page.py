@@ -105,7 +105,7 @@ class Drafting:
 
 def _receive(session: Session, sent: wire.ReportMessage) -> None:
     try:
-        session.receive(sent.report, sent.version, sent.indication)
+        session.receive(sent.report, sent.version, sent.indication, sent.writer)
     except VersionConflictError:
         # The radiologist typed on while the request stood in line: draft from what was typed, the newer report.
         logger.debug("A draft starts from a newer version of the report than it was asked for with.")

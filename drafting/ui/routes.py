@@ -68,6 +68,7 @@ class DeskRoutes:
         routes = [
             Route("/sessions", self.begin, methods=["POST"]),
             Route("/sessions", self.end, methods=["DELETE"]),
+            Route("/leave", self.leave, methods=["POST"]),
             Route("/alive", self.alive, methods=["POST"]),
             Route("/study", self.open_upload, methods=["POST"]),
             Route("/study/example", self.open_example, methods=["POST"]),
@@ -79,6 +80,7 @@ class DeskRoutes:
             Route("/prior/example", self.open_prior_example, methods=["POST"]),
             Route("/prior/pictures/{index:int}", self.prior_picture, methods=["GET"]),
             Route("/report", self.report, methods=["PUT"]),
+            Route("/report", self.held, methods=["GET"]),
             Route("/stop", self.stop, methods=["POST"]),
         ]
         handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
@@ -91,9 +93,17 @@ class DeskRoutes:
         return Mount("/desk", app=Starlette(routes=routes, exception_handlers=handlers))
 
     async def begin(self, request: Request) -> Response:
-        session = await to_thread.run_sync(self._sessions.open)
+        """A new session; with the token of one that a page was left with, that one."""
+        resumed: dict[str, Any] = {}
+        try:
+            session = self._session(request)
+        except UnknownSessionError:
+            session = await to_thread.run_sync(self._sessions.open)
+        else:
+            resumed = {"resumed": await to_thread.run_sync(wire.resumed_json, session)}
         return JSONResponse(
-            {
+            resumed
+            | {
                 "token": session.token,
                 "model": self._model,
                 "version": VERSION,
@@ -113,9 +123,12 @@ class DeskRoutes:
         await to_thread.run_sync(self._sessions.close, session.token)
         return JSONResponse({})
 
-    async def alive(self, request: Request) -> Response:
-        self._session(request)
+    async def leave(self, request: Request) -> Response:
+        self._session(request).leave()
         return JSONResponse({})
+
+    async def alive(self, request: Request) -> Response:
+        return JSONResponse(wire.held_json(self._session(request)))
 
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
@@ -152,7 +165,11 @@ class DeskRoutes:
     async def report(self, request: Request) -> Response:
         session = self._session(request)
         message = wire.parse_report(wire.parse_object(await request.body()))
-        return JSONResponse({"version": session.receive(message.report, message.version, message.indication)})
+        version = session.receive(message.report, message.version, message.indication, message.writer)
+        return JSONResponse({"version": version})
+
+    async def held(self, request: Request) -> Response:
+        return JSONResponse(await to_thread.run_sync(wire.resumed_json, self._session(request)))
 
     async def stop(self, request: Request) -> Response:
         self._session(request).stop()

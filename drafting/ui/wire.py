@@ -18,8 +18,9 @@ import numpy as np
 from drafting.engine import DraftSettings, Frame
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
-from drafting.session import Outcome
+from drafting.session import Outcome, Session
 
+WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
 SPAN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 # JavaScript counts exactly up to here.
 LARGEST_NUMBER = 2**53 - 1
@@ -36,6 +37,7 @@ class ReportMessage:
     report: Report
     version: int
     indication: str
+    writer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def parse_report(message: Mapping[str, Any]) -> ReportMessage:
         report=parse_spans(message.get("spans")),
         version=_number(message.get("version"), "version"),
         indication=_text(message.get("indication", ""), "indication"),
+        writer=_writer(message.get("writer", "")),
     )
 
 
@@ -93,6 +96,26 @@ def parse_spans(spans: Any) -> Report:
     if not isinstance(spans, list):
         raise WireError("The report's spans are missing.")
     return Report.from_spans(_span(span) for span in spans)
+
+
+def held_json(session: Session) -> dict[str, Any]:
+    """Which version of the report the desk holds, and which page wrote it."""
+    return {"version": session.version, "writer": session.writer}
+
+
+def resumed_json(session: Session) -> dict[str, Any]:
+    """All that a page needs to show a session as it was when its page was left. That a run was cut off is told once."""
+    spans = [
+        {"id": span.id, "text": span.text, "state": span.state, "author": span.author} for span in session.report.spans
+    ]
+    study = session.study
+    return held_json(session) | {
+        "spans": spans,
+        "indication": session.indication,
+        "study": study_json(study) if study else None,
+        "drafting": session.is_drafting,
+        "cut_off": session.take_cut_off(),
+    }
 
 
 def parse_name(message: Mapping[str, Any]) -> str:
@@ -168,6 +191,12 @@ def _text(value: Any, name: str) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError:
         raise WireError(f"The {name} holds half a character, which cannot be stored.") from None
+    return value
+
+
+def _writer(value: Any) -> str:
+    if not isinstance(value, str) or not WRITER.fullmatch(value):
+        raise WireError("The name of the page is not in order.")
     return value
 
 

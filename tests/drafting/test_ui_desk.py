@@ -368,3 +368,62 @@ def test_closing_the_desk_closes_every_session() -> None:
     assert study is not None
     assert study.id in engine.released
     assert len(site.desk.sessions) == 0
+
+
+# ---- a page that is loaded again, and two pages with one report
+
+
+def test_a_page_that_comes_back_finds_its_session_as_it_was() -> None:
+    with launched(ScriptedEngine()) as site, site.tab("tab") as tab:
+        described = tab.open_example("effusion")
+        tab.put_report(3)
+        tab.request("POST", "/desk/leave").raise_for_status()
+        answer = tab.request("POST", "/desk/sessions").json()
+        assert answer["token"] == tab.token
+        held = answer["resumed"]
+        assert (held["spans"], held["version"], held["cut_off"]) == (SPANS, 3, False)
+        assert held["study"] == described
+        assert len(site.desk.sessions) == 1
+
+
+def test_a_page_that_comes_back_too_late_begins_anew() -> None:
+    with launched(ScriptedEngine(), limits=Limits(return_seconds=0.1)) as site, site.tab("tab") as tab:
+        tab.put_report(3)
+        tab.request("POST", "/desk/leave").raise_for_status()
+        time.sleep(0.2)
+        answer = tab.request("POST", "/desk/sessions").json()
+        assert answer["token"] != tab.token
+        assert "resumed" not in answer
+        assert tab.request("GET", "/desk/report").status_code == 404
+
+
+def test_a_page_that_is_left_in_the_middle_of_a_run_is_told_once_that_it_was_cut_off() -> None:
+    with launched(ScriptedEngine(steps=200, seconds_a_step=0.02)) as site, site.tab("tab") as tab:
+        tab.press_draft()
+        messages = tab.messages()
+        next(messages)
+        tab.request("POST", "/desk/leave").raise_for_status()
+        messages.close()
+        assert eventually(lambda: tab.request("POST", "/desk/sessions").json()["resumed"]["cut_off"])
+        held = tab.request("GET", "/desk/report").json()
+        assert (held["cut_off"], held["drafting"]) == (False, False)
+        assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == [s["text"] for s in SPANS]
+
+
+def test_what_another_page_has_written_is_not_overwritten_unseen(tab: Tab) -> None:
+    def put(version: int, writer: str) -> int:
+        body = {"version": version, "writer": writer, "spans": SPANS, "indication": ""}
+        return tab.request("PUT", "/desk/report", json=body).status_code
+
+    assert [put(1, "first"), put(2, "second")] == [200, 200]
+    assert put(2, "first") == 409
+    # The answer to an earlier try was lost on the way.
+    assert put(2, "second") == 200
+    assert tab.request("POST", "/desk/alive").json() == {"version": 2, "writer": "second"}
+    assert put(3, "first") == 200
+
+
+@pytest.mark.parametrize("writer", [None, 7, "a b", "x" * 33, "<script>"])
+def test_a_page_may_not_call_itself_anything(tab: Tab, writer: object) -> None:
+    body = {"version": 1, "writer": writer, "spans": SPANS, "indication": ""}
+    assert tab.request("PUT", "/desk/report", json=body).status_code == 422

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from drafting.examples import FOLDER
+from drafting.session import Limits
 from drafting.ui.security import CONTENT_SECURITY_POLICY
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import SPANS, Site, Tab, events, eventually, launched
@@ -234,18 +235,43 @@ def test_messages_that_nobody_fetched_are_forgotten_with_the_session(site: Site,
     assert '"kind":"draft"' not in kept_by_gradio(site)
 
 
-def test_a_tab_that_goes_away_takes_its_session_along(site: Site, engine: ScriptedEngine, tab: Tab) -> None:
-    tab.open_example()
-    study = site.desk.sessions.find(tab.token).study
-    tab.press_draft(spans=SECRET_SPANS, tab="page")
-    list(tab.messages())
-    # The page holds this connection open for as long as it is there.
-    with httpx.stream("GET", f"{site.address}gradio_api/heartbeat/page", timeout=20) as heartbeat:
-        next(heartbeat.iter_lines())
-    assert eventually(lambda: tab.request("POST", "/desk/alive").status_code == 404)
-    assert study is not None
-    assert eventually(lambda: study.id in engine.released)
-    assert eventually(lambda: tab.hash not in site.desk.page.state_holder.session_data)
+def test_a_tab_that_goes_away_takes_its_session_along() -> None:
+    engine = ScriptedEngine()
+    limits = Limits(idle_seconds=10, return_seconds=0.3)
+    with launched(engine, limits=limits) as site, site.tab("stream") as tab:
+        tab.open_example()
+        study = site.desk.sessions.find(tab.token).study
+        tab.press_draft(spans=SECRET_SPANS, tab="page")
+        list(tab.messages())
+        # The page holds this connection open for as long as it is there.
+        with httpx.stream("GET", f"{site.address}gradio_api/heartbeat/page", timeout=20) as heartbeat:
+            next(heartbeat.iter_lines())
+        assert study is not None
+        assert eventually(lambda: study.id in engine.released)
+        assert len(site.desk.sessions) == 0
+        assert tab.request("POST", "/desk/alive").status_code == 404
+        assert eventually(lambda: tab.hash not in site.desk.page.state_holder.session_data)
+        assert SECRET not in kept_by_gradio(site)
+
+
+@pytest.mark.parametrize("gone", ["stream", "session"])
+def test_a_tab_that_goes_away_in_the_middle_of_a_run_leaves_no_error_behind(
+    gone: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = ScriptedEngine(steps=200, seconds_a_step=0.02)
+    with launched(engine) as site, site.tab("stream") as tab:
+        tab.press_draft(spans=SECRET_SPANS)
+        messages = tab.messages()
+        next(messages)
+        if gone == "stream":
+            messages.close()
+        else:
+            tab.request("DELETE", "/desk/sessions").raise_for_status()
+        assert engine.closed.wait(10)
+        assert eventually(lambda: not site.desk.page._queue.event_ids_to_events)
+    printed = "".join(capfd.readouterr()) + caplog.text
+    assert "Error" not in printed
+    assert SECRET not in printed
 
 
 # ---- what is said in errors and logs

@@ -1,5 +1,8 @@
 // The browser's side of the desk session: one tab, one token, every request to the server.
-// Knows nothing of the page. Nothing is kept in the browser's storage: the session ends with the tab.
+// Knows nothing of the page. Nothing is kept in the browser's storage. The token, and nothing else, stands in the state
+// of the tab's history entry: a reload finds its session by it, and a closed tab takes it along.
+
+import { createConnection } from "./connection.js";
 
 /** @typedef {{name: string, title: string, description: string}} Example */
 /** @typedef {{center: number, width: number, name: string}} Window */
@@ -7,7 +10,9 @@
  *   windows: Window[], inverted: boolean, spacing: [number, number]|null, spacing_at: string, aspect: number,
  *   orientation: [string, string]|null, label: string}} Picture */
 /** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[], note: string}} Study */
-/** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[]}} Session */
+/** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
+/** What the desk has kept of a page that was left. @typedef {{spans: any[], indication: string, version: number, writer: string,
+ *   study: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
 
 export class DeskError extends Error {
   /** @param {string} message one sentence for the radiologist @param {number} status 0 where the server was not reached */
@@ -22,6 +27,7 @@ const BROKEN_OFF = "The connection to the server broke; the report is as it was 
 const ALIVE_MS = 30_000;
 /** Longer than the queue is ever silent: it sends a sign of life every 15 seconds. */
 const SILENCE_MS = 40_000;
+const HOST_MS = 2_000;
 
 const address = (path) => new URL(path, document.baseURI).href;
 
@@ -33,12 +39,17 @@ let lastStudy = null;
 let opened = 0;
 const renewed = new Set();
 const studyLost = new Set();
+const heldTells = new Set();
+const connection = createConnection();
 
 async function send(path, options) {
   try {
-    return await fetch(address(path), { cache: "no-store", credentials: "same-origin", ...options });
+    const response = await fetch(address(path), { cache: "no-store", credentials: "same-origin", ...options });
+    connection.reached();
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    connection.missed();
     throw new DeskError(NO_CONNECTION, 0);
   }
 }
@@ -56,14 +67,19 @@ async function failure(response) {
 
 /** Opens a session, with the study that is on screen: no request goes out in a session that does not have it. */
 async function open() {
-  const response = await send("desk/sessions", { method: "POST" });
+  const former = opened ? null : history.state?.desk;
+  const response = await send("desk/sessions", former ? as(former, { method: "POST" }) : { method: "POST" });
   if (!response.ok) throw await failure(response);
   const session = await response.json();
-  if (lastStudy && !(await reopens(lastStudy, session.token))) {
+  // A study that was opened before a reload came from a file that the page no longer has.
+  if (session.resumed?.study) lastStudy = { path: "desk/study", options: { method: "POST" } };
+  else if (lastStudy && !(await reopens(lastStudy, session.token))) {
     lastStudy = null;
     for (const tell of studyLost) tell();
   }
   token = session.token;
+  session.gone = !!former && !session.resumed;
+  history.replaceState({ ...history.state, desk: token }, "");
   if (opened++) for (const tell of renewed) tell();
   return session;
 }
@@ -123,10 +139,11 @@ async function* draft(message) {
   // A stream of its own for each run: the server clears up behind a broken one by this name.
   const hash = Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
   const body = { ...message, token, tab: window.__gradio_session_hash__ };
-  const joined = await send(
-    "gradio_api/queue/join",
-    json("POST", { data: [JSON.stringify(body)], fn_index: id, session_hash: hash, event_data: null }),
-  );
+  const join = json("POST", { data: [JSON.stringify(body)], fn_index: id, session_hash: hash, event_data: null });
+  const joined = await send("gradio_api/queue/join", {
+    ...join,
+    headers: { ...(await hostHeaders()), ...join.headers },
+  });
   if (!joined.ok) throw await failure(joined);
   const stream = await send(`gradio_api/queue/data?session_hash=${hash}`, {});
   if (!stream.ok) throw await failure(stream);
@@ -141,6 +158,28 @@ async function* draft(message) {
   }
 }
 
+/**
+ * On a Space with ZeroGPU the page that frames this one lends headers that name the visitor (`x-ip-token`), by which
+ * the run gets its share of a GPU. Gradio's client asks for them before it joins the queue; here the same is asked.
+ * `supports_zerogpu_headers` is set by Gradio's page once the frame has said that it can.
+ * @returns {Promise<Record<string, string>>}
+ */
+function hostHeaders() {
+  const around = location.hostname.endsWith(".hf.space") ? "https://huggingface.co" : null;
+  if (!around || window.parent === window || !window.supports_zerogpu_headers) return Promise.resolve({});
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    const done = (headers) => {
+      port1.close();
+      resolve(headers ?? {});
+    };
+    port1.onmessage = ({ data }) => done(data);
+    // Without an answer the run goes as any stranger's, later but not never.
+    setTimeout(done, HOST_MS);
+    window.parent.postMessage("zerogpu-headers", around, [port2]);
+  });
+}
+
 /** @param {Response} response */
 async function* lines(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -148,6 +187,7 @@ async function* lines(response) {
   try {
     for (;;) {
       const { done, value } = await unlessSilent(reader.read()).catch(() => {
+        connection.missed();
         throw new DeskError(BROKEN_OFF, 0);
       });
       if (done) return;
@@ -175,8 +215,20 @@ async function refuseTooLarge(file) {
 
 const isLonger = (text, most) => text.length > most && [...text].length > most;
 
+/** Asks whether the session lives; tells what the desk holds, which another tab may have written. */
+async function alive() {
+  if (!token) return;
+  const held = await (await call("desk/alive", { method: "POST" })).json();
+  for (const tell of heldTells) tell(held);
+}
+
 export const desk = {
   session,
+  connection,
+  /** @param {(held: {version: number, writer: string}) => void} tell called with what the desk holds, now and then */
+  onHeld: (tell) => heldTells.add(tell),
+  /** What the desk holds now. @returns {Promise<Resumed>} */
+  report: async () => (await call("desk/report", {})).json(),
   /** @param {() => void} tell called after a lost session was opened anew */
   onRenewed: (tell) => renewed.add(tell),
   /** @param {() => void} tell called where the server has lost the study on screen and cannot open it again */
@@ -216,21 +268,26 @@ export const desk = {
 
 /** What the two components offer each other. */
 export const shared = {
-  /** @type {{hasText: () => boolean, clear: () => void, stop: () => void}|null} */ editor: null,
-  /** @type {{openFile: (file: File) => void, openDropped: (transfer: DataTransfer) => void}|null} */ viewer: null,
+  /** @type {{hasText: () => boolean, isRunning: () => boolean, clear: () => void, stop: () => void, draft: () => Promise<void>,
+   *   put: (spans: any[]) => void, text: () => string, lockText: (passage: string) => void}|null} */ editor: null,
+  /** @type {{openFile: (file: File) => void, openDropped: (transfer: DataTransfer) => void,
+   *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean}|null} */ viewer: null,
+  /** @type {{show: (name: string, notice: any) => void, drop: (name: string) => void}|null} */ notices: null,
+  /** @type {{start: () => void}|null} */ guide: null,
 };
 
 let watching = false;
 export function watchPage() {
   if (watching) return;
   watching = true;
-  setInterval(() => {
-    if (token) call("desk/alive", { method: "POST" }).catch(() => {});
-  }, ALIVE_MS);
+  const ask = () => alive().catch(() => {});
+  connection.probeWith(() => (token ? alive() : send("desk/alive", { method: "POST" })));
+  setInterval(ask, ALIVE_MS);
+  addEventListener("online", ask);
+  addEventListener("offline", connection.missed);
+  document.addEventListener("visibilitychange", () => document.hidden || ask());
   addEventListener("pagehide", () => {
-    if (token)
-      fetch(address("desk/sessions"), { method: "DELETE", keepalive: true, headers: { "X-Desk": token } }).catch(
-        () => {},
-      );
+    // Not the end: a reload comes back for its report. The desk forgets it a minute later.
+    if (token) fetch(address("desk/leave"), as(token, { method: "POST", keepalive: true })).catch(() => {});
   });
 }

@@ -1,14 +1,14 @@
 // The editor component: tools, indication, report, status; sends the report and runs drafts.
 // Knows nothing of how locked text is kept (report-editor.js) nor of the study (viewer.js).
 
+import { createAutosave } from "./autosave.js";
 import { desk, shared, watchPage } from "./desk.js";
 import { button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
 import { CERTAINTY_LEVELS, createReportEditor } from "./report-editor.js";
+import { mountShell } from "./shell.js";
 import { newId } from "./spans.js";
 
-const SAVE_MS = 400;
-const RETRY_MS = 3000;
 const STOP_PATIENCE_MS = 5000;
 const HINT_MS = 3500;
 const MAX_SEED = 2 ** 31 - 1;
@@ -29,6 +29,8 @@ const HINTS = {
   "nothing-to-redo": "Nothing to redo.",
 };
 const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
+const CUT_OFF_MS = 500;
+const GONE = "The report from before is gone: the desk keeps it for a minute after its page was left. Begin a new one.";
 const CUT_OFF = "The draft was cut off; the report is as it was.";
 
 const template = () => [
@@ -48,7 +50,6 @@ export function mountEditor({ element }) {
 
   /** The draft under way. @type {{sent: boolean, shown: boolean, started: number, stopping: boolean, clock: number}|null} */
   let run = null;
-  let version = 0;
   let lastSeed = null;
 
   // ---- the page
@@ -303,9 +304,12 @@ export function mountEditor({ element }) {
     live.textContent = text;
     live.title = text;
   }
-  function fail(text) {
+  let bannerIsOfConnection = false;
+  /** @param {string} text @param {boolean} [ofConnection] whether it is over when the connection is back */
+  function fail(text, ofConnection = false) {
     bannerText.textContent = text;
     banner.hidden = false;
+    bannerIsOfConnection = ofConnection;
   }
   let hintTimer = 0;
   function showHint(name) {
@@ -340,60 +344,103 @@ export function mountEditor({ element }) {
 
   // ---- saving
 
-  let saveTimer = 0,
-    saving = null,
-    savedText = "";
-  const now = () => ({ spans: report.wire(), indication: indication.value });
+  const autosave = createAutosave({
+    now: () => ({ spans: report.wire(), indication: indication.value }),
+    send: desk.saveReport,
+    tell(text, failed) {
+      saved.textContent = saved.title = text;
+      saved.classList.toggle("failed", failed);
+    },
+    onOther: askWhichReport,
+  });
   function changed() {
     refreshTools();
-    saveTimer ||= setTimeout(save, SAVE_MS);
+    autosave.changed();
   }
-  async function save() {
-    saveTimer = 0;
-    if (saving) {
-      saveTimer = setTimeout(save, SAVE_MS);
-      return;
-    }
-    if (JSON.stringify(now()) === savedText) return;
-    try {
-      await put();
-    } catch (error) {
-      // What the server refuses as it stands is sent again once it has changed.
-      if (![413, 422].includes(error.status)) saveTimer ||= setTimeout(save, RETRY_MS);
-    }
-  }
-  /** Sends the report as it is now; the version is this sending's number. @returns {Promise<{version: number, spans: any[], indication: string}>} */
-  async function put() {
-    await saving?.catch(() => {});
-    const body = now(),
-      text = JSON.stringify(body),
-      sent = { version: ++version, ...body };
-    saved.classList.remove("failed");
-    saving = desk.saveReport(sent);
-    try {
-      await saving;
-      savedText = text;
-      saved.textContent = "Saved";
-      return sent;
-    } catch (error) {
-      if (error.status === 409) version += 1000;
-      saved.textContent = error.status === 0 ? "Not saved: no connection" : `Not saved: ${error.message}`;
-      saved.classList.add("failed");
-      throw error;
-    } finally {
-      saving = null;
-    }
-  }
-  desk.onRenewed(() => {
-    savedText = "";
-    changed();
+  desk.onRenewed(autosave.forgotten);
+  desk.onHeld(autosave.compare);
+  let runWasCutOff = false;
+  desk.connection.onChange((lost) => {
+    if (lost) return;
+    autosave.changed();
+    if (bannerIsOfConnection) banner.hidden = true;
+    if (runWasCutOff) offerAgain("The draft was cut off by the lost connection; the report is as it was before.");
   });
+
+  function offerAgain(text) {
+    runWasCutOff = false;
+    shared.notices.show("again", {
+      text,
+      kind: "warning",
+      answers: [
+        { name: "Draft again", onclick: draft },
+        { name: "Dismiss", onclick: () => {} },
+      ],
+    });
+  }
+
+  /** Another tab has written the report: nothing is saved from here until the radiologist has chosen. */
+  function askWhichReport() {
+    shared.notices.show("other", {
+      kind: "warning",
+      text: "This report was changed in another tab. What is on screen here is not saved any more.",
+      answers: [
+        { name: "Show the other", onclick: () => choose(takeHeld) },
+        { name: "Keep this one", onclick: () => choose(() => {}) },
+      ],
+    });
+  }
+  async function choose(take) {
+    try {
+      const held = await desk.report();
+      if (run) stop();
+      take(held);
+      autosave.after(held.version);
+      changed();
+    } catch (error) {
+      fail(error.message, error.status === 0);
+      askWhichReport();
+    }
+  }
+  function takeHeld({ spans, indication: text }) {
+    report.abandonRun();
+    if (run) endRun("");
+    // One step, so that Undo brings back what was here.
+    report.replaceReport(spans, "template");
+    indication.value = text;
+  }
+
+  /** The report as it was before the page was loaded again. */
+  function resume(held) {
+    autosave.after(held.version);
+    if (!report.isEmpty() || indication.value) askWhichReport();
+    else {
+      report.replaceReport(held.spans);
+      indication.value = held.indication;
+      autosave.isSaved();
+      saved.textContent = "Saved";
+    }
+    tellCutOff(held, 20);
+  }
+  /** A run that lost its page ends at its next frame, which may be after the page is back. */
+  function tellCutOff({ cut_off: cutOff, drafting }, tries) {
+    if (run) return;
+    if (cutOff) offerAgain("The last draft was cut off; the report is as it was before.");
+    else if (drafting && tries)
+      setTimeout(() => {
+        desk.report().then(
+          (held) => tellCutOff(held, tries - 1),
+          () => {},
+        );
+      }, CUT_OFF_MS);
+  }
 
   // ---- a draft's run
 
   async function draft() {
     if (run) return;
     banner.hidden = true;
+    shared.notices.drop("again");
     if (report.isEmpty()) report.replaceReport(template(), "template");
     if (!report.hasOpen()) {
       fail(NOTHING_OPEN);
@@ -414,7 +461,7 @@ export function mountEditor({ element }) {
     say("Drafting");
     stepLine.textContent = "Preparing…";
     try {
-      const sent = await put();
+      const sent = await autosave.put();
       if (run !== mine) return;
       mine.sent = true;
       const settings = {
@@ -428,7 +475,9 @@ export function mountEditor({ element }) {
       if (mine.sent) desk.stop().catch(() => {});
       report.abandonRun();
       endRun("");
-      fail(error.message);
+      runWasCutOff = mine.sent && (error.status === 0 || error.message === CUT_OFF);
+      fail(error.message, error.status === 0);
+      if (runWasCutOff && !desk.connection.isLost()) offerAgain(CUT_OFF);
     }
   }
 
@@ -440,6 +489,11 @@ export function mountEditor({ element }) {
   function tick() {
     if (run && !run.shown)
       stepLine.textContent = `Waiting for the model · ${Math.round((performance.now() - run.started) / 1000)} s`;
+  }
+  /** A run may end before its last step, when nothing changes any more. */
+  function timeLeft({ step, steps: most, seconds }) {
+    const left = (seconds / step) * (most - step);
+    return seconds > 0.5 && left >= 1 ? ` · at most ${Math.ceil(left)} s left` : "";
   }
   function setProgress(part) {
     progressBar.style.transform = `scaleX(${part})`;
@@ -462,7 +516,7 @@ export function mountEditor({ element }) {
       run.shown = true;
       progress.classList.remove("waiting");
       setProgress(message.steps ? Math.min(1, message.step / message.steps) : 0);
-      stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s`;
+      stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s${timeLeft(message)}`;
       report.showFrame(message.spans);
     } else if (message.kind === "draft") {
       report.finishRun(message.texts);
@@ -627,6 +681,19 @@ export function mountEditor({ element }) {
 
   shared.editor = {
     hasText: () => !report.isEmpty(),
+    isRunning: () => run !== null,
+    draft,
+    /** Locks this passage, as the radiologist's selection and key would. @param {string} passage */
+    lockText(passage) {
+      const from = report.view.state.doc.toString().indexOf(passage);
+      if (from < 0) return;
+      report.view.dispatch({ selection: { anchor: from, head: from + passage.length } });
+      report.lock();
+      report.view.dispatch({ selection: { anchor: from + passage.length } });
+    },
+    text: () => report.view.state.doc.toString(),
+    /** @param {import("./spans.js").WireSpan[]} spans */
+    put: (spans) => report.replaceReport(spans, "template"),
     clear() {
       report.abandonRun();
       if (run) endRun("");
@@ -636,8 +703,11 @@ export function mountEditor({ element }) {
   };
   stopButton.hidden = true;
   refreshTools();
+  mountShell(root);
   desk.session().then(
-    ({ model }) => {
+    ({ model, resumed, gone }) => {
+      if (resumed) resume(resumed);
+      if (gone) shared.notices.show("gone", { kind: "warning", text: GONE, answers: [{ name: "Dismiss", onclick: () => {} }] });
       modelName.textContent = model ?? "";
       modelName.title = `Model: ${model ?? ""}`;
     },

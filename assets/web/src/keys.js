@@ -72,3 +72,97 @@ export const editingKeymap = [
   { mac: "Mod-Backspace", run: deleteLineBoundaryBackward, preventDefault: true },
   { mac: "Mod-Delete", run: deleteLineBoundaryForward, preventDefault: true },
 ];
+
+/**
+ * Every shortcut of the page, by the pane that answers it: the one table from which keys are bound and the sheet is made.
+ * `keys` in CodeMirror's names; a command with several keys answers each.
+ * @typedef {{command: string, keys: string[], text: string, shown?: string}} Shortcut
+ * @type {Record<"report"|"study"|"page", {title: string, where: string, shortcuts: Shortcut[]}>}
+ */
+export const SHORTCUTS = {
+  report: {
+    title: "Report",
+    where: "while the caret is in the report",
+    shortcuts: [
+      { command: "lock", keys: ["Mod-l"], text: "Lock the selection, or the sentence at the caret" },
+      { command: "unlock", keys: ["Mod-u"], text: "Unlock the selection, or the locked text at the caret" },
+      { command: "editOwn", keys: ["Mod-e"], text: "Go on editing your own locked text" },
+      { command: "insertGap", keys: ["Mod-g"], text: "Insert a gap for the model to fill" },
+      { command: "nextOpen", keys: ["Tab"], text: "Go to the next gap or unreviewed text" },
+      { command: "previousOpen", keys: ["Shift-Tab"], text: "Go to the one before" },
+      { command: "undo", keys: ["Mod-z"], text: "Undo; a whole draft is one step" },
+      { command: "redo", keys: ["Mod-Shift-z", "Mod-y"], text: "Redo" },
+    ],
+  },
+  study: {
+    title: "Study",
+    where: "while the pointer or the focus is on the study",
+    shortcuts: [
+      { command: "preset", keys: ["1", "2", "3", "4", "5"], shown: "1 to 5", text: "Windows of the file" },
+      { command: "invert", keys: ["i"], text: "Invert gray" },
+      { command: "fit", keys: ["f"], text: "Fit to the pane" },
+      { command: "actualSize", keys: ["a"], text: "Actual size: one pixel of the file on one of the screen" },
+      { command: "magnify", keys: ["z"], text: "Magnifier" },
+      { command: "flipAcross", keys: ["h"], text: "Flip left and right" },
+      { command: "flipDown", keys: ["v"], text: "Flip up and down" },
+      { command: "turnLeft", keys: ["l"], text: "Turn left" },
+      { command: "turnRight", keys: ["r"], text: "Turn right" },
+      { command: "length", keys: ["m"], text: "Measure a length" },
+      { command: "angle", keys: ["n"], text: "Measure an angle" },
+      { command: "remove", keys: ["Delete", "Backspace"], text: "Delete the chosen measurement" },
+      { command: "written", keys: ["t"], text: "Text on the picture on or off" },
+      { command: "prior", keys: ["p"], text: "A prior beside the study, or away" },
+      { command: "cine", keys: ["c"], text: "Play the frames, or stop" },
+      { command: "zoomIn", keys: ["+", "="], text: "Zoom in" },
+      { command: "zoomOut", keys: ["-"], text: "Zoom out" },
+      { command: "nextFrame", keys: ["ArrowRight", "ArrowDown"], text: "Next frame" },
+      { command: "previousFrame", keys: ["ArrowLeft", "ArrowUp"], text: "Frame before" },
+      { command: "reset", keys: ["Space"], text: "Reset window, zoom and position; held down, drag to move" },
+    ],
+  },
+  page: {
+    title: "Page",
+    where: "anywhere",
+    shortcuts: [
+      { command: "draft", keys: ["Mod-Enter"], text: "Draft: the model writes the open text" },
+      { command: "stop", keys: ["Escape"], text: "Stop the draft and keep what the last frame shows; close what is open" },
+      { command: "sheet", keys: ["?", "F1"], text: "Show or hide these shortcuts (F1 while typing)" },
+    ],
+  },
+};
+
+/**
+ * Binds commands to their keys of the table. Every command of the pane wants its function, and no other may have one.
+ * @param {"report"|"study"|"page"} pane @param {Record<string, Function>} commands
+ * @returns {Map<string, {command: string, run: Function}>} by key
+ */
+export function bound(pane, commands) {
+  const { shortcuts } = SHORTCUTS[pane];
+  const known = new Set(shortcuts.map(({ command }) => command));
+  const stray = Object.keys(commands).find((command) => !known.has(command));
+  const missing = shortcuts.find(({ command }) => !commands[command]);
+  if (stray || missing) throw new Error(`The table of keys and the commands differ: ${stray ?? missing.command}`);
+  return new Map(
+    shortcuts.flatMap(({ command, keys }) => keys.map((key) => [key, { command, run: commands[command] }])),
+  );
+}
+
+/** The same as bindings for CodeMirror. @returns {import("@codemirror/view").KeyBinding[]} */
+export const reportKeymap = (commands) =>
+  [...bound("report", commands)].map(([key, { run }]) => ({ key, run, preventDefault: true }));
+
+/** The name under which the table knows a pressed key. @param {KeyboardEvent} event */
+export function keyName(event) {
+  const name = event.key === " " ? "Space" : event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  return (event.ctrlKey || event.metaKey ? "Mod-" : "") + name;
+}
+
+const MAC = { Mod: "⌘", Shift: "⇧", Alt: "⌥" };
+const ELSEWHERE = { Mod: "Ctrl" };
+const NAMES = { ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+
+/** A key of the table as it is printed on the keyboard, in parts. @param {string} key @param {boolean} mac */
+export const printed = (key, mac) =>
+  (key === "-" ? ["-"] : key.split("-")).map(
+    (part) => (mac ? MAC : ELSEWHERE)[part] ?? NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part),
+  );

@@ -11,7 +11,7 @@ import {
   Transaction,
 } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, drawSelection, keymap, placeholder } from "@codemirror/view";
-import { editingKeymap } from "./keys.js";
+import { editingKeymap, reportKeymap } from "./keys.js";
 import {
   GAP,
   emptyReport,
@@ -231,14 +231,16 @@ export function createReportEditor({
         reportField,
         protectLockedText,
         keymap.of([
-          { key: "Mod-z", run: () => turn("undo"), preventDefault: true },
-          { key: "Mod-y", run: () => turn("redo"), preventDefault: true },
-          { key: "Mod-Shift-z", run: () => turn("redo"), preventDefault: true },
-          { key: "Mod-l", run: lock, preventDefault: true },
-          { key: "Mod-u", run: unlock, preventDefault: true },
-          { key: "Mod-g", run: insertGap, preventDefault: true },
-          { key: "Mod-e", run: editOwn, preventDefault: true },
-          { key: "Tab", run: () => goToOpen(1), shift: () => goToOpen(-1) },
+          ...reportKeymap({
+            lock,
+            unlock,
+            editOwn,
+            insertGap,
+            nextOpen: () => goToOpen(1),
+            previousOpen: () => goToOpen(-1),
+            undo: () => turn("undo"),
+            redo: () => turn("redo"),
+          }),
           ...keys,
           ...editingKeymap,
         ]),

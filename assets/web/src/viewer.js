@@ -4,6 +4,7 @@
 import { desk, shared, watchPage } from "./desk.js";
 import { ask, button, el, icon } from "./dom.js";
 import { droppedFiles, packed } from "./files.js";
+import { bound, keyName } from "./keys.js";
 import { createPane } from "./pane.js";
 
 /** @typedef {import("./desk.js").Study} Study */
@@ -116,6 +117,12 @@ export function mountViewer({ element }) {
     el("h2", {}, "Open a study to begin"),
     el("p", { class: "empty-lead" }, "DICOM, PNG or JPEG, one or a series. Drop files here, or choose an example:"),
     emptyThumbs,
+    button({
+      name: "Watch the 20-second example",
+      icon: "watch",
+      class: "watch",
+      onclick: () => shared.guide?.start(),
+    }),
     el(
       "ol",
       { class: "steps" },
@@ -277,36 +284,15 @@ export function mountViewer({ element }) {
     return !!one;
   }
   const several = () => active.state.several;
-  /** Keys of the viewer, by what is typed; false where there is nothing to do. */
-  const keys = {
-    i: () => active.toggleInvert(),
-    f: () => active.fit(),
-    a: () => active.actualSize(),
-    z: () => toggleTool("lens"),
-    h: () => active.turn("flipAcross"),
-    v: () => active.turn("flipDown"),
-    l: () => active.turn("left"),
-    r: () => active.turn("right"),
-    m: () => setMode("length"),
-    n: () => setMode("angle"),
-    t: () => toggleTool("written"),
-    p: () => togglePrior(),
-    c: () => several() && active.cine.toggle(),
-    "+": () => active.zoomAt(1.25),
-    "=": () => active.zoomAt(1.25),
-    "-": () => active.zoomAt(0.8),
-    ArrowRight: () => active.step(1),
-    ArrowDown: () => active.step(1),
-    ArrowLeft: () => active.step(-1),
-    ArrowUp: () => active.step(-1),
-    Delete: () => active.deleteSelected(),
-    Backspace: () => active.deleteSelected(),
-    ...Object.fromEntries([1, 2, 3, 4, 5].map((n) => [String(n), () => preset(n - 1)])),
-  };
 
   // ---- opening
 
+  let bannerIsOfConnection = false;
+  desk.connection.onChange((lost) => {
+    if (!lost && bannerIsOfConnection) banner.hidden = true;
+  });
   function fail(error) {
+    bannerIsOfConnection = error.status === 0;
     bannerText.textContent = error instanceof Error ? error.message : String(error);
     banner.hidden = false;
   }
@@ -318,13 +304,13 @@ export function mountViewer({ element }) {
   }
 
   /** @param {() => Promise<Study>} load @param {string} name */
-  async function open(load, name) {
+  async function open(load, name, resumed = false) {
     if (refusedAsBusy()) return;
     busy = true;
     hideExamples();
     let clear = false;
     try {
-      if (shared.editor?.hasText()) {
+      if (!resumed && shared.editor?.hasText()) {
         const answer = await ask(
           root,
           "Keep the report?",
@@ -338,7 +324,7 @@ export function mountViewer({ element }) {
         if (!answer) return;
         clear = answer === "clear";
       }
-      shared.editor?.stop();
+      if (!resumed) shared.editor?.stop();
       banner.hidden = true;
       veil.hidden = false;
       status.textContent = "Opening…";
@@ -491,7 +477,18 @@ export function mountViewer({ element }) {
       fail("What was dropped cannot be read.");
     }
   }
-  shared.viewer = { openFile, openDropped };
+  shared.viewer = {
+    openFile,
+    openDropped,
+    hasStudy: () => !!study || busy,
+    /** Opens an example; whether it is on screen. @param {string} name */
+    async openExample(name) {
+      const { examples } = await desk.session();
+      const example = examples.find((one) => one.name === name);
+      if (example) await open(() => desk.openExample(name), example.title);
+      return !!example && !!study;
+    },
+  };
   const onChosen = (input, take) =>
     input.addEventListener("change", () => {
       const files = [...input.files];
@@ -530,7 +527,9 @@ export function mountViewer({ element }) {
   function hideExamples() {
     if (!strip.hidden) toggleExamples();
   }
-  desk.session().then(({ examples }) => {
+  desk.session().then(({ examples, resumed }) => {
+    // The file's name was never on the desk.
+    if (resumed?.study && !study) open(async () => resumed.study, "Study from before the reload", true);
     emptyThumbs.replaceChildren(...examples.map(thumb));
     strip.replaceChildren(...examples.map(thumb));
     if (!examples.length)
@@ -547,6 +546,31 @@ export function mountViewer({ element }) {
   });
   root.addEventListener("pointerleave", () => {
     hovered = false;
+  });
+  const commands = bound("study", {
+    preset: (event) => preset(Number(event.key) - 1),
+    invert: () => active.toggleInvert(),
+    fit: () => active.fit(),
+    actualSize: () => active.actualSize(),
+    magnify: () => toggleTool("lens"),
+    flipAcross: () => active.turn("flipAcross"),
+    flipDown: () => active.turn("flipDown"),
+    turnLeft: () => active.turn("left"),
+    turnRight: () => active.turn("right"),
+    length: () => setMode("length"),
+    angle: () => setMode("angle"),
+    remove: () => active.deleteSelected(),
+    written: () => toggleTool("written"),
+    prior: () => togglePrior(),
+    cine: () => several() && active.cine.toggle(),
+    zoomIn: () => active.zoomAt(1.25),
+    zoomOut: () => active.zoomAt(0.8),
+    nextFrame: () => active.step(1),
+    previousFrame: () => active.step(-1),
+    // When it is let go; held down, it turns a drag into a move.
+    reset: () => {
+      spaceDown = true;
+    },
   });
   const isTyping = (node) =>
     node instanceof Element &&
@@ -575,13 +599,10 @@ export function mountViewer({ element }) {
       return;
     }
     const onButton = focus instanceof HTMLButtonElement;
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (event.key === " " && !onButton) {
-      spaceDown = true;
-      event.preventDefault();
-    } else if (act && !((onButton || focus === active.slider) && event.key.startsWith("Arrow"))) {
-      if (act() !== false) event.preventDefault();
-    }
+    const found = commands.get(keyName(event));
+    if (!found || ((onButton || focus === active.slider) && event.key.startsWith("Arrow"))) return;
+    if (found.command === "reset" && onButton) return;
+    if (found.run(event) !== false) event.preventDefault();
   });
   document.addEventListener("keyup", (event) => {
     if (event.key !== " " || !spaceDown) return;

@@ -1,0 +1,89 @@
+// Keeps the report on the desk: each sending carries the number of its version, and the desk refuses one that would
+// overwrite what another tab has written. Knows nothing of spans.
+
+const SAVE_MS = 400;
+const RETRY_MS = 3000;
+
+/**
+ * @param {{now: () => {spans: any[], indication: string}, send: (report: any) => Promise<any>,
+ *   tell: (text: string, failed: boolean) => void, onOther: () => void}} options
+ *   `onOther`: another tab has written a newer version
+ */
+export function createAutosave({ now, send, tell, onOther }) {
+  // By this name the desk knows which of two tabs has written a version.
+  const writer = Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join("");
+  let version = 0,
+    timer = 0,
+    saving = null,
+    savedText = "",
+    paused = false;
+
+  function changed() {
+    if (!paused) timer ||= setTimeout(save, SAVE_MS);
+  }
+  async function save() {
+    timer = 0;
+    if (paused) return;
+    if (saving) {
+      changed();
+      return;
+    }
+    if (JSON.stringify(now()) === savedText) return;
+    try {
+      await put();
+    } catch (error) {
+      // What the server refuses as it stands is sent again once it has changed.
+      if (![409, 413, 422].includes(error.status)) timer ||= setTimeout(save, RETRY_MS);
+    }
+  }
+  /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
+  async function put() {
+    await saving?.catch(() => {});
+    const body = now(),
+      text = JSON.stringify(body),
+      sent = { version: version + 1, writer, ...body };
+    saving = send(sent);
+    try {
+      await saving;
+      version = sent.version;
+      savedText = text;
+      tell("Saved", false);
+      return sent;
+    } catch (error) {
+      if (error.status === 409) {
+        paused = true;
+        onOther();
+      }
+      tell(error.status === 0 ? "Not saved: no connection" : `Not saved: ${error.message}`, true);
+      throw error;
+    } finally {
+      saving = null;
+    }
+  }
+  return {
+    changed,
+    put,
+    writer,
+    /** The desk has a report with this number: what is written next comes after it. */
+    after(number) {
+      version = number;
+      paused = false;
+    },
+    /** What is on screen stands on the desk already. */
+    isSaved() {
+      savedText = JSON.stringify(now());
+    },
+    /** The desk has forgotten what it was sent. */
+    forgotten() {
+      savedText = "";
+      paused = false;
+      changed();
+    },
+    /** @param {{version: number, writer: string}} held what the desk has */
+    compare(held) {
+      if (paused || saving || held.writer === writer || held.version <= version) return;
+      paused = true;
+      onOther();
+    },
+  };
+}

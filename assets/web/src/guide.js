@@ -1,0 +1,205 @@
+// The guided example: twenty seconds on a committed study, with a real draft, a real lock, and another real draft.
+// Whatever the visitor does ends it at once. Knows the panes by what they offer in `shared`.
+
+import { desk, shared } from "./desk.js";
+import { button, el } from "./dom.js";
+import { newId } from "./spans.js";
+
+const EXAMPLE = "effusion";
+const SECONDS = 20;
+/** A page on which nobody has done anything for so long has a visitor who does not know it. */
+const IDLE_MS = 9_000;
+const ADDRESS_OFF = "off";
+
+const wait = (seconds, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new DOMException("", "AbortError"));
+    });
+  });
+
+const report = () => [
+  { id: newId(), text: "FINDINGS:\n", state: "locked", author: "template" },
+  { id: newId(), text: "", state: "open", author: "model" },
+  { id: newId(), text: "\n\nIMPRESSION:\n", state: "locked", author: "template" },
+  { id: newId(), text: "", state: "open", author: "model" },
+];
+
+/** The sentence of the drafted findings to be locked: the first of some length. @param {string} text */
+export function sentenceToLock(text) {
+  const findings = text.slice(text.indexOf("\n") + 1).split("\n\nIMPRESSION:")[0];
+  const sentences = findings.match(/[^.\n]+\./g)?.map((one) => one.trim()) ?? [];
+  return sentences.find((one) => one.length > 20) ?? sentences[0] ?? null;
+}
+
+/** @param {HTMLElement} root the editor's pane */
+export function mountGuide(root) {
+  /** @type {AbortController|null} */
+  let running = null;
+  let card = null;
+  let pointed = null;
+
+  const point = (node) => {
+    pointed?.classList.remove("guided");
+    pointed = node ?? null;
+    pointed?.classList.add("guided");
+  };
+  const named = (name) => document.querySelector(`.workstation button[aria-label="${name}"]`);
+
+  /** The card at the foot of the page. @param {{name: string, onclick: () => void}[]} answers */
+  function show(text, foot, answers, part = null) {
+    if (!card) {
+      card = {
+        caption: el("p", { class: "caption", role: "status" }),
+        foot: el("div", { class: "guide-foot" }),
+        bar: el("div", {}),
+      };
+      card.node = el(
+        "div",
+        { class: "guide workstation-guide", role: "region", "aria-label": "Guided example" },
+        card.caption,
+        el("div", { class: "guide-time", "aria-hidden": "true" }, card.bar),
+        card.foot,
+      );
+      root.append(card.node);
+    }
+    card.caption.textContent = text;
+    card.foot.replaceChildren(el("span", {}, foot), ...answers.map(button));
+    card.bar.parentElement.hidden = part === null;
+    if (part !== null) card.bar.style.transform = `scaleX(${part})`;
+  }
+  function close() {
+    card?.node.remove();
+    card = null;
+    point(null);
+  }
+
+  function mayStart() {
+    return !running && !shared.editor?.hasText() && !shared.editor?.isRunning() && !document.querySelector("dialog[open]");
+  }
+
+  async function start() {
+    if (!mayStart()) {
+      if (!running)
+        shared.notices.show("guide", {
+          text: "The example needs an empty report; yours is left as it is.",
+          seconds: 5,
+        });
+      return;
+    }
+    disarm();
+    const mine = (running = new AbortController());
+    const { signal } = mine;
+    const began = performance.now();
+    const caption = async (text, upTo) => {
+      const seconds = (performance.now() - began) / 1000;
+      show(text, "Any key stops it", [{ name: "Stop the example", onclick: () => stop() }], Math.min(1, upTo / SECONDS));
+      await wait(Math.max(1.2, upTo - seconds), signal);
+    };
+    const drafted = async () => {
+      point(null);
+      await Promise.race([shared.editor.draft(), wait(60, signal)]);
+      if (signal.aborted) throw new DOMException("", "AbortError");
+      while (shared.editor.isRunning()) await wait(0.1, signal);
+    };
+    listen(true);
+    try {
+      show("A chest radiograph is opened beside an empty report.", "Any key stops it", [
+        { name: "Stop the example", onclick: () => stop() },
+      ], 0.08);
+      if (!(await Promise.race([shared.viewer.openExample(EXAMPLE), wait(20, signal)])))
+        throw new Error("The example study could not be opened.");
+      await caption("A chest radiograph is opened beside an empty report.", 2.5);
+      shared.editor.put(report());
+      await caption("The headings are locked. The two gaps are open: there the model may write.", 5.5);
+      point(named("Draft"));
+      await caption("Draft: the model looks at the image and the whole report, and denoises every open word at once.", 8);
+      await drafted();
+      await caption("Model text is dotted until a person has reviewed it. The default model is small, and often wrong.", 11.5);
+      const sentence = sentenceToLock(shared.editor.text());
+      if (sentence) {
+        point(named("Lock"));
+        shared.editor.lockText(sentence);
+        await caption(`Lock: “${sentence}” now stays as it is, whatever is drafted.`, 14.5);
+      }
+      point(named("Draft"));
+      await caption("Draft again: everything open is rewritten around what is locked.", 16.5);
+      await drafted();
+      await caption("The locked sentence has stayed. Lock, draft, lock, draft: until the report is yours.", SECONDS);
+      finish(mine, "Now you: type, lock, unlock, and press Draft. This report is only an example.");
+    } catch (error) {
+      if (signal.aborted) return;
+      finish(mine, `The example had to end: ${error.message}`);
+    }
+  }
+
+  function finish(mine, text) {
+    if (running !== mine) return;
+    running = null;
+    listen(false);
+    point(null);
+    show(text, "", [
+      {
+        name: "Start with an empty report",
+        onclick: () => {
+          close();
+          shared.editor.clear();
+        },
+      },
+      { name: "Go on with this one", onclick: close },
+    ]);
+  }
+  function stop() {
+    const mine = running;
+    if (!mine) return;
+    mine.abort();
+    shared.editor.stop();
+    finish(mine, "The example has stopped. Its report is still here to try things on.");
+  }
+
+  // ---- any key, and any touch but of the card itself
+
+  const onKey = (event) => {
+    if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+    // This key means 'stop' and nothing else: it must neither type nor press a button.
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    stop();
+  };
+  const onPointer = (event) => {
+    if (event.target instanceof Node && card?.node.contains(event.target)) return;
+    stop();
+  };
+  function listen(on) {
+    const change = on ? "addEventListener" : "removeEventListener";
+    window[change]("keydown", onKey, true);
+    window[change]("pointerdown", onPointer, true);
+    window[change]("wheel", onPointer, { capture: true, passive: true });
+  }
+
+  // ---- by itself, for a visitor who does nothing: without storage nobody can know who comes for the first time, but
+  // who knows the workstation opens a study, and who reloads has a session to come back to.
+
+  const HANDS = ["keydown", "pointerdown", "wheel", "dragenter"];
+  let idle = 0;
+  function disarm() {
+    clearTimeout(idle);
+    for (const name of HANDS) removeEventListener(name, disarm, true);
+  }
+  desk.session().then(({ resumed, gone }) => {
+    if (resumed || gone || new URLSearchParams(location.search).get("guide") === ADDRESS_OFF) return;
+    for (const name of HANDS) addEventListener(name, disarm, { capture: true, passive: true });
+    const arm = () => {
+      idle = setTimeout(() => {
+        if (document.hidden) arm();
+        else if (mayStart() && !shared.viewer?.hasStudy()) start();
+        else disarm();
+      }, IDLE_MS);
+    };
+    arm();
+  }, () => {});
+
+  return { start, stop };
+}

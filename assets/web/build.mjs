@@ -14,7 +14,7 @@ const { metafile } = await build({
   metafile: true,
 });
 await build({
-  entryPoints: ["src/workstation.css"],
+  entryPoints: { workstation: "src/styles.css" },
   outdir: "dist",
   bundle: true,
   minify: true,

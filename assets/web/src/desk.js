@@ -196,6 +196,9 @@ export const desk = {
     return (await call("desk/report", json("PUT", report))).json();
   },
   draft,
+  /** The last run's frames. */
+  frames: async () => (await call("desk/frames", {})).json(),
+  templates: async () => (await (await call("desk/templates", {})).json()).templates,
   stop: () => call("desk/stop", { method: "POST" }),
 };
 

@@ -134,7 +134,8 @@ async function* draft(message) {
     const { msg, output } = JSON.parse(line.slice("data: ".length));
     if (msg === "process_generating" && output?.data) {
       const [value] = output.data;
-      // Gradio sends the first value whole, later ones as what changed: here always all of it.
+      // Gradio sends the first value whole, later ones as what changed: here always all of it, or nothing.
+      if (Array.isArray(value) && !value.length) continue;
       yield JSON.parse(typeof value === "string" ? value : value[0][2]);
     } else if (["process_completed", "close_stream", "unexpected_error"].includes(msg)) return;
   }

@@ -172,6 +172,13 @@ export function mountEditor({ element }) {
     title: `Shade the model's text by its certainty (${shown("certainty")})`,
     onclick: () => toggleCertainty(),
   });
+  const changesButton = button({
+    name: "Changes",
+    icon: "changes",
+    class: "to-end",
+    title: `What the last draft changed (${shown("changes")})`,
+    onclick: () => toggleChanges(),
+  });
   const bar = el(
     "div",
     { class: "bar", role: "toolbar", "aria-label": "Report tools" },
@@ -316,7 +323,7 @@ export function mountEditor({ element }) {
     { class: "status" },
     progress,
     el("div", { class: "status-row" }, legend, stepLine, live),
-    el("div", { class: "status-row" }, certaintyButton, scale),
+    el("div", { class: "status-row" }, certaintyButton, scale, changesButton),
     el("div", { class: "status-row fine" }, el("strong", {}, NOTICE), modelName, saved),
   );
 
@@ -333,7 +340,6 @@ export function mountEditor({ element }) {
       report.view.focus();
     },
     onContinue: (name, frame) => draft("all", { run: name, step: frame.step }),
-    onChanges: () => toggleChanges(),
   });
 
   // Built whole and then shown at once; the find bar and the time line stand above and below the report.

@@ -7,9 +7,9 @@ import { button, el } from "./dom.js";
 
 /**
  * @param {{onShow: (frame: Frame) => void, onKeep: (frame: Frame) => void, onLeave: () => void,
- *   onContinue: (run: string, frame: Frame) => void, onChanges: () => void}} events
+ *   onContinue: (run: string, frame: Frame) => void}} events
  */
-export function createTimeline({ onShow, onKeep, onLeave, onContinue, onChanges }) {
+export function createTimeline({ onShow, onKeep, onLeave, onContinue }) {
   /** @type {{run: string, frames: Frame[]}|null} */
   let tape = null;
   let scrubbing = false;
@@ -33,7 +33,6 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue, onChanges 
     onKeep(frame());
     refresh();
   });
-  const changes = small("Changes", "What the last draft changed", () => onChanges());
   const node = el(
     "div",
     { class: "timeline", role: "group", "aria-label": "Time line of the last run" },
@@ -41,7 +40,6 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue, onChanges 
     place,
     goOn,
     keep,
-    changes,
   );
   const frame = () => tape.frames[Number(slider.value)];
 
@@ -54,7 +52,6 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue, onChanges 
     const shown = tape?.frames.length ? frame() : null;
     slider.disabled = !shown;
     for (const each of [goOn, keep]) each.disabled = !scrubbing;
-    changes.disabled = !tape;
     place.textContent = shown ? `Step ${shown.step} of ${tape.frames.at(-1).step}` : "No draft yet";
     slider.setAttribute("aria-valuetext", place.textContent);
     node.classList.toggle("scrubbing", scrubbing);
@@ -79,7 +76,8 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue, onChanges 
     load(last) {
       tape = last;
       scrubbing = false;
-      slider.max = slider.value = String(Math.max(0, (last?.frames.length ?? 0) - 1));
+      slider.max = String(Math.max(0, (last?.frames.length ?? 0) - 1));
+      slider.value = slider.max;
       refresh();
     },
     leave,

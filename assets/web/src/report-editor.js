@@ -712,6 +712,7 @@ export function createReportEditor({
   function startRun(scope = "all") {
     seal();
     const doc = text();
+    if (!Array.isArray(scope)) dispatchOwn({}, tidy({ ...report(), kept: null }));
     const range = Array.isArray(scope) ? everything() : rangeOf(scope);
     const now = range && scope !== "all" && !Array.isArray(scope) ? cutOut(report(), range.from, range.to) : report();
     const inReach = (span) =>
@@ -754,6 +755,7 @@ export function createReportEditor({
     const author = (span, now) => (same(span, now) ? run.base.get(span.id).author : "model");
     const reviewed = (span, now) => !!span.reviewed && same(span, now);
     const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
+    dispatchOwn({}, { ...report(), kept: new Set(run.base.keys()) });
     putTexts(texts, null, author, reviewed);
     dispatchOwn({}, { ...report(), certainty: new Map([...(report().certainty ?? []), ...run.pieces]) });
     recordDraft(before, { spans: report().spans }, changes);

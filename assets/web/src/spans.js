@@ -14,9 +14,10 @@ export const GAP = "\uFFFC";
 /**
  * What the editor holds beside its text.
  * `typing` is the id of the span being typed, `run` the draft under way.
+ * `kept` are the spans of the last run: they stay apart, so that one can go on from its frames.
  * `certainty` keeps the last draft's pieces by span, `plain` is whether they go unshaded.
  * @typedef {{spans: readonly Span[], typing: string|null, run: Run|null,
- *   certainty?: Map<string, [string, number, number][]>, plain?: boolean}} Report
+ *   kept?: Set<string>|null, certainty?: Map<string, [string, number, number][]>, plain?: boolean}} Report
  */
 /**
  * `base` keeps what stood in each span before the run, `pieces` what the last frame shows in it.
@@ -109,8 +110,8 @@ export function mergeNeighbours(spans, apart) {
 
 /** @param {Report} report @returns {Report} */
 export function tidy(report) {
-  const { spans, run } = report;
-  const merged = mergeNeighbours(spans, (id) => !!run?.base.has(id));
+  const { spans, run, kept } = report;
+  const merged = mergeNeighbours(spans, (id) => !!run?.base.has(id) || !!kept?.has(id));
   return merged === spans ? report : { ...report, spans: merged };
 }
 

@@ -165,7 +165,8 @@ class DeskRoutes:
     async def frames(self, request: Request) -> Response:
         last = self._session(request).last_run()
         if last is None:
-            raise HTTPException(404)
+            # Not 'not found': that would tell the page that its session has ended.
+            return JSONResponse({"run": None, "frames": []})
         # Put into words in a thread of its own: a hundred frames of a long report are megabytes.
         return JSONResponse(await to_thread.run_sync(wire.frames_json, *last))
 

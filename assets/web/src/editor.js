@@ -590,11 +590,11 @@ export function mountEditor({ element }) {
       progress.classList.remove("waiting");
       setProgress(message.steps ? Math.min(1, message.step / message.steps) : 0);
       stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s`;
+      timeline.follow(message.step, message.steps);
       report.showFrame(message.spans);
     } else if (message.kind === "draft") {
       report.finishRun(message.texts);
       rememberSeed(message.seed);
-      loadFrames();
       const { unreviewed } = report.counts();
       const how = `${message.steps} steps · ${message.seconds.toFixed(1)} s`;
       endRun(message.stopped ? `Stopped · ${how}` : `Draft ready · ${how}`);
@@ -608,6 +608,7 @@ export function mountEditor({ element }) {
 
   function endRun(text) {
     clearInterval(run?.clock);
+    if (run?.shown) loadFrames();
     run = null;
     root.classList.remove("running");
     const focused = document.activeElement === stopButton;
@@ -647,7 +648,8 @@ export function mountEditor({ element }) {
 
   async function loadFrames() {
     // Without them there is nothing to go through; the report is not concerned.
-    timeline.load(await desk.frames().catch(() => null));
+    const last = await desk.frames().catch(() => null);
+    if (!run) timeline.load(last);
   }
   /** @param {import("./timeline.js").Frame} frame */
   function showPast(frame) {
@@ -791,7 +793,7 @@ export function mountEditor({ element }) {
       list.show(
         alternatives.map(({ text, likelihood }) => ({
           name: text.trim() || "(nothing)",
-          note: `${Math.round(likelihood * 100)} %`,
+          note: `${(likelihood * 100).toFixed(1)} %`,
           part: likelihood,
           value: text,
         })),

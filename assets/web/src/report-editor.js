@@ -590,7 +590,11 @@ export function createReportEditor({
     const pieces = fresh.spans.map((span) => ({ ...span, length: span.to - span.from }));
     if (!pieces.length) return false;
     const next = replaceRange(now, from, to, pieces);
-    const selection = { anchor: from + fresh.doc.length };
+    // A template's first field or gap is what comes next.
+    const first = kind === "template" ? fresh.spans.find((span) => span.state === "open") : null;
+    const selection = first
+      ? { anchor: from + first.from, head: from + first.to }
+      : { anchor: from + fresh.doc.length };
     dispatchOwn({ changes: { from, to, insert: fresh.doc }, selection, scrollIntoView: true }, next, kind);
     view.focus();
     return true;

@@ -74,11 +74,20 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue }) {
     node,
     /** @param {{run: string, frames: Frame[]}|null} last */
     load(last) {
-      tape = last;
+      tape = last?.frames.length ? last : null;
       scrubbing = false;
       slider.max = String(Math.max(0, (last?.frames.length ?? 0) - 1));
       slider.value = slider.max;
       refresh();
+    },
+    /** Goes along with a run under way. @param {number} step @param {number} steps */
+    follow(step, steps) {
+      tape = null;
+      scrubbing = false;
+      refresh();
+      slider.max = String(steps);
+      slider.value = String(step);
+      place.textContent = `Step ${step} of ${steps}`;
     },
     leave,
     focus: () => slider.focus(),

@@ -6,7 +6,7 @@ Unicode code points of the joined text. This module knows nothing of tokens, mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -26,13 +26,15 @@ class LockedTextError(ReportError):
 class Span:
     """A run of report text with one state and one author.
 
-    `id` is what drafts are merged by; it is unique within a report. An open span without text is a gap.
+    `id` is what drafts are merged by; it is unique within a report. An open span without text is a gap. `reviewed`: a
+    person has accepted this text of a model as it stands; a draft that changes it takes that away.
     """
 
     id: str
     text: str
     state: State
     author: Author
+    reviewed: bool = False
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -52,8 +54,8 @@ class Span:
 
     @property
     def unreviewed(self) -> bool:
-        """Whether a model wrote this text and no person has reviewed it: locking it is the review."""
-        return self.author == "model" and self.state == "open" and bool(self.text)
+        """Whether a model wrote this text and no person has reviewed it: locking or accepting it is the review."""
+        return self.author == "model" and self.state == "open" and bool(self.text) and not self.reviewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ def _joined(spans: Iterable[Span], serial: int) -> Report:
     joined: list[Span] = []
     for span in spans:
         last = joined[-1] if joined else None
-        if last and last.locked and span.locked and last.author == span.author:
+        if last and last.locked and span.locked and (last.author, last.reviewed) == (span.author, span.reviewed):
             joined[-1] = replace(last, text=last.text + span.text)
         else:
             joined.append(span)
@@ -229,11 +231,24 @@ def merge_draft(report: Report, texts: Mapping[str, str]) -> Report:
     return replace(
         report,
         spans=tuple(
-            replace(span, text=texts[span.id], author="model")
+            replace(span, text=texts[span.id], author="model", reviewed=False)
             if not span.locked and texts.get(span.id, span.text) != span.text
             else span
             for span in report.spans
         ),
+    )
+
+
+def focused(report: Report, ids: Collection[str]) -> Report:
+    """The report with only the open spans of these ids left open: what a draft of those alone is asked to write.
+
+    Raises ReportError where none of them is open.
+    """
+    if not any(span.id in ids for span in report.open_spans):
+        raise ReportError("Nothing is open here: insert a gap or unlock text first.")
+    return replace(
+        report,
+        spans=tuple(span if span.id in ids or span.locked else replace(span, state="locked") for span in report.spans),
     )
 
 

@@ -15,16 +15,21 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame
 from drafting.imaging import Study
-from drafting.report import Report, Span, merge_draft
+from drafting.report import Report, Span, focused, merge_draft
 
 logger = logging.getLogger(__name__)
+
+# A frame holds what its run needs to go on from it: some megabytes with a large model.
+FRAMES_KEPT = 128
+MOST_ALTERNATIVES = 8
+MOST_QUESTION_CHARACTERS = 500
 
 
 class DeskError(RuntimeError):
@@ -85,12 +90,36 @@ def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a run began with."""
+    """What a run began with. `report`: as the engine is given it, with nothing open but what is to be written."""
 
     study: Study | None
     report: Report
     indication: str
     stop: threading.Event
+    name: str
+
+
+class _Tape:
+    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
+
+    def __init__(self, run: _Run) -> None:
+        self.run = run
+        self.frames: list[Frame] = []
+        self._distance = 1
+        self._seen = 0
+
+    def add(self, frame: Frame) -> None:
+        if self._seen % self._distance == 0:
+            self.frames.append(frame)
+        self._seen += 1
+        if len(self.frames) >= FRAMES_KEPT:
+            del self.frames[1::2]
+            self._distance *= 2
+
+    def end(self, frame: Frame) -> None:
+        """The last frame is always there."""
+        if not self.frames or self.frames[-1] is not frame:
+            self.frames.append(frame)
 
 
 class Session:
@@ -112,6 +141,8 @@ class Session:
         self._left_at: float | None = None
         self._cut_off = False
         self._run: _Run | None = None
+        self._tape: _Tape | None = None
+        self._runs = 0
         self._folder: Path | None = None
         self._on_close: list[Callable[[], None]] = []
         self._closed = False
@@ -201,6 +232,7 @@ class Session:
             former, self._study = self._study, study
             # It was the former patient's.
             self._prior = None
+            self._tape = None
             indication = self._indication
             if self._run:
                 self._run.stop.set()
@@ -242,31 +274,87 @@ class Session:
             self._report, self._version, self._indication, self._writer = report, version, indication, writer
             return version
 
-    def run(self, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
+    def run(
+        self, settings: DraftSettings, only: Collection[str] | None = None, start: tuple[str, int] | None = None
+    ) -> Generator[Frame, None, Outcome]:
         """Draft the open spans of the report as it stands; yields every frame and puts the outcome into the report.
 
         The text goes by span identity into whatever the report is by then. Stop ends the run at the next frame, with
-        that frame's text; closing the generator ends it without any.
+        that frame's text; closing the generator ends it without any. `only`: draft the open spans of these ids, and
+        let the others stand as if they were locked. `start`: go on from a step of the last run, given by that run's
+        name and the step's number, as long as the report says the same around what that run wrote.
 
         Raises BusyError where a run is under way already or the engine has too many, and RunFailedError with a sentence
-        for the radiologist; the report is then as it was.
+        for the radiologist; the report is then as it was. Raises ReportError where none of `only` is open.
         """
-        run = self._begin()
-        try:
-            outcome = yield from self._denoise(run, settings)
+        first: Frame | None = None
+        with self._lock:
+            if start is None:
+                run = self._begin(only)
+                former: list[Frame] = []
+            else:
+                tape, first = self._found(*start)
+                run = self._begin(None, tape.run.report)
+                former = [frame for frame in tape.frames if frame.step <= first.step]
+        with self._one_sentence(run, "draft"):
+            tape = _Tape(run)
+            for frame in former:
+                tape.add(frame)
+            outcome = yield from self._denoise(run, settings, tape, first)
             self._keep(run, outcome)
+            with self._lock:
+                if not self._closed:
+                    self._tape = tape
             return outcome
-        except DeskError:
-            raise
-        except EngineBusyError as error:
-            raise BusyError(str(error)) from None
-        except EngineError as error:
-            raise RunFailedError(str(error)) from None
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
-            log_failure(logger, "A draft", error)
-            raise RunFailedError("The draft failed; the report is as it was.") from None
-        finally:
-            self._end(run)
+
+    def alternatives(
+        self, id: str, count: int, settings: DraftSettings
+    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+        """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
+
+        The report stays as it is. Stop ends the run with no alternatives. Raises what `run` raises.
+        """
+        if not 1 <= count <= MOST_ALTERNATIVES:
+            raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
+        run = self._begin({id})
+        with self._one_sentence(run, "draft of alternatives"):
+            drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
+            try:
+                while True:
+                    try:
+                        frames = next(drafts)
+                    except StopIteration as end:
+                        found: tuple[Draft, ...] = end.value
+                        break
+                    if run.stop.is_set():
+                        return ()
+                    yield frames
+            finally:
+                drafts.close()
+            if any(draft.texts.keys() - {id} for draft in found):
+                raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
+            return found
+
+    def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
+        """Answer a question about the image; yields every frame. The report stays as it is.
+
+        The outcome's only text is the answer. Stop ends the run with what the last frame shows. Raises what `run`
+        raises, and RunFailedError without a study.
+        """
+        if len(question) > MOST_QUESTION_CHARACTERS:
+            raise RunFailedError(f"A question has at most {MOST_QUESTION_CHARACTERS} characters.")
+        if self._study is None:
+            raise RunFailedError("There is no image to ask about: open a study first.")
+        run = self._begin(None)
+        with self._one_sentence(run, "answer"):
+            frames = self._engine.answer(run.study, question, settings)
+            return (yield from self._followed(run, settings, frames, None))
+
+    def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
+        """The name of the last draft that ended well and its frames, at most some hundred; None before the first."""
+        with self._lock:
+            self._refuse_if_closed()
+            return (self._tape.run.name, tuple(self._tape.frames)) if self._tape else None
 
     def stop(self) -> None:
         """The run under way, if any, keeps its next frame and ends."""
@@ -290,6 +378,7 @@ class Session:
             self._closed = True
             study, self._study, self._prior = self._study, None, None
             self._report, self._indication = Report(), ""
+            self._tape = None
             folder = self._folder
             forgetting, self._on_close = self._on_close, []
             if self._run:
@@ -321,12 +410,51 @@ class Session:
         if gone:
             self._engine.release(study)
 
-    def _begin(self) -> _Run:
+    @contextmanager
+    def _one_sentence(self, run: _Run, what: str) -> Iterator[None]:
+        """Whatever goes wrong in a run becomes one sentence; in any case the run has ended after this."""
+        try:
+            yield
+        except DeskError:
+            raise
+        except EngineBusyError as error:
+            raise BusyError(str(error)) from None
+        except EngineError as error:
+            raise RunFailedError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
+            log_failure(logger, f"A run ({what})", error)
+            raise RunFailedError(f"The {what} failed; the report is as it was.") from None
+        finally:
+            self._end(run)
+
+    def _found(self, name: str, step: int) -> tuple[_Tape, Frame]:
+        """The last run and its frame of this step. Raises RunFailedError where one cannot go on from there."""
+        self._refuse_if_closed()
+        tape = self._tape
+        frame = next((one for one in tape.frames if one.step == step), None) if tape and tape.run.name == name else None
+        if tape is None or frame is None:
+            raise RunFailedError("That run is no longer kept, so it cannot go on from there.")
+        was, wrote = tape.run, {span.id for span in tape.run.report.open_spans}
+        now = tuple(span for span in self._report.spans if span.id not in wrote)
+        then = tuple(span for span in was.report.spans if span.id not in wrote)
+        # What was open but not drafted stood in the run as if it were locked: its text counts, its state does not.
+        if [(span.id, span.text) for span in now] != [(span.id, span.text) for span in then] or not wrote <= {
+            span.id for span in self._report.open_spans
+        }:
+            raise RunFailedError("The report has changed since that run, so it cannot go on from there.")
+        if was.study is not self._study or was.indication != self._indication:
+            raise RunFailedError("The study or the indication has changed since that run; draft anew.")
+        return tape, frame
+
+    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> _Run:
         with self._lock:
             self._refuse_if_closed()
             if self._run:
                 raise BusyError("A draft of this report is being written already.")
-            self._run = _Run(self._study, self._report, self._indication, threading.Event())
+            if report is None:
+                report = self._report if only is None else focused(self._report, only)
+            self._runs += 1
+            self._run = _Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
             return self._run
 
     def _end(self, run: _Run) -> None:
@@ -337,8 +465,15 @@ class Session:
         if run.study:
             self._release_if_gone(run.study)
 
-    def _denoise(self, run: _Run, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
-        frames = self._engine.draft(run.study, run.report, settings, run.indication)
+    def _denoise(
+        self, run: _Run, settings: DraftSettings, tape: _Tape, start: Frame | None
+    ) -> Generator[Frame, None, Outcome]:
+        frames = self._engine.draft(run.study, run.report, settings, run.indication, start)
+        return (yield from self._followed(run, settings, frames, tape))
+
+    def _followed(
+        self, run: _Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: _Tape | None
+    ) -> Generator[Frame, None, Outcome]:
         shown: Frame | None = None
         try:
             while True:
@@ -346,10 +481,16 @@ class Session:
                     frame = next(frames)
                 except StopIteration as end:
                     draft: Draft = end.value
+                    if tape and shown:
+                        tape.end(shown)
                     return Outcome(draft.texts, draft.steps, draft.seconds, draft.seed, stopped=False)
+                if tape:
+                    tape.add(frame)
                 if run.stop.is_set():
                     if shown is None:
                         return _stopped(None, settings)
+                    if tape:
+                        tape.end(frame)
                     yield frame
                     return _stopped(frame, settings)
                 shown = frame

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import gradio as gr
 
 from drafting.report import ReportError
-from drafting.session import DeskError, Outcome, Session, Sessions, VersionConflictError, log_failure
+from drafting.session import DeskError, Session, Sessions, VersionConflictError, log_failure
 from drafting.ui import wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.forgetting import GradioMemory
 from drafting.ui.streaming import newest
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TITLE = "Report drafting"
 FRAMES_A_SECOND = 15.0
@@ -82,25 +86,40 @@ class Drafting:
             self._memory.forget_values(stream)
 
     def _messages(self, run: str, stream: str, message: object) -> Iterator[str]:
-        asked = wire.parse_draft(wire.parse_object(message))
+        asked = wire.parse_run(wire.parse_object(message))
         session = self._sessions.find(asked.token)
         for tab in (stream, asked.tab):
             self._memory.tie(tab, session)
         _receive(session, asked.sent)
-        frames = newest(session.run(asked.settings), FRAMES_A_SECOND)
         version = asked.sent.version
-        try:
-            outcome: Outcome
-            while True:
-                try:
-                    frame = next(frames)
-                except StopIteration as end:
-                    outcome = end.value
-                    break
-                yield wire.frame_json(run, version, frame)
-        finally:
-            frames.close()
-        yield wire.outcome_json(run, version, outcome)
+        match asked:
+            case wire.DraftMessage():
+                run_under_way = session.run(asked.settings, asked.only, asked.start)
+                outcome = yield from _streamed(run_under_way, lambda frame: wire.frame_json(run, version, frame))
+                yield wire.outcome_json(run, version, outcome)
+            case wire.QuestionMessage():
+                answering = session.answer(asked.question, asked.settings)
+                outcome = yield from _streamed(answering, lambda frame: wire.frame_json(run, version, frame))
+                yield wire.answer_json(run, version, outcome)
+            case wire.AlternativesMessage():
+                drafting = session.alternatives(asked.span, asked.count, asked.settings)
+                drafts = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
+                yield wire.alternatives_json(run, version, asked.span, drafts)
+
+
+def _streamed(source: Generator[T, None, R], as_message: Callable[[T], str]) -> Generator[str, None, R]:
+    """The newest values of a run as messages, at the browser's pace; returns what the run returns."""
+    values = newest(source, FRAMES_A_SECOND)
+    try:
+        while True:
+            try:
+                value = next(values)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+            yield as_message(value)
+    finally:
+        values.close()
 
 
 def _receive(session: Session, sent: wire.ReportMessage) -> None:

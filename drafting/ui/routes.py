@@ -30,6 +30,7 @@ from drafting.session import (
     UnknownSessionError,
     VersionConflictError,
 )
+from drafting.templates import templates
 from drafting.ui import VERSION, wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.security import BodyTooLargeError
@@ -82,6 +83,7 @@ class DeskRoutes:
             Route("/report", self.report, methods=["PUT"]),
             Route("/report", self.held, methods=["GET"]),
             Route("/stop", self.stop, methods=["POST"]),
+            *self._editor_routes(),
         ]
         handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
         handlers |= {
@@ -174,6 +176,24 @@ class DeskRoutes:
     async def stop(self, request: Request) -> Response:
         self._session(request).stop()
         return JSONResponse({})
+
+    def _editor_routes(self) -> list[BaseRoute]:
+        """What the report side asks for beside saving: templates, and the frames of the last run."""
+        return [
+            Route("/templates", self.templates, methods=["GET"]),
+            Route("/frames", self.frames, methods=["GET"]),
+        ]
+
+    async def templates(self, request: Request) -> Response:
+        return JSONResponse({"templates": [wire.template_json(template) for template in templates()]})
+
+    async def frames(self, request: Request) -> Response:
+        last = self._session(request).last_run()
+        if last is None:
+            # Not 'not found': that would tell the page that its session has ended.
+            return JSONResponse({"run": None, "frames": []})
+        # Put into words in a thread of its own: a hundred frames of a long report are megabytes.
+        return JSONResponse(await to_thread.run_sync(wire.frames_json, *last))
 
     def _session(self, request: Request) -> Session:
         return self._sessions.find(request.headers.get("x-desk", ""))

@@ -15,10 +15,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import DraftSettings, Frame
+from drafting.engine import Draft, DraftSettings, Frame
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.session import Outcome, Session
+from drafting.templates import Template
 
 WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
 SPAN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
@@ -41,13 +42,36 @@ class ReportMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class DraftMessage:
-    """What Draft was pressed with. `tab`: the name by which Gradio knows the browser tab."""
+class RunMessage:
+    """What a run is asked for with. `tab`: the name by which Gradio knows the browser tab."""
 
     token: str
     tab: str
     sent: ReportMessage
     settings: DraftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class DraftMessage(RunMessage):
+    """What Draft was pressed with. `only`: the spans to draft, or None; `start`: the run and step to go on from."""
+
+    only: frozenset[str] | None
+    start: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlternativesMessage(RunMessage):
+    """Other texts for one span."""
+
+    span: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionMessage(RunMessage):
+    """A question about the image."""
+
+    question: str
 
 
 def parse_object(body: object) -> dict[str, Any]:
@@ -73,9 +97,10 @@ def parse_report(message: Mapping[str, Any]) -> ReportMessage:
     )
 
 
-def parse_draft(message: Mapping[str, Any]) -> DraftMessage:
-    """Raises WireError and ReportError as `parse_report` does."""
-    if message.get("kind") != "draft":
+def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | QuestionMessage:
+    """What the editor asks of the model. Raises WireError and ReportError as `parse_report` does."""
+    kind = message.get("kind")
+    if kind not in ("draft", "alternatives", "question"):
         raise WireError("The request is not for a draft.")
     steps = message.get("steps")
     try:
@@ -88,7 +113,25 @@ def parse_draft(message: Mapping[str, Any]) -> DraftMessage:
     except ValueError as error:
         raise WireError(str(error)) from None
     token, tab = _text(message.get("token"), "token"), _text(message.get("tab"), "tab")
-    return DraftMessage(token, tab, parse_report(message), settings)
+    sent = parse_report(message)
+    if kind == "alternatives":
+        count = _number(message.get("count"), "number of alternatives")
+        return AlternativesMessage(token, tab, sent, settings, _id(message.get("span")), count)
+    if kind == "question":
+        return QuestionMessage(token, tab, sent, settings, _text(message.get("question"), "question"))
+    only, start = message.get("only"), message.get("start")
+    if only is not None and not isinstance(only, list):
+        raise WireError("The spans to draft are not a list.")
+    if start is not None and not isinstance(start, dict):
+        raise WireError("The frame to go on from is not an object.")
+    return DraftMessage(
+        token,
+        tab,
+        sent,
+        settings,
+        None if only is None else frozenset(_id(id) for id in only),
+        None if start is None else (_text(start.get("run"), "run"), _number(start.get("step"), "step")),
+    )
 
 
 def parse_spans(spans: Any) -> Report:
@@ -135,21 +178,71 @@ def pixels(picture: Picture) -> bytes:
 
 
 def frame_json(run: str, version: int, frame: Frame) -> str:
-    spans = {
-        id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
-        for id, pieces in frame.pieces.items()
-    }
+    return _dumped({"kind": "frame", "run": run, "version": version, **_frame(frame)})
+
+
+def frames_json(run: str, frames: Sequence[Frame]) -> dict[str, Any]:
+    """The frames of a run that has ended, by the name under which the session keeps it."""
+    return {"run": run, "frames": [_frame(frame) for frame in frames]}
+
+
+def progress_json(run: str, version: int, frames: Sequence[Frame]) -> str:
+    """How far drafts under way together are: the one that has furthest to go counts."""
+    slowest = min(frames, key=lambda frame: frame.step / max(frame.steps, 1))
     return _dumped(
         {
-            "kind": "frame",
+            "kind": "progress",
             "run": run,
             "version": version,
-            "step": frame.step,
-            "steps": frame.steps,
-            "seconds": round(frame.seconds, 3),
-            "spans": spans,
+            "step": slowest.step,
+            "steps": slowest.steps,
+            "seconds": round(slowest.seconds, 3),
         }
     )
+
+
+def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]) -> str:
+    """`likelihood`: the geometric mean of the probabilities of a text's tokens, 0 to 1."""
+    return _dumped(
+        {
+            "kind": "alternatives",
+            "run": run,
+            "version": version,
+            "span": span,
+            "alternatives": [
+                {
+                    "text": draft.texts.get(span, ""),
+                    "likelihood": round(math.exp(min(draft.mean_log_probability, 0.0)), 4),
+                    "seed": draft.seed,
+                }
+                for draft in drafts
+            ],
+        }
+    )
+
+
+def answer_json(run: str, version: int, outcome: Outcome) -> str:
+    return _dumped(
+        {
+            "kind": "answer",
+            "run": run,
+            "version": version,
+            "text": "".join(outcome.texts.values()),
+            "seconds": round(outcome.seconds, 3),
+            "stopped": outcome.stopped,
+            "seed": outcome.seed,
+        }
+    )
+
+
+def template_json(template: Template) -> dict[str, Any]:
+    """A template's spans have no ids: the editor gives them their own where it puts them."""
+    return {
+        "code": template.code,
+        "title": template.title,
+        "whole": template.whole,
+        "spans": [{"text": span.text, "state": span.state, "author": span.author} for span in template.report.spans],
+    }
 
 
 def outcome_json(run: str, version: int, outcome: Outcome) -> str:
@@ -181,7 +274,24 @@ def _span(span: Any) -> Span:
     state, author = span.get("state"), span.get("author")
     if state not in ("locked", "open") or author not in ("radiologist", "model", "template"):
         raise ReportError("A span of the report has a state or an author that there is not.")
-    return Span(id, _text(span.get("text"), "text of a span"), cast(State, state), cast(Author, author))
+    reviewed = span.get("reviewed", False)
+    if not isinstance(reviewed, bool):
+        raise WireError("A span of the report is neither reviewed nor not.")
+    return Span(id, _text(span.get("text"), "text of a span"), cast(State, state), cast(Author, author), reviewed)
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not SPAN_ID.fullmatch(value):
+        raise WireError("A span that is asked for has no proper id.")
+    return value
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    spans = {
+        id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
+        for id, pieces in frame.pieces.items()
+    }
+    return {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
 
 
 def _text(value: Any, name: str) -> str:

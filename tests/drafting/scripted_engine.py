@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from drafting.engine import Draft, DraftSettings, Frame, Piece
 from drafting.imaging import Study
-from drafting.report import Report
+from drafting.report import Report, Span
 
 WORDS = ("The", " heart", " is", " normal", " in", " size.")
 
@@ -28,6 +28,7 @@ class ScriptedEngine:
     prepared: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     drafted: list[tuple[Report, str]] = field(default_factory=list)
+    started_at: list[int] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -49,10 +50,11 @@ class ScriptedEngine:
         start: Frame | None = None,
     ) -> Generator[Frame, None, Draft]:
         self.drafted.append((report, indication))
+        self.started_at.append(start.step if start else 0)
         steps = settings.steps or self.steps
         pieces: dict[str, tuple[Piece, ...]] = {}
         try:
-            for step in range(1, steps + 1):
+            for step in range(start.step + 1 if start else 1, steps + 1):
                 time.sleep(self.seconds_a_step)
                 self.before_step(step)
                 known = round(len(WORDS) * step / steps)
@@ -71,7 +73,29 @@ class ScriptedEngine:
     def alternatives(
         self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
-        raise NotImplementedError("No script has alternatives.")
+        self.drafted.append((report, indication))
+        for step in range(1, self.steps + 1):
+            time.sleep(self.seconds_a_step)
+            self.before_step(step)
+            yield (Frame(step, self.steps, step * self.seconds_a_step, {}),)
+        return tuple(
+            Draft(
+                {span.id: f"Alternative {number}." for span in report.open_spans} | self.texts,
+                self.steps,
+                0.1,
+                settings.seed + number,
+                self.model,
+                -0.1 * (number + 1),
+            )
+            for number in range(count)
+        )
+
+    def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
+        gap = Report((Span("answer", "", "open", "model"),))
+        return (yield from self.draft(study, gap, settings))
+
+    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
+        raise NotImplementedError("No script compares answers.")
 
     def release(self, study: Study) -> None:
         self.released.append(study.id)

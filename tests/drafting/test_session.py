@@ -13,8 +13,9 @@ import pytest
 
 from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Picture, Study
-from drafting.report import Report, Span
+from drafting.report import Report, ReportError, Span
 from drafting.session import (
+    FRAMES_KEPT,
     BusyError,
     DeskError,
     Limits,
@@ -380,3 +381,117 @@ def test_closing_all_leaves_no_session(tmp_path: Path) -> None:
     assert len(sessions) == 0
     with pytest.raises(UnknownSessionError):
         sessions.find(session.token)
+
+
+# ---- a part of the report, alternatives, questions, going on from a frame
+
+TWO_GAPS = Report.from_spans(
+    (
+        Span("s1", "", "open", "model"),
+        Span("s2", LOCKED, "locked", "radiologist"),
+        Span("s3", "Open words.", "open", "template"),
+    )
+)
+
+
+def returned(run: Generator[object, None, object]) -> object:
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return end.value
+
+
+def test_a_draft_of_one_span_leaves_the_other_open_spans_as_they_are() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine, TWO_GAPS)
+    finish(session.run(DraftSettings(), only={"s1"}))
+    assert [span.text for span in session.report.spans] == [SENTENCE, LOCKED, "Open words."]
+    assert [span.state for span in session.report.spans] == ["open", "locked", "open"]
+    assert [span.id for span in engine.drafted[0][0].open_spans] == ["s1"]
+
+
+@pytest.mark.parametrize("only", [set(), {"s2"}, {"elsewhere"}])
+def test_a_draft_of_nothing_open_is_refused_and_the_next_may_begin(only: set[str]) -> None:
+    session = a_session(ScriptedEngine(), TWO_GAPS)
+    with pytest.raises(ReportError, match="Nothing is open here"):
+        next(session.run(DraftSettings(), only=only))
+    assert finish(session.run(DraftSettings()))[1].texts
+
+
+def test_alternatives_name_their_likelihoods_and_leave_the_report_alone() -> None:
+    session = a_session(ScriptedEngine(), TWO_GAPS)
+    drafts = returned(session.alternatives("s3", 3, DraftSettings(seed=5)))
+    assert isinstance(drafts, tuple)
+    assert [(draft.texts, draft.seed) for draft in drafts] == [({"s3": f"Alternative {n}."}, 5 + n) for n in range(3)]
+    assert session.report == TWO_GAPS
+    assert not session.is_drafting
+
+
+def test_alternatives_that_name_another_span_are_refused() -> None:
+    session = a_session(ScriptedEngine(texts={"s2": "Pneumothorax!"}), TWO_GAPS)
+    with pytest.raises(RunFailedError, match="not asked for"):
+        returned(session.alternatives("s3", 2, DraftSettings()))
+
+
+def test_a_question_is_answered_and_the_report_stays() -> None:
+    session = a_session(ScriptedEngine())
+    with pytest.raises(RunFailedError, match="open a study first"):
+        next(session.answer("Is there an effusion?", DraftSettings()))
+    session.open_study(a_study())
+    frames, outcome = finish(session.answer("Is there an effusion?", DraftSettings()))
+    assert frames
+    assert outcome.texts == {"answer": SENTENCE}
+    assert session.report == REPORT
+    assert session.last_run() is None
+
+
+def test_a_run_goes_on_from_a_frame_of_the_last_one() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    finish(session.run(DraftSettings(seed=1)))
+    kept = session.last_run()
+    assert kept
+    name, frames = kept
+    assert [frame.step for frame in frames] == [1, 2, 3, 4, 5, 6]
+    finish(session.run(DraftSettings(seed=2), start=(name, 4)))
+    assert engine.started_at == [0, 4]
+    assert engine.drafted[1][0] == REPORT
+    went_on = session.last_run()
+    assert went_on
+    assert went_on[0] != name
+    assert [frame.step for frame in went_on[1]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_does_not_go_on_where_the_report_around_it_says_otherwise() -> None:
+    session = a_session(ScriptedEngine())
+    finish(session.run(DraftSettings()))
+    kept = session.last_run()
+    assert kept
+    changed = Report.from_spans((Span("s1", "Other words.", "locked", "radiologist"), session.report.spans[1]))
+    session.receive(changed, 2, "cough")
+    with pytest.raises(RunFailedError, match="report has changed"):
+        next(session.run(DraftSettings(), start=(kept[0], 2)))
+    session.receive(REPORT, 3, "fever")
+    with pytest.raises(RunFailedError, match="indication has changed"):
+        next(session.run(DraftSettings(), start=(kept[0], 2)))
+    with pytest.raises(RunFailedError, match="no longer kept"):
+        next(session.run(DraftSettings(), start=("d99", 2)))
+
+
+def test_the_frames_of_a_long_run_are_thinned_and_its_last_one_is_kept() -> None:
+    session = a_session(ScriptedEngine())
+    finish(session.run(DraftSettings(steps=700)))
+    kept = session.last_run()
+    assert kept
+    steps = [frame.step for frame in kept[1]]
+    assert len(steps) <= FRAMES_KEPT
+    assert steps == sorted(set(steps))
+    assert (steps[0], steps[-1]) == (1, 700)
+
+
+def test_closing_the_session_and_another_study_forget_the_frames() -> None:
+    session = a_session(ScriptedEngine())
+    finish(session.run(DraftSettings()))
+    session.open_study(a_study())
+    assert session.last_run() is None

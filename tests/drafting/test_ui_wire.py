@@ -66,7 +66,7 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
 
 def test_a_draft_is_asked_for_with_its_settings() -> None:
-    asked = wire.parse_draft(report(kind="draft", token="t", tab="h", seed=5, steps=None))
+    asked = wire.parse_run(report(kind="draft", token="t", tab="h", seed=5, steps=None))
     assert (asked.token, asked.tab, asked.settings) == ("t", "h", DraftSettings(seed=5, steps=None))
 
 
@@ -76,7 +76,7 @@ def test_a_draft_is_asked_for_with_its_settings() -> None:
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError):
-        wire.parse_draft(report(kind="draft", token="t", tab="h", seed=0, steps=None) | changes)
+        wire.parse_run(report(kind="draft", token="t", tab="h", seed=0, steps=None) | changes)
 
 
 def test_a_frame_shows_how_certain_each_piece_is() -> None:

@@ -152,7 +152,8 @@ async function* draft(message) {
     const { msg, output } = JSON.parse(line.slice("data: ".length));
     if (msg === "process_generating" && output?.data) {
       const [value] = output.data;
-      // Gradio sends the first value whole, later ones as what changed: here always all of it.
+      // Gradio sends the first value whole, later ones as what changed: here always all of it, or nothing.
+      if (Array.isArray(value) && !value.length) continue;
       yield JSON.parse(typeof value === "string" ? value : value[0][2]);
     } else if (["process_completed", "close_stream", "unexpected_error"].includes(msg)) return;
   }
@@ -263,6 +264,9 @@ export const desk = {
     return (await call("desk/report", json("PUT", report))).json();
   },
   draft,
+  /** The last run's frames. */
+  frames: async () => (await call("desk/frames", {})).json(),
+  templates: async () => (await (await call("desk/templates", {})).json()).templates,
   stop: () => call("desk/stop", { method: "POST" }),
 };
 

@@ -3,14 +3,21 @@
 
 import { createAutosave } from "./autosave.js";
 import { desk, shared, watchPage } from "./desk.js";
-import { button, el, icon } from "./dom.js";
+import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
+import { createAsk } from "./ask.js";
+import { diff } from "./diff.js";
+import { createFind } from "./find.js";
+import { createMenu } from "./menu.js";
+import { createTimeline } from "./timeline.js";
 import { CERTAINTY_LEVELS, createReportEditor } from "./report-editor.js";
+import { SHORTCUTS, keymapOf, shownKey } from "./keys.js";
 import { mountShell } from "./shell.js";
 import { newId } from "./spans.js";
 
 const STOP_PATIENCE_MS = 5000;
 const HINT_MS = 3500;
+const ALTERNATIVES = 5;
 const MAX_SEED = 2 ** 31 - 1;
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -20,11 +27,17 @@ const HINTS = {
   locked: `Locked. ${key("E")} to edit, ${key("U")} to unlock.`,
   "locked-other": `Locked. ${key("U")} to unlock.`,
   drafted: "The model is writing here. Press Stop (Esc) to edit it.",
+  frame: "A frame of the last run. Keep it, or press Esc to leave it.",
   undo: "Undo stopped: it would change locked text. Unlock it first.",
   "nothing-to-lock": "Locked already: what you type is locked at once.",
   "nothing-to-unlock": "Nothing locked here.",
   "gap-here": "There is a gap here already.",
   "no-gap-left": "No gap and no unreviewed text left.",
+  "nothing-to-accept": "No unreviewed text of the model here.",
+  "nothing-open": "Nothing is open here: insert a gap or unlock text first.",
+  busy: "A draft is being written. Stop it first (Esc).",
+  "no-draft": "No draft has changed anything yet.",
+  "no-code": "No template has this code.",
   "nothing-to-undo": "Nothing to undo.",
   "nothing-to-redo": "Nothing to redo.",
 };
@@ -123,18 +136,64 @@ export function mountEditor({ element }) {
     onclick: () => toggleSettings(),
   });
   settingsButton.setAttribute("aria-expanded", "false");
+  const moreButton = button({
+    name: "More",
+    icon: "more",
+    iconOnly: true,
+    title: "All that can be done here, with its keys",
+    onclick: () => showCommands(),
+  });
+  const acceptButton = button({
+    name: "Accept",
+    icon: "accept",
+    title: `Accept: mark the model's text at the caret as reviewed (${key("K")})`,
+    onclick: () => report.accept(),
+  });
+  const templatesButton = button({
+    name: "Templates",
+    icon: "template",
+    title: `Templates and macros (${shownKey("templates")}); or type a dot and a code, then Tab`,
+    onclick: () => showTemplates(),
+  });
+  const askButton = button({
+    name: "Ask",
+    icon: "question",
+    title: `Ask a question about the image (${shownKey("ask")})`,
+    onclick: () => ask.open(),
+  });
+  const findButton = button({
+    name: "Find",
+    icon: "find",
+    title: `Find and replace (${key("F")})`,
+    onclick: () => find.open(),
+  });
+  const certaintyButton = button({
+    name: "Certainty",
+    icon: "certainty",
+    title: `Shade the model's text by its certainty (${shownKey("certainty")})`,
+    onclick: () => toggleCertainty(),
+  });
+  const changesButton = button({
+    name: "Changes",
+    icon: "changes",
+    class: "to-end",
+    title: `What the last draft changed (${shownKey("changes")})`,
+    onclick: () => toggleChanges(),
+  });
   const bar = el(
     "div",
     { class: "bar", role: "toolbar", "aria-label": "Report tools" },
     el("div", { class: "swap" }, draftButton, stopButton),
-    el("div", { class: "group" }, lockButton, unlockButton, gapButton),
+    el("div", { class: "group" }, lockButton, unlockButton, gapButton, acceptButton),
     el("div", { class: "group" }, undoButton, redoButton),
-    el("div", { class: "group end" }, copyButton, downloadButton, settingsButton),
+    el("div", { class: "group end" }, copyButton, downloadButton, settingsButton, moreButton),
   );
+  const helpers = el("div", { class: "helpers" }, templatesButton, askButton, findButton);
   // The tools act on the caret: a click must not take it from the report.
-  bar.addEventListener("mousedown", (event) => {
-    if (event.target.closest("button")) event.preventDefault();
-  });
+  for (const tools of [bar, helpers])
+    tools.addEventListener("mousedown", (event) => {
+      if (event.target.closest("button")) event.preventDefault();
+    });
 
   const steps = el("input", {
     type: "number",
@@ -193,6 +252,7 @@ export function mountEditor({ element }) {
     { class: "indication" },
     el("label", { for: "workstation-indication" }, "Indication"),
     indication,
+    helpers,
   );
 
   const bannerText = el("span", {});
@@ -214,7 +274,9 @@ export function mountEditor({ element }) {
 
   const paper = el("div", { class: "paper" });
   const hint = el("div", { class: "hint", role: "status", hidden: true });
-  const body = el("div", { class: "body" }, paper, hint);
+  const changes = el("div", { class: "changes", role: "region", "aria-label": "Changes of the last draft", tabindex: "0", hidden: true });
+  const overlay = el("div", { class: "overlay" });
+  const body = el("div", { class: "body" }, paper, changes, overlay, hint);
 
   const bead = (name, text, title) =>
     el(
@@ -261,11 +323,28 @@ export function mountEditor({ element }) {
     "div",
     { class: "status" },
     progress,
-    el("div", { class: "status-row" }, legend, scale, stepLine, live),
+    el("div", { class: "status-row" }, legend, stepLine, live),
+    el("div", { class: "status-row" }, certaintyButton, scale, changesButton),
     el("div", { class: "status-row fine" }, el("strong", {}, NOTICE), modelName, saved),
   );
 
-  root.replaceChildren(bar, settings, indicationRow, banner, body, statusBar);
+  const timeline = createTimeline({
+    onShow: (frame) => showPast(frame),
+    onKeep: (frame) => {
+      report.finishRun(report.lastFrame());
+      say(`Kept step ${frame.step}`);
+      changed();
+      report.view.focus();
+    },
+    onLeave: () => {
+      report.abandonRun();
+      report.view.focus();
+    },
+    onContinue: (name, frame) => draft("all", { run: name, step: frame.step }),
+  });
+
+  // Built whole and then shown at once; the find bar and the time line stand above and below the report.
+  root.replaceChildren(bar, settings, indicationRow, banner, body, timeline.node, statusBar);
 
   const report = createReportEditor({
     parent: paper,
@@ -273,23 +352,33 @@ export function mountEditor({ element }) {
     placeholder: "Type, or press Draft to let the model write the whole report.",
     title: `Tab goes to the next gap or unreviewed text. To leave the editor press Escape, then Tab.`,
     onChange: () => changed(),
-    onHint: showHint,
+    onHint: (name) => showHint(name === "drafted" && timeline.isScrubbing ? "frame" : name),
     onSelect: () => refreshTools(),
     onComposed: () => {
       for (const { of, message } of held.splice(0)) receive(of, message);
     },
     keys: [
-      {
-        key: "Mod-Enter",
-        run: () => {
-          draft();
-          return true;
-        },
-        preventDefault: true,
-      },
+      ...keymapOf(
+        "drafting",
+        Object.fromEntries(
+          SHORTCUTS.drafting.shortcuts.map(({ command }) => [
+            command,
+            () => {
+              commands[command]();
+              return true;
+            },
+          ]),
+        ),
+      ),
+      { key: "Tab", run: () => expandCode() },
       {
         key: "Escape",
         run: () => {
+          if (timeline.isScrubbing) {
+            timeline.leave();
+            report.abandonRun();
+            return true;
+          }
           if (!run) return false;
           stop();
           return true;
@@ -297,6 +386,32 @@ export function mountEditor({ element }) {
       },
     ],
   });
+  const commands = {
+    draft: () => draft(),
+    draftSection: () => draft("section"),
+    draftSpan: () => draft("span"),
+    alternatives: () => showAlternatives(),
+    lock: () => report.lock(),
+    lockSection: () => report.lockSection(),
+    lockAll: () => report.lockAll(),
+    unlock: () => report.unlock(),
+    unlockSection: () => report.unlockSection(),
+    openAll: () => report.openAll(),
+    accept: () => report.accept(),
+    insertGap: () => report.insertGap(),
+    editOwn: () => report.editOwn(),
+    templates: () => showTemplates(),
+    normal: () => putNormal(),
+    ask: () => ask.open(),
+    find: () => find.open(),
+    certainty: () => toggleCertainty(),
+    timeline: () => timeline.focus(),
+    changes: () => toggleChanges(),
+  };
+  const find = createFind({ report });
+  body.before(find.bar);
+  const ask = createAsk({ answer, insert: insertAnswer, stop: () => stopAside(), onclose: () => report.view.focus() });
+  body.append(ask.node);
 
   // ---- words for the radiologist
 
@@ -437,8 +552,16 @@ export function mountEditor({ element }) {
 
   // ---- a draft's run
 
-  async function draft() {
+  /**
+   * @param {'all'|'section'|'span'} scope
+   * @param {{run: string, step: number}|null} start the frame on screen, to go on from
+   */
+  async function draft(scope = "all", start = null) {
     if (run) return;
+    if (aside) {
+      showHint("busy");
+      return;
+    }
     banner.hidden = true;
     shared.notices.drop("again");
     if (report.isEmpty()) report.replaceReport(template(), "template");
@@ -447,7 +570,14 @@ export function mountEditor({ element }) {
       return;
     }
     closeSettings();
-    report.startRun();
+    closeChanges();
+    if (!start) leaveTimeline();
+    timeline.leave();
+    const only = start ? null : report.startRun(scope);
+    if (only && !only.length) {
+      showHint("nothing-open");
+      return;
+    }
     const mine = { sent: false, shown: false, started: performance.now(), stopping: false, clock: setInterval(tick, 1000) };
     run = mine;
     root.classList.add("running");
@@ -464,11 +594,8 @@ export function mountEditor({ element }) {
       const sent = await autosave.put();
       if (run !== mine) return;
       mine.sent = true;
-      const settings = {
-        seed: wholeNumber(seed, MAX_SEED) ?? Math.floor(Math.random() * MAX_SEED),
-        steps: wholeNumber(steps, 512),
-      };
-      for await (const message of desk.draft({ kind: "draft", ...sent, ...settings })) receive(mine, message);
+      const asked = { kind: "draft", ...sent, ...wanted(), only: scope === "all" ? null : only, start };
+      for await (const message of desk.draft(asked)) receive(mine, message);
       if (!held.some(({ message }) => message.kind !== "frame")) throw new Error(CUT_OFF);
     } catch (error) {
       if (run !== mine) return;
@@ -481,6 +608,10 @@ export function mountEditor({ element }) {
     }
   }
 
+  const wanted = () => ({
+    seed: wholeNumber(seed, MAX_SEED) ?? Math.floor(Math.random() * MAX_SEED),
+    steps: wholeNumber(steps, 512),
+  });
   const wholeNumber = (input, most) => {
     const value = Number.parseInt(input.value, 10);
     return Number.isInteger(value) && value >= 0 && (value > 0 || input === seed) ? Math.min(value, most) : null;
@@ -517,6 +648,7 @@ export function mountEditor({ element }) {
       progress.classList.remove("waiting");
       setProgress(message.steps ? Math.min(1, message.step / message.steps) : 0);
       stepLine.textContent = `Step ${message.step} of ${message.steps} · ${message.seconds.toFixed(1)} s${timeLeft(message)}`;
+      timeline.follow(message.step, message.steps);
       report.showFrame(message.spans);
     } else if (message.kind === "draft") {
       report.finishRun(message.texts);
@@ -534,6 +666,7 @@ export function mountEditor({ element }) {
 
   function endRun(text) {
     clearInterval(run?.clock);
+    if (run?.shown) loadFrames();
     run = null;
     root.classList.remove("running");
     const focused = document.activeElement === stopButton;
@@ -567,6 +700,269 @@ export function mountEditor({ element }) {
     };
     setTimeout(here, STOP_PATIENCE_MS);
     desk.stop().catch(here);
+  }
+
+  // ---- the time line and what a draft changed
+
+  async function loadFrames() {
+    // Without them there is nothing to go through; the report is not concerned.
+    const last = await desk.frames().catch(() => null);
+    if (!run) timeline.load(last);
+  }
+  /** @param {import("./timeline.js").Frame} frame */
+  function showPast(frame) {
+    if (run) return;
+    closeChanges();
+    report.abandonRun();
+    if (!report.startRun(Object.keys(frame.spans)).length) {
+      timeline.leave();
+      say("The text of that run is no longer open.");
+      return;
+    }
+    report.showFrame(frame.spans);
+  }
+  function leaveTimeline() {
+    if (!timeline.isScrubbing) return;
+    timeline.leave();
+    report.abandonRun();
+  }
+  function toggleChanges() {
+    const last = report.lastDraft();
+    if (!changes.hidden) {
+      closeChanges();
+      report.view.focus();
+      return;
+    }
+    if (!last) {
+      showHint("no-draft");
+      return;
+    }
+    leaveTimeline();
+    const tags = { same: "span", gone: "del", new: "ins" };
+    changes.replaceChildren(
+      el("div", { class: "changes-head" }, "Before and after the last draft. Esc goes back."),
+      el("div", { class: "changes-text" }, ...diff(last.before, last.after).map(({ kind, text }) => el(tags[kind], {}, text))),
+    );
+    changes.hidden = false;
+    changes.focus();
+  }
+  function closeChanges() {
+    changes.hidden = true;
+  }
+  changes.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    toggleChanges();
+  });
+
+  let shaded = true;
+  function toggleCertainty() {
+    shaded = !shaded;
+    report.shade(shaded);
+    certaintyButton.setAttribute("aria-pressed", String(shaded));
+    root.classList.toggle("unshaded", !shaded);
+  }
+  certaintyButton.setAttribute("aria-pressed", "true");
+
+  // ---- asking the model beside a draft: alternatives and answers, which leave the report as it is
+
+  /** What is being asked of the model beside a draft; the server takes one at a time. @type {object|null} */
+  let aside = null;
+  /** @param {object} request @param {(message: any) => void} show @returns {Promise<any>} the last message */
+  async function askModel(request, show) {
+    if (run || aside) throw new Error(HINTS.busy);
+    leaveTimeline();
+    const mine = (aside = {});
+    try {
+      const sent = await put();
+      for await (const message of desk.draft({ ...sent, ...wanted(), ...request })) {
+        if (message.kind === "error") throw new Error(message.message);
+        if (message.kind === "frame" || message.kind === "progress") show(message);
+        else return message;
+      }
+      throw new Error("The connection broke; the report is as it was.");
+    } finally {
+      if (aside === mine) aside = null;
+    }
+  }
+  const stopAside = () => desk.stop().catch(() => {});
+
+  let menu = null;
+  /** @param {Parameters<typeof createMenu>[0]} options @param {boolean} [atCaret] */
+  function openMenu(options, atCaret = false) {
+    menu?.close();
+    const mine = createMenu({
+      ...options,
+      onclose: () => {
+        options.onclose?.();
+        report.view.focus();
+      },
+      onchoose: (value) => {
+        report.view.focus();
+        options.onchoose(value);
+      },
+    });
+    menu = mine;
+    overlay.replaceChildren(mine.node);
+    const caret = report.whereCaretIs(),
+      box = body.getBoundingClientRect();
+    const below = caret ? caret.bottom - box.top + 6 : 12;
+    const top = atCaret ? Math.max(8, Math.min(below, box.height - 240)) : 8;
+    mine.node.style.top = `${top}px`;
+    mine.node.style.maxHeight = `${box.height - top - 8}px`;
+    mine.focus();
+    return mine;
+  }
+
+  async function showAlternatives() {
+    const span = report.openSpan();
+    if (!span) {
+      showHint("nothing-open");
+      return;
+    }
+    if (run || aside) {
+      showHint("busy");
+      return;
+    }
+    let left = false;
+    const list = openMenu(
+      {
+        label: "Alternatives",
+        message: "Drafting alternatives…",
+        onchoose: (text) => {
+          if (!report.startRun([span.id]).length) return;
+          report.finishRun({ [span.id]: text });
+          changed();
+        },
+        onclose: () => {
+          left = true;
+          if (aside) stopAside();
+        },
+      },
+      true,
+    );
+    try {
+      const { alternatives } = await askModel({ kind: "alternatives", span: span.id, count: ALTERNATIVES }, (message) =>
+        list.say(`Drafting alternatives… step ${message.step}`),
+      );
+      if (left) return;
+      if (!alternatives.length) list.close();
+      list.show(
+        alternatives.map(({ text, likelihood }) => ({
+          name: text.trim() || "(nothing)",
+          note: `${(likelihood * 100).toFixed(1)} %`,
+          part: likelihood,
+          value: text,
+        })),
+      );
+      list.say("↑ ↓ choose · Enter take · Esc leave · % is the mean likelihood of a token");
+    } catch (error) {
+      if (!left) list.say(error.message);
+    }
+  }
+
+  /** @param {string} question @param {(text: string) => void} show */
+  async function answer(question, show) {
+    return askModel({ kind: "question", question }, ({ spans }) =>
+      show(Object.values(spans)[0]?.map(([piece]) => piece).join("") ?? ""),
+    );
+  }
+  function insertAnswer(text, state) {
+    return report.insertSpans([{ id: newId(), text, state, author: "model" }], "paste");
+  }
+
+  // ---- templates and macros
+
+  /** @type {Promise<any[]>|null} */
+  let loading = null;
+  const templates = () => {
+    loading ??= desk.templates().catch((error) => {
+      loading = null;
+      throw error;
+    });
+    return loading;
+  };
+  const withIds = (one) => one.spans.map((span) => ({ ...span, id: newId() }));
+  async function putTemplate(one) {
+    leaveTimeline();
+    if (run) {
+      showHint("busy");
+      return;
+    }
+    if (!one.whole) {
+      report.insertSpans(withIds(one), "template");
+      return;
+    }
+    if (!report.isEmpty()) {
+      const chosen = await confirm(root, "Replace the report?", "Undo brings back what it says now.", [
+        { value: "yes", name: "Replace", primary: true },
+        { value: "", name: "Keep the report" },
+      ]);
+      if (!chosen) {
+        report.view.focus();
+        return;
+      }
+    }
+    report.replaceReport(withIds(one), "template");
+    report.view.focus();
+  }
+  async function putNormal() {
+    try {
+      const normal = (await templates()).find(({ code }) => code === "normal");
+      if (normal) await putTemplate(normal);
+    } catch (error) {
+      fail(error.message);
+    }
+  }
+  async function showTemplates() {
+    const list = openMenu({
+      label: "Templates and macros",
+      filter: "Name or code",
+      message: "Loading…",
+      onchoose: (one) => putTemplate(one),
+    });
+    try {
+      list.show(
+        (await templates()).map((one) => {
+          const text = one.spans.map((span) => span.text || "[gap]").join("");
+          return { name: one.title, note: `.${one.code}`, words: text, preview: text, value: one };
+        }),
+      );
+    } catch (error) {
+      list.say(error.message);
+    }
+  }
+  /** A dot and a template's code before the caret become the template. @returns {boolean} whether there is one */
+  function expandCode() {
+    const typed = report.codeAtCaret();
+    if (!typed) return false;
+    templates().then(
+      (all) => {
+        const one = all.find(({ code }) => code === typed.code);
+        const now = report.codeAtCaret();
+        if (!one || now?.from !== typed.from || now.code !== typed.code) {
+          if (!one) showHint("no-code");
+          return;
+        }
+        report.view.dispatch({ changes: { from: now.from, to: now.to }, userEvent: "delete" });
+        putTemplate(one);
+      },
+      (error) => fail(error.message),
+    );
+    return true;
+  }
+
+  function showCommands() {
+    openMenu({
+      label: "Commands",
+      filter: "What to do",
+      onchoose: (name) => commands[name](),
+    }).show(
+      [...SHORTCUTS.page.shortcuts, ...SHORTCUTS.drafting.shortcuts, ...SHORTCUTS.report.shortcuts]
+        .filter(({ command }) => commands[command])
+        .map(({ command, text }) => ({ name: text, note: shownKey(command), value: command })),
+    );
   }
 
   function rememberSeed(value) {
@@ -649,6 +1045,7 @@ export function mountEditor({ element }) {
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") {
       if (!settings.hidden) closeSettings(true);
+      else if (timeline.isScrubbing) leaveTimeline();
       else if (run) stop();
     } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
@@ -695,6 +1092,8 @@ export function mountEditor({ element }) {
     /** @param {import("./spans.js").WireSpan[]} spans */
     put: (spans) => report.replaceReport(spans, "template"),
     clear() {
+      leaveTimeline();
+      timeline.load(null);
       report.abandonRun();
       if (run) endRun("");
       report.replaceReport([]);

@@ -6,8 +6,9 @@
 export const NOTICE = "Research use only. Not a medical device.";
 export const UNREVIEWED_NOTICE = "Text in [[ ]] was written by a model and has not been reviewed.";
 
-/** @param {WireSpan} span whether a model wrote its text and no person has reviewed it: locking it is the review */
-const isUnreviewed = ({ text, state, author }) => author === "model" && state === "open" && text !== "";
+/** @param {WireSpan} span whether a model wrote its text and no person has reviewed it: locking or accepting is */
+const isUnreviewed = ({ text, state, author, reviewed }) =>
+  author === "model" && state === "open" && text !== "" && !reviewed;
 
 /** The spans' text; what nobody has reviewed stands in `[[ ]]`. @param {readonly WireSpan[]} spans */
 export const marked = (spans) => spans.map((span) => (isUnreviewed(span) ? `[[${span.text}]]` : span.text)).join("");

@@ -8,12 +8,15 @@ import { GAP, weave, isSealed, tidy } from "./spans.js";
 /** @typedef {import("@codemirror/state").ChangeSet} ChangeSet */
 /**
  * @typedef {{change: ChangeSet, inverse: ChangeSet, before: readonly Span[], after: readonly Span[],
- *   kind: 'type'|'delete'|'gap'|'draft'|'template', mark: string|null, time: number}} Step
+ *   kind: 'type'|'delete'|'gap'|'draft'|'template'|'paste', mark: string|null, time: number}} Step
  */
 /** @typedef {{done: readonly Step[], undone: readonly Step[]}} History */
 
 /** @type {History} */
 export const emptyHistory = Object.freeze({ done: Object.freeze([]), undone: Object.freeze([]) });
+
+const OWN_LOCKS = new Set(["template", "paste"]);
+const asItWas = ({ id, state, author, from, to }) => `${id} ${state} ${author} ${to - from}`;
 
 const GROUP_MS = 600;
 const DEPTH = 200;
@@ -51,7 +54,9 @@ export function turnBack(history, report, way) {
   if (!step) return "nothing";
   const change = way === "undo" ? step.inverse : step.change;
   const target = way === "undo" ? step.before : step.after;
-  if (touchesSealed(report, change)) return "locked";
+  // What the step itself put in locked, a template or a paste, goes with it while nobody has touched it since.
+  const own = new Set(OWN_LOCKS.has(step.kind) ? (way === "undo" ? step.after : step.before).map(asItWas) : []);
+  if (touchesSealed(report, change, (span) => own.has(asItWas(span)))) return "locked";
   const changed = [];
   change.iterChanges((fromA, toA, fromB, toB) => changed.push({ fromA, toA, fromB, toB }), true);
   const spans = weave(report.spans, target, changed);
@@ -81,12 +86,15 @@ export function turnBack(history, report, way) {
   };
 }
 
-/** Would this change alter a byte of sealed text, or put words inside it? @param {Report} report @param {ChangeSet} change */
-export function touchesSealed(report, change) {
+/**
+ * Would this change alter a byte of sealed text, or put words inside it?
+ * @param {Report} report @param {ChangeSet} change @param {(span: Span) => boolean} [mayGo] sealed text that it may
+ */
+export function touchesSealed(report, change, mayGo = () => false) {
   let touched = false;
   change.iterChanges((fromA, toA, _fromB, _toB, inserted) => {
     for (const span of report.spans) {
-      if (!isSealed(report, span)) continue;
+      if (!isSealed(report, span) || mayGo(span)) continue;
       const overlaps = Math.max(fromA, span.from) < Math.min(toA, span.to);
       const splits = inserted.length > 0 && span.from < fromA && fromA < span.to && inserted.toString() !== GAP;
       if (overlaps || splits) touched = true;

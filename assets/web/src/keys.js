@@ -77,21 +77,42 @@ export const editingKeymap = [
  * Every shortcut of the page, by the pane that answers it: the one table from which keys are bound and the sheet is made.
  * `keys` in CodeMirror's names; a command with several keys answers each.
  * @typedef {{command: string, keys: string[], text: string, shown?: string}} Shortcut
- * @type {Record<"report"|"study"|"page", {title: string, where: string, shortcuts: Shortcut[]}>}
+ * @type {Record<"report"|"drafting"|"study"|"page", {title: string, where: string, shortcuts: Shortcut[]}>}
  */
 export const SHORTCUTS = {
   report: {
     title: "Report",
-    where: "while the caret is in the report",
+    where: "while the caret is in the report; with Shift the section, with Alt all of it",
     shortcuts: [
       { command: "lock", keys: ["Mod-l"], text: "Lock the selection, or the sentence at the caret" },
-      { command: "unlock", keys: ["Mod-u"], text: "Unlock the selection, or the locked text at the caret" },
-      { command: "editOwn", keys: ["Mod-e"], text: "Go on editing your own locked text" },
+      { command: "lockSection", keys: ["Mod-Shift-l"], text: "Lock the section" },
+      { command: "lockAll", keys: ["Alt-l"], text: "Lock all" },
+      { command: "unlock", keys: ["Mod-u"], text: "Unlock the selection, or the sentence at the caret" },
+      { command: "unlockSection", keys: ["Mod-Shift-u"], text: "Unlock the section, but for its heading" },
+      { command: "openAll", keys: ["Alt-u"], text: "Unlock all, but for the headings" },
+      { command: "accept", keys: ["Mod-k"], text: "Accept the model's text as reviewed, and go on" },
       { command: "insertGap", keys: ["Mod-g"], text: "Insert a gap for the model to fill" },
-      { command: "nextOpen", keys: ["Tab"], text: "Go to the next gap or unreviewed text" },
+      { command: "editOwn", keys: ["Mod-e"], text: "Go on editing your own locked text" },
+      { command: "nextOpen", keys: ["Tab"], text: "Go to the next gap, field or unreviewed text" },
       { command: "previousOpen", keys: ["Shift-Tab"], text: "Go to the one before" },
       { command: "undo", keys: ["Mod-z"], text: "Undo; a whole draft is one step" },
       { command: "redo", keys: ["Mod-Shift-z", "Mod-y"], text: "Redo" },
+    ],
+  },
+  drafting: {
+    title: "Drafting",
+    where: "while the caret is in the report",
+    shortcuts: [
+      { command: "draftSection", keys: ["Mod-Shift-Enter"], text: "Draft this section" },
+      { command: "draftSpan", keys: ["Alt-Enter"], text: "Draft this span, or the selection" },
+      { command: "alternatives", keys: ["Alt-ArrowDown"], text: "Alternatives for the span at the caret" },
+      { command: "timeline", keys: ["Alt-t"], text: "Go to the time line of the last draft" },
+      { command: "changes", keys: ["Alt-x"], text: "What the last draft changed" },
+      { command: "certainty", keys: ["Alt-c"], text: "Certainty shading on or off" },
+      { command: "templates", keys: ["Alt-m"], text: "Templates and macros" },
+      { command: "normal", keys: ["Alt-n"], text: "Normal report" },
+      { command: "ask", keys: ["Alt-q"], text: "Ask about the image" },
+      { command: "find", keys: ["Mod-f"], text: "Find and replace" },
     ],
   },
   study: {
@@ -133,7 +154,7 @@ export const SHORTCUTS = {
 
 /**
  * Binds commands to their keys of the table. Every command of the pane wants its function, and no other may have one.
- * @param {"report"|"study"|"page"} pane @param {Record<string, Function>} commands
+ * @param {"report"|"drafting"|"study"|"page"} pane @param {Record<string, Function>} commands
  * @returns {Map<string, {command: string, run: Function}>} by key
  */
 export function bound(pane, commands) {
@@ -147,9 +168,12 @@ export function bound(pane, commands) {
   );
 }
 
-/** The same as bindings for CodeMirror. @returns {import("@codemirror/view").KeyBinding[]} */
-export const reportKeymap = (commands) =>
-  [...bound("report", commands)].map(([key, { run }]) => ({ key, run, preventDefault: true }));
+/**
+ * The same as bindings for CodeMirror.
+ * @param {"report"|"drafting"} pane @returns {import("@codemirror/view").KeyBinding[]}
+ */
+export const keymapOf = (pane, commands) =>
+  [...bound(pane, commands)].map(([key, { run }]) => ({ key, run, preventDefault: true }));
 
 /** The name under which the table knows a pressed key. @param {KeyboardEvent} event */
 export function keyName(event) {
@@ -159,10 +183,20 @@ export function keyName(event) {
 
 const MAC = { Mod: "⌘", Shift: "⇧", Alt: "⌥" };
 const ELSEWHERE = { Mod: "Ctrl" };
-const NAMES = { ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+const NAMES = { ArrowRight: "→", ArrowLeft: "←", ArrowDown: "↓", ArrowUp: "↑", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
 
 /** A key of the table as it is printed on the keyboard, in parts. @param {string} key @param {boolean} mac */
 export const printed = (key, mac) =>
   (key === "-" ? ["-"] : key.split("-")).map(
     (part) => (mac ? MAC : ELSEWHERE)[part] ?? NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part),
   );
+
+const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
+
+/** The first key of a command, as it is printed: for titles and lists. @param {string} command */
+export function shownKey(command) {
+  const found = Object.values(SHORTCUTS)
+    .flatMap(({ shortcuts }) => shortcuts)
+    .find((one) => one.command === command);
+  return found ? printed(found.keys[0], isMac).join("+") : "";
+}

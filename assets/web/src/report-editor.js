@@ -11,11 +11,12 @@ import {
   Transaction,
 } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, drawSelection, keymap, placeholder } from "@codemirror/view";
-import { editingKeymap, reportKeymap } from "./keys.js";
+import { editingKeymap, keymapOf } from "./keys.js";
 import {
   GAP,
   emptyReport,
   clean,
+  isSealed,
   newId,
   planEdit,
   replaceRange,
@@ -27,6 +28,13 @@ import {
   sentenceAt,
   spanAt,
   isDrafted,
+  isUnreviewed,
+  accept as acceptRange,
+  cutOut,
+  fieldsIn,
+  fromMarked,
+  sectionAt,
+  sections,
   tidy,
 } from "./spans.js";
 import { marked } from "./export.js";
@@ -34,7 +42,7 @@ import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
 
 /** @typedef {import("./spans.js").Report} Report */
 /** @typedef {import("./spans.js").Span} Span */
-/** @typedef {'locked'|'drafted'|'undo'|'nothing-to-lock'|'nothing-to-unlock'|'gap-here'|'no-gap-left'|'nothing-to-undo'|'nothing-to-redo'} Hint */
+/** @typedef {'locked'|'drafted'|'undo'|'nothing-to-lock'|'nothing-to-unlock'|'gap-here'|'no-gap-left'|'nothing-to-undo'|'nothing-to-redo'|'nothing-to-accept'|'nothing-open'} Hint */
 
 /** CodeMirror reads the outcome of a composition a moment after its end. */
 const COMPOSED_MS = 60;
@@ -101,6 +109,7 @@ function selected(state) {
         text: span.gap ? "" : state.sliceDoc(Math.max(from, span.from), Math.min(to, span.to)),
         state: span.state,
         author: isDrafted(report, span) ? "model" : span.author,
+        reviewed: !isDrafted(report, span) && !!span.reviewed,
       }));
   return state.selection.ranges.flatMap(({ from, to }) => cut(from, to));
 }
@@ -153,6 +162,19 @@ export const CERTAINTY_LEVELS = 5;
 export const shade = (certainty) =>
   Math.max(0, Math.min(CERTAINTY_LEVELS - 1, Math.floor(certainty * CERTAINTY_LEVELS)));
 
+/** How certain the model was of what it wrote here, as long as the text is the last draft's. */
+function shades(report, span, state) {
+  const pieces = report.certainty?.get(span.id) ?? [];
+  if (!pieces.length || pieces.map(([text]) => text).join("") !== state.sliceDoc(span.from, span.to)) return [];
+  let at = span.from;
+  return pieces.flatMap(([text, certainty]) => {
+    const from = at;
+    at += text.length;
+    const title = `Certainty ${Math.round(certainty * 100)} %`;
+    return at > from ? [markFor(`certainty-${shade(certainty)}`, title).range(from, at)] : [];
+  });
+}
+
 /** @param {EditorState} state */
 function decorate(state) {
   const report = state.field(reportField);
@@ -169,7 +191,7 @@ function decorate(state) {
         start = at;
       };
       for (const [text, certainty, accepted] of report.run.pieces.get(span.id) ?? []) {
-        const next = `drafting certainty-${shade(certainty)} ${accepted ? "accepted" : "unaccepted"}`;
+        const next = `drafting ${report.plain ? "" : `certainty-${shade(certainty)}`} ${accepted ? "accepted" : "unaccepted"}`;
         if (next !== shown) {
           flush();
           shown = next;
@@ -180,8 +202,13 @@ function decorate(state) {
       if (at < span.to) marks.push(markFor("drafting certainty-0 unaccepted").range(at, span.to));
     } else {
       const typing = span.id === report.typing;
-      const name = `span ${typing ? "typing" : span.state} ${span.author}`;
-      const title = typing ? "Written by you, locked for the model" : TITLES[span.state][span.author];
+      const reviewed = span.state === "open" && span.author === "model" && span.reviewed;
+      const name = `span ${typing ? "typing" : span.state} ${reviewed ? "reviewed" : span.author}`;
+      const title = typing
+        ? "Written by you, locked for the model"
+        : reviewed
+          ? "Written by the model, accepted by you, open: the model may rewrite it"
+          : TITLES[span.state][span.author];
       // One mark a line, so that the padlock stands at the first line only.
       let first = true;
       for (let at = span.from; at < span.to;) {
@@ -193,6 +220,10 @@ function decorate(state) {
         }
         at = line.to + 1;
       }
+      if (!report.plain && isUnreviewed(span)) marks.push(...shades(report, span, state));
+      if (span.state === "open" || span.author === "radiologist")
+        for (const { from, to } of fieldsIn(state.sliceDoc(span.from, span.to), span.from))
+          marks.push(markFor("field").range(from, to));
     }
   }
   return Decoration.set(marks, true);
@@ -223,6 +254,10 @@ export function createReportEditor({
   keys,
 }) {
   let history = emptyHistory;
+  /** What was last copied here, so that it comes back as it was: unreviewed text of the model, and not its marks. */
+  let copied = null;
+  /** The report's text before and after the last draft. */
+  let lastDraft = null;
 
   const view = new EditorView({
     parent,
@@ -231,17 +266,23 @@ export function createReportEditor({
         reportField,
         protectLockedText,
         keymap.of([
-          ...reportKeymap({
+          // First, because they may leave a key to the report: Tab, where no code stands before the caret.
+          ...keys,
+          ...keymapOf("report", {
             lock,
+            lockSection: () => lockSection(),
+            lockAll: () => lockAll(),
             unlock,
-            editOwn,
+            unlockSection: () => unlockSection(),
+            openAll,
+            accept,
             insertGap,
+            editOwn,
             nextOpen: () => goToOpen(1),
             previousOpen: () => goToOpen(-1),
             undo: () => turn("undo"),
             redo: () => turn("redo"),
           }),
-          ...keys,
           ...editingKeymap,
         ]),
         EditorView.decorations.compute([reportField, "doc"], decorate),
@@ -258,7 +299,11 @@ export function createReportEditor({
           "data-gramm": "false",
         }),
         // What leaves by the keyboard or the mouse is marked as in any export.
-        EditorView.clipboardOutputFilter.of((_text, state) => marked(selected(state))),
+        EditorView.clipboardOutputFilter.of((_text, state) => {
+          const spans = selected(state);
+          copied = { text: marked(spans), spans };
+          return copied.text;
+        }),
         EditorView.clipboardInputFilter.of(clean),
         placeholder(emptyText),
         drawSelection(),
@@ -276,6 +321,14 @@ export function createReportEditor({
             self.dispatch({ selection: { anchor: at, head: at + 1 } });
             self.focus();
             event.preventDefault();
+            return true;
+          },
+          paste(event) {
+            const pasted = event.clipboardData?.getData("text/plain").replace(/\r\n?/g, "\n") ?? "";
+            const same = copied && copied.text === pasted;
+            if (!same && !pasted.includes("[[")) return false;
+            event.preventDefault();
+            insertSpans(same ? copied.spans : fromMarked(pasted), "paste");
             return true;
           },
           // Without a selection CodeMirror takes the whole line: too much to lose by a slip.
@@ -444,18 +497,12 @@ export function createReportEditor({
     });
   }
 
-  function lock() {
-    const { main } = view.state.selection;
-    if (report().typing && main.empty) {
-      seal();
-      return true;
-    }
-    seal();
-    const range = main.empty ? sentenceAt(text(), main.head) : main;
-    const open = report().spans.filter(
-      (span) => span.state === "open" && !span.gap && Math.max(range.from, span.from) < Math.min(range.to, span.to),
-    );
-    if (!open.length) {
+  const overlaps = (span, { from, to }) => Math.max(from, span.from) < Math.min(to, span.to);
+  const caret = () => view.state.selection.main.head;
+  const everything = () => ({ from: 0, to: view.state.doc.length });
+
+  function lockRange(range) {
+    if (!report().spans.some((span) => span.state === "open" && !span.gap && overlaps(span, range))) {
       onHint("nothing-to-lock");
       return true;
     }
@@ -463,21 +510,96 @@ export function createReportEditor({
     dispatchOwn({}, setState(report(), range.from, range.to, "locked"));
     return true;
   }
-
-  function unlock() {
-    const { main } = view.state.selection;
-    seal();
-    const now = report();
-    const span = main.empty ? spanAt(now.spans, main.head, (one) => one.state === "locked") : null;
-    const range = main.empty ? span : main;
-    if (
-      !range ||
-      !now.spans.some((one) => one.state === "locked" && Math.max(range.from, one.from) < Math.min(range.to, one.to))
-    ) {
+  function unlockRange(range) {
+    if (!report().spans.some((span) => span.state === "locked" && overlaps(span, range))) {
       onHint("nothing-to-unlock");
       return true;
     }
-    dispatchOwn({}, setState(now, range.from, range.to, "open"));
+    dispatchOwn({}, setState(report(), range.from, range.to, "open"));
+    return true;
+  }
+
+  function lock() {
+    const { main } = view.state.selection;
+    const typing = report().typing;
+    seal();
+    return typing && main.empty ? true : lockRange(main.empty ? sentenceAt(text(), main.head) : main);
+  }
+  function unlock() {
+    const { main } = view.state.selection;
+    seal();
+    if (!main.empty) return unlockRange(main);
+    const sentence = sentenceAt(text(), main.head);
+    const isLocked = (span) => span.state === "locked";
+    if (report().spans.some((span) => isLocked(span) && overlaps(span, sentence))) return unlockRange(sentence);
+    return unlockRange(spanAt(report().spans, main.head, isLocked) ?? sentence);
+  }
+  const sealed =
+    (act, range) =>
+    () => {
+      seal();
+      return act(range());
+    };
+  const lockSection = sealed(lockRange, () => sectionAt(text(), caret()));
+  /** The heading stays locked. */
+  const unlockSection = sealed(unlockRange, () => {
+    const { body, to } = sectionAt(text(), caret());
+    return { from: body, to };
+  });
+  const lockAll = sealed(lockRange, everything);
+  /** All but the headings. */
+  function openAll() {
+    seal();
+    let now = report();
+    if (!now.spans.some((span) => span.state === "locked")) {
+      onHint("nothing-to-unlock");
+      return true;
+    }
+    for (const { body, to } of sections(text())) now = setState(now, body, to, "open");
+    dispatchOwn({}, now);
+    return true;
+  }
+
+  /** Marks the model's text at the caret, or in the selection, as reviewed, and goes on to the next. */
+  function accept() {
+    const { main } = view.state.selection;
+    const now = report();
+    const span = main.empty ? spanAt(now.spans, main.head, isUnreviewed) : null;
+    const range = span ?? main;
+    const found = now.spans.filter((one) => isUnreviewed(one) && overlaps(one, range));
+    if (!found.length || found.some((one) => isDrafted(now, one))) {
+      onHint(found.length ? "drafted" : "nothing-to-accept");
+      return true;
+    }
+    dispatchOwn({ selection: { anchor: range.to } }, acceptRange(now, range.from, range.to));
+    if (stops().length) goToOpen(1);
+    return true;
+  }
+
+  /** Puts spans in place of the selection, or at the caret, as one step. @param {import("./spans.js").WireSpan[]} wire */
+  function insertSpans(wire, kind) {
+    const { main } = view.state.selection;
+    const now = report();
+    let { from, to } = main;
+    const within = now.spans.filter((span) => overlaps(span, main));
+    if (within.some((span) => isSealed(now, span) || isDrafted(now, span))) from = to = main.head;
+    const host = now.spans.find((span) => span.from < from && from < span.to);
+    if (host && isDrafted(now, host)) from = to = host.to;
+    else if (host && isSealed(now, host)) {
+      onHint("locked");
+      return false;
+    }
+    const fresh = fromWire(wire.map((span) => ({ ...span, id: newId() })));
+    const pieces = fresh.spans.map((span) => ({ ...span, length: span.to - span.from }));
+    if (!pieces.length) return false;
+    const next = replaceRange(now, from, to, pieces);
+    // A template's first field or gap is what comes next.
+    const first = kind === "template" ? fresh.spans.find((span) => span.state === "open") : null;
+    const selection = first
+      ? { anchor: from + first.from, head: from + first.to }
+      : { anchor: from + fresh.doc.length };
+    dispatchOwn({ changes: { from, to, insert: fresh.doc }, selection, scrollIntoView: true }, next, kind);
+    view.focus();
     return true;
   }
 
@@ -522,11 +644,20 @@ export function createReportEditor({
     return true;
   }
 
+  /** Where Tab stops: gaps, unreviewed text, and fields that can be typed over. */
+  function stops() {
+    return report().spans.flatMap((span) => {
+      if (span.gap || isUnreviewed(span)) return [{ from: span.from, to: span.to }];
+      if (span.state === "locked" && span.author !== "radiologist") return [];
+      const fields = fieldsIn(text().slice(span.from, span.to), span.from);
+      return fields.map((field) => ({ ...field, typing: span.state === "locked" ? span.id : null }));
+    });
+  }
+
   /** @param {1|-1} way */
   function goToOpen(way) {
-    const now = report();
     const { from, to } = view.state.selection.main;
-    const wanted = now.spans.filter((span) => span.gap || (span.state === "open" && span.author === "model"));
+    const wanted = stops();
     const next =
       way > 0
         ? (wanted.find((span) => span.from > from || (span.from === from && span.to !== to)) ?? wanted[0])
@@ -535,16 +666,18 @@ export function createReportEditor({
       onHint("no-gap-left");
       return true;
     }
-    view.dispatch({ selection: { anchor: next.from, head: next.to }, scrollIntoView: true });
+    // A field in one's own text can be typed over at once.
+    const typing = next.typing ?? null;
+    dispatchOwn({ selection: { anchor: next.from, head: next.to }, scrollIntoView: true }, { ...report(), typing });
     return true;
   }
 
   // ---- a draft's run
 
   /** Shows texts in the spans of these ids; caret and typing stay where they are. @param {Map<string, string>} texts */
-  function putTexts(texts, run = report().run, author) {
+  function putTexts(texts, run = report().run, author, reviewed) {
     const before = report();
-    const { changes, report: after } = replaceTexts(before, text(), texts, author);
+    const { changes, report: after } = replaceTexts(before, text(), texts, author, reviewed);
     const { main } = view.state.selection;
     const next = { ...after, run };
     const at = (pos) => follow(before, next, pos);
@@ -561,16 +694,45 @@ export function createReportEditor({
   /** @returns {boolean} whether there is anything that a draft could write */
   const hasOpen = () => report().spans.some((span) => span.state === "open");
 
-  function startRun() {
+  /** What is to be drafted: everything, the section at the caret, or the selection or span there. */
+  function rangeOf(scope) {
+    const { main } = view.state.selection;
+    if (scope === "section") {
+      const { body, to } = sectionAt(text(), main.head);
+      return { from: body, to };
+    }
+    if (scope === "span") return main.empty ? openAt() : main;
+    return everything();
+  }
+  const openAt = () => {
+    const { from, to, head } = view.state.selection.main;
+    const open = (span) => span.state === "open";
+    const chosen = report().spans.find((span) => open(span) && overlaps(span, { from, to }));
+    return chosen ?? spanAt(report().spans, head, open) ?? null;
+  };
+
+  /**
+   * Begins a run of the open spans in reach, or of those with these ids.
+   * @param {'all'|'section'|'span'|readonly string[]} scope
+   * @returns {string[]} the ids of what is drafted; empty where nothing is open there
+   */
+  function startRun(scope = "all") {
     seal();
-    const now = report(),
-      doc = text();
+    const doc = text();
+    if (!Array.isArray(scope)) dispatchOwn({}, tidy({ ...report(), kept: null }));
+    const range = Array.isArray(scope) ? everything() : rangeOf(scope);
+    const now = range && scope !== "all" && !Array.isArray(scope) ? cutOut(report(), range.from, range.to) : report();
+    const inReach = (span) =>
+      Array.isArray(scope)
+        ? scope.includes(span.id)
+        : range && ((range.from <= span.from && span.to <= range.to) || overlaps(span, range));
     const base = new Map();
     for (const span of now.spans) {
-      if (span.state === "open")
+      if (span.state === "open" && inReach(span))
         base.set(span.id, { text: span.gap ? "" : doc.slice(span.from, span.to), author: span.author });
     }
-    dispatchOwn({}, { ...now, run: { base, pieces: new Map() } });
+    if (base.size) dispatchOwn({}, { ...now, run: { base, pieces: new Map() } });
+    return [...base.keys()];
   }
 
   /** @param {Record<string, [string, number, number][]>} spans */
@@ -596,11 +758,18 @@ export function createReportEditor({
     const before = withoutRun(view.state);
     const texts = new Map();
     for (const [id, { text: base }] of run.base) texts.set(id, clean(drafted[id] ?? base));
-    const author = (span, now) => (now === run.base.get(span.id).text ? run.base.get(span.id).author : "model");
+    const same = (span, now) => now === run.base.get(span.id).text;
+    const author = (span, now) => (same(span, now) ? run.base.get(span.id).author : "model");
+    const reviewed = (span, now) => !!span.reviewed && same(span, now);
     const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
-    putTexts(texts, null, author);
+    dispatchOwn({}, { ...report(), kept: new Set(run.base.keys()) });
+    putTexts(texts, null, author, reviewed);
+    dispatchOwn({}, { ...report(), certainty: new Map([...(report().certainty ?? []), ...run.pieces]) });
     recordDraft(before, { spans: report().spans }, changes);
+    if (changes.length) lastDraft = { before: before.doc.replaceAll(GAP, ""), after: withoutGaps() };
   }
+
+  const withoutGaps = () => text().replaceAll(GAP, "");
 
   /** What the last frame shows, by span. */
   const lastFrame = () =>
@@ -625,8 +794,9 @@ export function createReportEditor({
     const before = withoutRun(view.state);
     dispatchOwn(
       { changes: { from: 0, to: view.state.doc.length, insert: doc }, selection: { anchor: 0 } },
-      { spans, typing: null, run: null },
+      { spans, typing: null, run: null, plain: report().plain },
     );
+    lastDraft = null;
     if (kind) recordDraft(before, { spans }, [{ from: 0, to: before.doc.length, insert: doc }], kind);
     else history = emptyHistory;
   }
@@ -635,6 +805,12 @@ export function createReportEditor({
     view,
     lock,
     unlock,
+    lockSection,
+    unlockSection,
+    lockAll,
+    openAll,
+    accept,
+    insertSpans,
     insertGap,
     editOwn,
     seal,
@@ -647,6 +823,30 @@ export function createReportEditor({
     replaceReport,
     undo: () => turn("undo"),
     redo: () => turn("redo"),
+    /** The open span that the caret touches or the selection begins in. @returns {{id: string, text: string}|null} */
+    openSpan() {
+      const span = openAt();
+      return span && { id: span.id, text: span.gap ? "" : text().slice(span.from, span.to) };
+    },
+    isAtGap: () => {
+      const span = openAt();
+      const { main } = view.state.selection;
+      return !!span?.gap && main.from === span.from && main.to === span.to;
+    },
+    /** The report's text before and after the last draft, or null. */
+    lastDraft: () => lastDraft,
+    /** @param {boolean} on whether the model's certainty is shaded */
+    shade: (on) => dispatchOwn({}, { ...report(), plain: !on }),
+    /** The word with a dot before the caret, that may be a template's code. */
+    codeAtCaret() {
+      const { main } = view.state.selection;
+      if (!main.empty || !report().typing) return null;
+      const line = view.state.doc.lineAt(main.head);
+      const found = /(?:^|\s)\.([a-z][a-z0-9]*)$/.exec(line.text.slice(0, main.head - line.from));
+      return found && { code: found[1], from: main.head - found[1].length - 1, to: main.head };
+    },
+    isLockedAt: (from, to) =>
+      report().spans.some((span) => (isSealed(report(), span) || isDrafted(report(), span)) && overlaps(span, { from, to })),
     isEmpty: () => view.state.doc.length === 0,
     /** Whether an input method is at work: drawing would take its text away from it. */
     isComposing: () => view.compositionStarted,
@@ -661,7 +861,7 @@ export function createReportEditor({
       const { spans } = report();
       return {
         gaps: spans.filter((span) => span.gap).length,
-        unreviewed: spans.filter((span) => !span.gap && span.state === "open" && span.author === "model").length,
+        unreviewed: spans.filter(isUnreviewed).length,
         locked: spans.filter((span) => span.state === "locked").length,
       };
     },

@@ -30,7 +30,7 @@ function sheet({ mouse }) {
     el(
       "div",
       { class: "columns", tabindex: "0", role: "group", "aria-label": "Shortcuts by pane" },
-      ...[SHORTCUTS.report, SHORTCUTS.page, SHORTCUTS.study].map(({ title, where, shortcuts }) =>
+      ...[SHORTCUTS.report, SHORTCUTS.drafting, SHORTCUTS.page, SHORTCUTS.study].map(({ title, where, shortcuts }) =>
         section(
           title,
           where,

@@ -8,13 +8,16 @@ export const GAP = "\uFFFC";
 
 /** @typedef {'locked'|'open'} State */
 /** @typedef {'radiologist'|'model'|'template'} Author */
-/** @typedef {{id: string, text: string, state: State, author: Author}} WireSpan */
-/** @typedef {{id: string, state: State, author: Author, gap: boolean, from: number, to: number}} Span */
-/** @typedef {{id: string, state: State, author: Author, gap: boolean, length: number}} Piece */
+/** @typedef {{id: string, text: string, state: State, author: Author, reviewed?: boolean}} WireSpan */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, from: number, to: number}} Span */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, length: number}} Piece */
 /**
  * What the editor holds beside its text.
  * `typing` is the id of the span being typed, `run` the draft under way.
- * @typedef {{spans: readonly Span[], typing: string|null, run: Run|null}} Report
+ * `kept` are the spans of the last run: they stay apart, so that one can go on from its frames.
+ * `certainty` keeps the last draft's pieces by span, `plain` is whether they go unshaded.
+ * @typedef {{spans: readonly Span[], typing: string|null, run: Run|null,
+ *   kept?: Set<string>|null, certainty?: Map<string, [string, number, number][]>, plain?: boolean}} Report
  */
 /**
  * `base` keeps what stood in each span before the run, `pieces` what the last frame shows in it.
@@ -38,12 +41,15 @@ export const clean = (text) =>
 /** @param {readonly Span[]} spans */
 export const lengthOf = (spans) => (spans.length ? spans[spans.length - 1].to : 0);
 
+/** A person has accepted this text of the model as it stands; absent where not. @param {boolean} [reviewed] */
+const accepted = (reviewed) => (reviewed ? { reviewed: true } : {});
+
 /** @param {readonly Span[]} spans @param {number} from @param {number} to @returns {Piece[]} */
 export function slice(spans, from, to) {
   const pieces = [];
-  for (const { id, state, author, gap, from: a, to: b } of spans) {
+  for (const { id, state, author, gap, reviewed, from: a, to: b } of spans) {
     const length = Math.min(b, to) - Math.max(a, from);
-    if (length > 0) pieces.push({ id, state, author, gap, length });
+    if (length > 0) pieces.push({ id, state, author, gap, ...accepted(reviewed), length });
   }
   return pieces;
 }
@@ -59,14 +65,15 @@ export function assemble(pieces) {
   const seen = new Set();
   let at = 0;
   let origin = null; // the id that the last piece came with, before it was given a new one
-  for (const { id, state, author, gap, length } of pieces) {
+  for (const { id, state, author, gap, reviewed, length } of pieces) {
     if (length <= 0) continue;
     const last = spans[spans.length - 1];
-    if (last && origin === id && last.state === state && last.author === author && last.gap === gap && !gap) {
+    const alike = last?.state === state && last.author === author && last.gap === gap && !last.reviewed === !reviewed;
+    if (last && origin === id && alike && !gap) {
       last.to += length;
     } else {
       const own = seen.has(id) ? newId() : id;
-      spans.push({ id: own, state, author, gap, from: at, to: at + length });
+      spans.push({ id: own, state, author, gap, ...accepted(reviewed), from: at, to: at + length });
       seen.add(own);
     }
     origin = id;
@@ -88,6 +95,7 @@ export function mergeNeighbours(spans, apart) {
     a.state === "open" &&
     b.state === "open" &&
     a.author === b.author &&
+    !a.reviewed === !b.reviewed &&
     !apart(a.id) &&
     !apart(b.id);
   if (!spans.some((span, i) => i && joinable(spans[i - 1], span))) return spans;
@@ -102,8 +110,8 @@ export function mergeNeighbours(spans, apart) {
 
 /** @param {Report} report @returns {Report} */
 export function tidy(report) {
-  const { spans, run } = report;
-  const merged = mergeNeighbours(spans, (id) => !!run?.base.has(id));
+  const { spans, run, kept } = report;
+  const merged = mergeNeighbours(spans, (id) => !!run?.base.has(id) || !!kept?.has(id));
   return merged === spans ? report : { ...report, spans: merged };
 }
 
@@ -212,6 +220,33 @@ export function setState(report, from, to, state) {
   return tidy(replaceRange({ ...report, typing: null }, from, to, pieces));
 }
 
+/**
+ * Marks the model's open text in [from, to) as reviewed by a person.
+ * @param {Report} report @param {number} from @param {number} to @returns {Report}
+ */
+export function accept(report, from, to) {
+  const pieces = slice(report.spans, from, to).map((piece) =>
+    isUnreviewed(piece)
+      ? { ...piece, reviewed: true, id: partly(report.spans, piece, from, to) ? newId() : piece.id }
+      : piece,
+  );
+  return tidy(replaceRange(report, from, to, pieces));
+}
+
+/** The model's text that no person has locked, edited or accepted. @param {Span|Piece} span */
+export const isUnreviewed = (span) => !span.gap && span.state === "open" && span.author === "model" && !span.reviewed;
+
+/**
+ * Cuts open spans at the borders of [from, to), so that what lies inside has ids of its own.
+ * @param {Report} report @param {number} from @param {number} to @returns {Report}
+ */
+export function cutOut(report, from, to) {
+  const pieces = slice(report.spans, from, to).map((piece) =>
+    piece.state === "open" && !piece.gap && partly(report.spans, piece, from, to) ? { ...piece, id: newId() } : piece,
+  );
+  return replaceRange(report, from, to, pieces);
+}
+
 const partly = (spans, piece, from, to) => {
   const span = spans.find((one) => one.id === piece.id);
   return span.from < from || to < span.to;
@@ -221,10 +256,16 @@ const partly = (spans, piece, from, to) => {
  * New texts for spans, by id; every other span keeps its text and only moves.
  * The changes are as small as a common start and end allow, so that what stays the same is not drawn again.
  * @param {Report} report @param {string} doc @param {Map<string, string>} texts
- * @param {(span: Span, text: string) => Author} [author]
+ * @param {(span: Span, text: string) => Author} [author] @param {(span: Span, text: string) => boolean} [reviewed]
  * @returns {{changes: Change[], report: Report}}
  */
-export function replaceTexts(report, doc, texts, author = (span) => span.author) {
+export function replaceTexts(
+  report,
+  doc,
+  texts,
+  author = (span) => span.author,
+  reviewed = (span) => span.reviewed ?? false,
+) {
   const changes = [],
     pieces = [];
   for (const span of report.spans) {
@@ -235,7 +276,13 @@ export function replaceTexts(report, doc, texts, author = (span) => span.author)
     }
     const before = doc.slice(span.from, span.to),
       after = clean(text) || GAP;
-    pieces.push({ ...span, author: author(span, text), gap: after === GAP, length: after.length });
+    pieces.push({
+      ...span,
+      author: author(span, text),
+      reviewed: reviewed(span, text),
+      gap: after === GAP,
+      length: after.length,
+    });
     if (before === after) continue;
     let start = 0,
       end = 0;
@@ -275,15 +322,22 @@ export function weave(current, target, changed) {
 
 /** @param {readonly Span[]} spans @param {string} doc @returns {WireSpan[]} */
 export const toWire = (spans, doc) =>
-  spans.map(({ id, state, author, gap, from, to }) => ({ id, text: gap ? "" : doc.slice(from, to), state, author }));
+  spans.map(({ id, state, author, gap, reviewed, from, to }) => ({
+    id,
+    text: gap ? "" : doc.slice(from, to),
+    state,
+    author,
+    ...accepted(reviewed),
+  }));
 
 /** @param {readonly WireSpan[]} wire @returns {{doc: string, spans: Span[]}} */
 export function fromWire(wire) {
   const texts = wire.map((span) => clean(span.text) || (span.state === "open" ? GAP : ""));
-  const pieces = wire.map(({ id, state, author }, i) => ({
+  const pieces = wire.map(({ id, state, author, reviewed }, i) => ({
     id,
     state,
     author,
+    ...accepted(reviewed),
     gap: texts[i] === GAP,
     length: texts[i].length,
   }));
@@ -312,4 +366,51 @@ export function sentenceAt(doc, at) {
     from = next;
   }
   return { from: start + from, to: start + line.trimEnd().length };
+}
+
+const HEADING = /^[ \t]*[A-Z][A-Z /&()-]{2,40}:/gm;
+
+/** @typedef {{from: number, body: number, to: number}} Section `from`: where its heading begins, `body`: its text */
+/**
+ * The sections of a text; what stands before the first heading is one too.
+ * @param {string} doc @returns {Section[]}
+ */
+export function sections(doc) {
+  const headings = [...doc.matchAll(HEADING)].map(({ index, 0: heading }) => {
+    const end = index + heading.length;
+    return { from: index, body: end + /^[ \t]*\n?/.exec(doc.slice(end))[0].length };
+  });
+  if (headings[0]?.from !== 0) headings.unshift({ from: 0, body: 0 });
+  return headings.map(({ from, body }, i) => {
+    const end = headings[i + 1]?.from ?? doc.length;
+    return { from, body, to: Math.max(body, from + doc.slice(from, end).trimEnd().length) };
+  });
+}
+
+/** @param {string} doc @param {number} at @returns {Section} */
+export const sectionAt = (doc, at) => sections(doc).findLast(({ from }) => from <= at);
+
+/** The `[fields]` in a text that are still to be filled in. @param {string} text @param {number} [at] where it begins */
+export const fieldsIn = (text, at = 0) =>
+  [...text.matchAll(/\[[^[\]\n]{1,80}\]/g)].map(({ index, 0: field }) => ({
+    from: at + index,
+    to: at + index + field.length,
+  }));
+
+/**
+ * Text as it was exported or copied: what stands in `[[ ]]` was written by a model and nobody has reviewed it; `[[]]`
+ * is a gap. All else is the radiologist's, who puts it here.
+ * @param {string} text @returns {WireSpan[]}
+ */
+export function fromMarked(text) {
+  const spans = [];
+  let at = 0;
+  const mine = (piece) => piece && spans.push({ id: newId(), text: piece, state: "locked", author: "radiologist" });
+  for (const { index, 0: whole, 1: inside } of text.matchAll(/\[\[((?:(?!\[\[|\]\])[^])*)\]\]/g)) {
+    mine(text.slice(at, index));
+    spans.push({ id: newId(), text: inside, state: "open", author: "model" });
+    at = index + whole.length;
+  }
+  mine(text.slice(at));
+  return spans;
 }

@@ -679,8 +679,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     get state() {
       return { windows, windowNow, invert, index, several: (study?.pictures.length ?? 0) > 1 };
     },
-    /** @param {Study} next @param {ArrayBuffer} buffer its first picture @param {string} called */
-    show(next, buffer, called) {
+    /** @param {Study} next @param {ArrayBuffer} buffer its first picture @param {string} called @param {boolean} [helped] */
+    show(next, buffer, called, helped = true) {
       const [first] = next.pictures;
       readPixels(buffer, first); // throws before anything is changed
       putAway();
@@ -689,7 +689,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       keep(0, first, buffer);
       newWindows();
       const several = next.pictures.length > 1;
-      corner.help.hidden = false;
+      corner.help.hidden = !helped;
       put(corner.help, `Drag: window  ·  Wheel: ${several ? "images" : "zoom"}  ·  Right drag: move`);
       images.hidden = !several;
       slider.max = String(next.pictures.length);

@@ -383,7 +383,7 @@ def test_a_prior_lies_beside_the_study_and_is_gone_when_it_is_closed(viewer: Vie
 
 def test_a_second_file_while_one_is_opening_is_refused_in_words(viewer: Viewer) -> None:
     arriving: list[Any] = []
-    viewer.page.route("**/desk/study", arriving.append)
+    viewer.page.route("**/desk/study", lambda route: arriving.append(route))
     viewer.page.evaluate(
         """() => {
             const drop = (name) => {

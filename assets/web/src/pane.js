@@ -275,6 +275,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     // Never switched off: a mirrored picture that looks like none takes the wrong side.
     mirrored.hidden = !isMirrored(view.turn);
     element.dataset.mode = tools.mode;
+    element.classList.toggle("narrow", size().width < 460);
     onState();
   }
 

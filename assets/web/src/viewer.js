@@ -429,7 +429,7 @@ export function mountViewer({ element }) {
       say(`Opened prior ${name}.`);
       if (next.note) fail(next.note);
     } catch (error) {
-      if (!priorPane.study) putPriorAway();
+      if (!priorPane.study) closePrior();
       fail(error);
       say("");
     } finally {

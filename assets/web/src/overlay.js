@@ -40,9 +40,12 @@ export function drawMeasures(layer, measures, toStage, picture, selected, stage)
       return group;
     }),
   );
-  // The plates fit their words, whose width only the page knows.
+  // The plates fit their words, whose size only the page knows.
   for (const text of layer.querySelectorAll("text")) {
-    const { width } = text.getBBox();
-    if (width) text.previousSibling.setAttribute("width", String(width + 14));
+    const { width, height, y } = text.getBBox();
+    if (!width) continue;
+    text.previousSibling.setAttribute("width", String(width + 14));
+    text.previousSibling.setAttribute("height", String(height + 6));
+    text.previousSibling.setAttribute("y", String(y - 3));
   }
 }

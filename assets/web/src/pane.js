@@ -275,6 +275,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     // Never switched off: a mirrored picture that looks like none takes the wrong side.
     mirrored.hidden = !isMirrored(view.turn);
     element.dataset.mode = tools.mode;
+    element.classList.toggle("narrow", size().width < 460);
     onState();
   }
 
@@ -679,8 +680,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     get state() {
       return { windows, windowNow, invert, index, several: (study?.pictures.length ?? 0) > 1 };
     },
-    /** @param {Study} next @param {ArrayBuffer} buffer its first picture @param {string} called */
-    show(next, buffer, called) {
+    /** @param {Study} next @param {ArrayBuffer} buffer its first picture @param {string} called @param {boolean} [helped] */
+    show(next, buffer, called, helped = true) {
       const [first] = next.pictures;
       readPixels(buffer, first); // throws before anything is changed
       putAway();
@@ -689,7 +690,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       keep(0, first, buffer);
       newWindows();
       const several = next.pictures.length > 1;
-      corner.help.hidden = false;
+      corner.help.hidden = !helped;
       put(corner.help, `Drag: window  ·  Wheel: ${several ? "images" : "zoom"}  ·  Right drag: move`);
       images.hidden = !several;
       slider.max = String(next.pictures.length);

@@ -183,13 +183,16 @@ export function mountViewer({ element }) {
   const panes = [pane, priorPane];
   for (const one of panes) one.moves = () => spaceDown && (spaceUsed = true);
   let active = pane;
-  const priorTitle = el("div", { class: "prior-title" });
+  const studyTitle = el("div", { class: "side-title" });
+  const studyBar = el("div", { class: "side-bar", hidden: true }, el("b", {}, "Current"), studyTitle);
+  const studySide = el("div", { class: "side" }, studyBar, pane.element);
+  const priorTitle = el("div", { class: "side-title" });
   const priorSide = el(
     "div",
-    { class: "prior-side", hidden: true },
+    { class: "side prior", hidden: true },
     el(
       "div",
-      { class: "prior-bar" },
+      { class: "side-bar" },
       el("b", {}, "Prior"),
       priorTitle,
       button({
@@ -206,7 +209,7 @@ export function mountViewer({ element }) {
   const stage = el(
     "div",
     { class: "stage", "data-state": "empty" },
-    el("div", { class: "panes" }, pane.element, priorSide),
+    el("div", { class: "panes" }, studySide, priorSide),
     empty,
     strip,
     banner,
@@ -253,10 +256,15 @@ export function mountViewer({ element }) {
     for (const mode of ["length", "angle"]) pressed[mode] = tools.mode === mode;
     for (const [name, on] of Object.entries(pressed)) toolButtons[name].setAttribute("aria-pressed", String(on));
   }
+  /** With two panes, which of them the tools and keys are for. */
+  function showActive() {
+    studySide.classList.toggle("active", active === pane);
+    priorSide.classList.toggle("active", active === priorPane);
+  }
   function touched(one) {
     if (one.study && active !== one) {
       active = one;
-      priorSide.classList.toggle("active", one === priorPane);
+      showActive();
       tell(one);
     }
     hideExamples();
@@ -397,15 +405,17 @@ export function mountViewer({ element }) {
       putPriorAway();
       const buffer = await desk.priorPicture(0);
       if (study !== beside) return;
-      priorSide.hidden = false;
-      priorPane.show(next, buffer, name);
+      priorSide.hidden = studyBar.hidden = false;
+      studyTitle.textContent = studyTitle.title = factsLine.textContent;
+      showActive();
+      priorPane.show(next, buffer, name, false);
       priorTitle.textContent = priorTitle.title = name;
       priorButton.setAttribute("aria-pressed", "true");
       priorPane.place(pane.placed);
       say(`Opened prior ${name}.`);
       if (next.note) fail(next.note);
     } catch (error) {
-      if (!priorPane.study) putPriorAway();
+      if (!priorPane.study) closePrior();
       fail(error);
       say("");
     } finally {
@@ -415,10 +425,12 @@ export function mountViewer({ element }) {
   }
   function putPriorAway() {
     priorPane.putAway();
-    priorSide.hidden = true;
+    priorSide.hidden = studyBar.hidden = true;
+    studyTitle.textContent = studyTitle.title = "";
     priorTitle.textContent = priorTitle.title = "";
     priorButton.setAttribute("aria-pressed", "false");
     active = pane;
+    showActive();
     if (study) tell(pane);
   }
   function closePrior() {

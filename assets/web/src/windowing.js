@@ -124,7 +124,7 @@ const CT_WINDOWS = [
 export function windowsOf(picture, modality, pixels) {
   const windows = picture.windows
     .filter((one) => one.width >= 1)
-    .map((one, i) => ({ ...one, name: one.name || `Window ${i + 1}` }));
+    .map((one, i, { length }) => ({ ...one, name: one.name || (length > 1 ? `Window ${i + 1}` : "Default") }));
   const between = (low, high, name) => {
     const a = low * picture.slope + picture.intercept,
       b = high * picture.slope + picture.intercept;

@@ -67,5 +67,20 @@ test("a picture without a window shows all its values, a CT offers the usual win
   const names = windowsOf({ ...plain, channels: 1, windows: [{ center: 1, width: 2, name: "" }] }, "CT", pixels).map(
     (one) => one.name,
   );
-  assert.deepEqual(names, ["Window 1", "Soft tissue", "Lung", "Bone", "Brain"]);
+  assert.deepEqual(names, ["Default", "Soft tissue", "Lung", "Bone", "Brain"]);
+});
+
+test("a radiograph offers its own windows first, then parts of them; dark is dark on screen", () => {
+  const pixels = new Uint16Array([0, 4000]);
+  const picture = { ...plain, channels: 1, windows: [{ center: 2000, width: 2000, name: "THORAX" }] };
+  const offered = windowsOf(picture, "DX", pixels);
+  assert.deepEqual(
+    offered.map(({ name }) => name),
+    ["THORAX", "High contrast", "Dark areas", "Bright areas", "All values"],
+  );
+  assert.ok(offered[2].center < offered[3].center);
+  const turned = windowsOf({ ...picture, inverted: true }, "DX", pixels);
+  assert.ok(turned[2].center > turned[3].center);
+  const colour = { ...plain, bits: 8, channels: 3, windows: [] };
+  assert.deepEqual(windowsOf(colour, "US", new Uint8Array(3)).length, 1);
 });

@@ -472,9 +472,10 @@ export function mountEditor({ element }) {
       if (!held.some(({ message }) => message.kind !== "frame")) throw new Error(CUT_OFF);
     } catch (error) {
       if (run !== mine) return;
-      if (mine.sent) desk.stop().catch(() => {});
+      // No Stop: it would keep a frame on the desk that is not kept here. A run that has lost its reader ends by itself.
       report.abandonRun();
       endRun("");
+      autosave.forgotten();
       runWasCutOff = mine.sent && (error.status === 0 || error.message === CUT_OFF);
       fail(error.message, error.status === 0);
       if (runWasCutOff && !desk.connection.isLost()) offerAgain(CUT_OFF);

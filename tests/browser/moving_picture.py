@@ -2,7 +2,8 @@
 
     python -m tests.browser.moving_picture docs/lock-and-draft.webp
 
-The study is `hydropneumothorax`, whose licence is CC0 (assets/examples/ATTRIBUTION.md); the model is the default one.
+The study is `no-finding`, of the NIH Clinical Center: free to use, source named in assets/examples/ATTRIBUTION.md;
+the model is the default one.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import CHROMIUM_ARGUMENTS, App
 
-EXAMPLE = "Chest radiograph · JPEG"
-VIEWPORT = {"width": 1100, "height": 640}
-WIDTH = 880
+EXAMPLE = "Chest radiograph, AP portable · PNG"
+VIEWPORT = {"width": 1280, "height": 720}
+WIDTH = 960
 MOST_BYTES = 1_500_000
 # A frame that stays is shown for so long at most: what happens is quick, and the rest is waiting.
 MOST_MS = 1400

@@ -2,6 +2,7 @@
 // Knows nothing of how locked text is kept (report-editor.js) nor of the study (viewer.js).
 
 import { createAutosave } from "./autosave.js";
+import { sayLost } from "./connection.js";
 import { desk, shared, watchPage } from "./desk.js";
 import { button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
@@ -304,12 +305,14 @@ export function mountEditor({ element }) {
     live.textContent = text;
     live.title = text;
   }
-  let bannerIsOfConnection = false;
   /** @param {string} text @param {boolean} [ofConnection] whether it is over when the connection is back */
   function fail(text, ofConnection = false) {
+    if (ofConnection && desk.connection.isLost()) {
+      sayLost(shared.notices, text);
+      return;
+    }
     bannerText.textContent = text;
     banner.hidden = false;
-    bannerIsOfConnection = ofConnection;
   }
   let hintTimer = 0;
   function showHint(name) {
@@ -363,7 +366,6 @@ export function mountEditor({ element }) {
   desk.connection.onChange((lost) => {
     if (lost) return;
     autosave.changed();
-    if (bannerIsOfConnection) banner.hidden = true;
     if (runWasCutOff) offerAgain("The draft was cut off by the lost connection; the report is as it was before.");
   });
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from drafting.session import Limits
 from tests.browser.conftest import ROOT, Desk
 from tests.drafting.scripted_engine import ScriptedEngine
-from tests.drafting.web import Site, launched
+from tests.drafting.web import Site, eventually, launched
 
 AXE = ROOT / "assets" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SENTENCE = "No pneumothorax."
@@ -308,6 +309,18 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     first.button("Keep this one").click()
     first.page.get_by_text("Saved", exact=True).wait_for()
     first.wait_until(lambda: "Mine." in json.dumps(first.saved[-1]))
+
+
+def test_a_page_that_is_left_for_good_is_forgotten(context: BrowserContext) -> None:
+    with launched(ScriptedEngine(), limits=Limits(idle_seconds=20, return_seconds=1)) as site:
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        desk.type(SENTENCE)
+        desk.page.get_by_text("Saved", exact=True).wait_for()
+        assert len(site.desk.sessions) == 1
+        # The page asks first, as there is text that the radiologist typed.
+        desk.page.on("dialog", lambda dialog: dialog.accept())
+        desk.page.goto("about:blank")
+        assert eventually(lambda: len(site.desk.sessions) == 0)
 
 
 # ---- a lost connection

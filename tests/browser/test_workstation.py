@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import BrowserContext
 
@@ -238,22 +237,6 @@ def test_two_tabs_are_two_reports(open_desk: Callable[[], Desk]) -> None:
         assert text.startswith(f"{sentence}[[")
         assert other not in text
     assert set(first.tokens).isdisjoint(second.tokens)
-
-
-def test_leaving_the_page_ends_its_session(desk: Desk, address: str) -> None:
-    desk.type(SENTENCE)
-    desk.wait_until(lambda: bool(desk.saved))
-    former = desk.tokens[-1]
-    # The page asks first, as there is text that the radiologist typed.
-    desk.page.on("dialog", lambda dialog: dialog.accept())
-    desk.page.reload()
-    desk.editor.wait_for()
-
-    def ended() -> bool:
-        return httpx.post(f"{address}desk/alive", headers={"X-Desk": former}, trust_env=False).status_code == 404
-
-    desk.wait_until(ended)
-    assert SENTENCE not in desk.text
 
 
 @pytest.mark.parametrize(("width", "height"), [(1024, 768), (1280, 800), (1920, 1080)])

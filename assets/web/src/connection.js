@@ -37,15 +37,17 @@ export function createConnection() {
   };
 }
 
+const SAFE = "Your text is safe in this page and will be saved when the connection is back. Trying again…";
+
+/** @param {string} what has happened, in a sentence; in place of what the notice has said before */
+export const sayLost = (notices, what) => notices.show("lost", { kind: "lost", text: `${what} ${SAFE}` });
+
 /** The notice: there while the server is out of reach, and gone by itself. */
 export function watchConnection(desk, notices) {
   desk.connection.onChange((lost) => {
     if (lost) {
       notices.drop("back");
-      notices.show("lost", {
-        kind: "lost",
-        text: "No connection to the server. Your text is safe in this page and will be saved when the connection is back. Trying again…",
-      });
+      sayLost(notices, "No connection to the server.");
     } else {
       notices.drop("lost");
       notices.show("back", { text: "The connection is back.", seconds: BACK_SECONDS });

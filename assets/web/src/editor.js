@@ -2,6 +2,7 @@
 // Knows nothing of how locked text is kept (report-editor.js) nor of the study (viewer.js).
 
 import { createAutosave } from "./autosave.js";
+import { sayLost } from "./connection.js";
 import { desk, shared, watchPage } from "./desk.js";
 import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
@@ -419,12 +420,14 @@ export function mountEditor({ element }) {
     live.textContent = text;
     live.title = text;
   }
-  let bannerIsOfConnection = false;
   /** @param {string} text @param {boolean} [ofConnection] whether it is over when the connection is back */
   function fail(text, ofConnection = false) {
+    if (ofConnection && desk.connection.isLost()) {
+      sayLost(shared.notices, text);
+      return;
+    }
     bannerText.textContent = text;
     banner.hidden = false;
-    bannerIsOfConnection = ofConnection;
   }
   let hintTimer = 0;
   function showHint(name) {
@@ -478,7 +481,6 @@ export function mountEditor({ element }) {
   desk.connection.onChange((lost) => {
     if (lost) return;
     autosave.changed();
-    if (bannerIsOfConnection) banner.hidden = true;
     if (runWasCutOff) offerAgain("The draft was cut off by the lost connection; the report is as it was before.");
   });
 
@@ -599,9 +601,10 @@ export function mountEditor({ element }) {
       if (!held.some(({ message }) => message.kind !== "frame")) throw new Error(CUT_OFF);
     } catch (error) {
       if (run !== mine) return;
-      if (mine.sent) desk.stop().catch(() => {});
+      // No Stop: it would keep a frame on the desk that is not kept here. A run that has lost its reader ends by itself.
       report.abandonRun();
       endRun("");
+      autosave.forgotten();
       runWasCutOff = mine.sent && (error.status === 0 || error.message === CUT_OFF);
       fail(error.message, error.status === 0);
       if (runWasCutOff && !desk.connection.isLost()) offerAgain(CUT_OFF);

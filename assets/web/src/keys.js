@@ -183,7 +183,7 @@ export function keyName(event) {
 
 const MAC = { Mod: "⌘", Shift: "⇧", Alt: "⌥" };
 const ELSEWHERE = { Mod: "Ctrl" };
-const NAMES = { ArrowRight: "→", ArrowLeft: "←", ArrowDown: "↓", ArrowUp: "↑", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
+const NAMES = { ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: "↓", Escape: "Esc" };
 
 /** A key of the table as it is printed on the keyboard, in parts. @param {string} key @param {boolean} mac */
 export const printed = (key, mac) =>

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createAutosave } from "../src/autosave.js";
+import { themeOf } from "../src/theme.js";
+
+/** A desk that refuses as the real one does. */
+function aDesk() {
+  const held = { version: 0, writer: "", text: "" };
+  return {
+    held,
+    async send({ version, writer, indication }) {
+      if (version < held.version || (version === held.version && writer !== held.writer))
+        throw Object.assign(new Error("newer"), { status: 409 });
+      Object.assign(held, { version, writer, text: indication });
+    },
+  };
+}
+function aPage(desk, others = []) {
+  const page = { text: "", told: [] };
+  page.autosave = createAutosave({
+    now: () => ({ spans: [], indication: page.text }),
+    send: desk.send,
+    tell: (text) => page.told.push(text),
+    onOther: () => others.push(page),
+  });
+  return page;
+}
+
+test("a page that has not seen the other's version is told and overwrites nothing", async () => {
+  const desk = aDesk(),
+    others = [];
+  const first = aPage(desk, others),
+    second = aPage(desk, others);
+  first.text = "first";
+  await first.autosave.put();
+  second.text = "second";
+  await assert.rejects(second.autosave.put());
+  assert.equal(desk.held.text, "first");
+  assert.deepEqual(others, [second]);
+  second.autosave.after(desk.held.version);
+  await second.autosave.put();
+  assert.equal(desk.held.text, "second");
+});
+
+test("a page learns from the desk's number that another has written", () => {
+  const others = [];
+  const page = aPage(aDesk(), others);
+  page.autosave.compare({ version: 0, writer: "" });
+  page.autosave.compare({ version: 3, writer: page.autosave.writer });
+  assert.deepEqual(others, []);
+  page.autosave.compare({ version: 3, writer: "other" });
+  assert.deepEqual(others, [page]);
+});
+
+test("a try whose answer was lost is sent again under the same number", async () => {
+  const desk = aDesk();
+  const page = aPage({ send: async (sent) => (await desk.send(sent), Promise.reject(Object.assign(new Error("x"), { status: 0 }))) });
+  page.text = "one";
+  await assert.rejects(page.autosave.put());
+  await assert.rejects(page.autosave.put());
+  assert.equal(desk.held.version, 1);
+  assert.ok(page.told.every((text) => text === "Not saved: no connection"));
+});
+
+test("the theme is the address's, dark where it says nothing that is known", () => {
+  assert.equal(themeOf("?theme=light"), "light");
+  assert.equal(themeOf(""), "dark");
+  assert.equal(themeOf("?theme=pink"), "dark");
+});

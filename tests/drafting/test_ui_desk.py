@@ -72,6 +72,7 @@ def test_a_session_that_was_closed_is_not_found(tab: Tab) -> None:
         ("GET", "/desk/prior/pictures/0"),
         ("PUT", "/desk/report"),
         ("POST", "/desk/stop"),
+        ("GET", "/desk/frames"),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Desk": ""}, {"X-Desk": "A" * 43}])
@@ -327,6 +328,40 @@ def test_a_draft_that_stood_in_line_starts_from_what_was_typed_meanwhile(site: S
 
 
 # ---- the end
+
+
+def test_the_frames_of_the_last_run_are_there_and_one_goes_on_from_them(site: Site, tab: Tab) -> None:
+    assert tab.request("GET", "/desk/frames").json() == {"run": None, "frames": []}
+    tab.press_draft(version=4)
+    *_, last = tab.messages()
+    kept = tab.request("GET", "/desk/frames").json()
+    assert [frame["step"] for frame in kept["frames"]] == [1, 2, 3, 4, 5, 6]
+    drafted = [SPANS[0], SPANS[1] | {"text": last["texts"]["c2"]}]
+    tab.press_draft(version=5, spans=drafted, start={"run": kept["run"], "step": 4})
+    *frames, last = tab.messages()
+    assert frames[0]["step"] > 4
+    assert last["kind"] == "draft"
+    tab.press_draft(version=6, start={"run": "d99", "step": 4})
+    (refused,) = tab.messages()
+    assert "no longer kept" in refused["message"]
+
+
+def test_alternatives_and_answers_are_told_and_the_report_stays(site: Site, tab: Tab) -> None:
+    tab.press_draft(kind="alternatives", span="c2", count=2, version=2)
+    *_, last = tab.messages()
+    assert [one["text"] for one in last["alternatives"]] == ["Alternative 0.", "Alternative 1."]
+    assert 0 < last["alternatives"][1]["likelihood"] < last["alternatives"][0]["likelihood"] <= 1
+    tab.open_example()
+    tab.press_draft(kind="question", question="Is the heart enlarged?", version=3)
+    *_, last = tab.messages()
+    assert (last["kind"], last["text"], last["seed"]) == ("answer", SENTENCE, 1)
+    assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == [span["text"] for span in SPANS]
+
+
+def test_the_templates_are_told_without_ids(tab: Tab) -> None:
+    told = tab.request("GET", "/desk/templates").json()["templates"]
+    assert told[0]["code"] == "normal"
+    assert all(set(span) == {"text", "state", "author"} for template in told for span in template["spans"])
 
 
 def test_opening_a_study_prepares_it_and_ending_the_session_releases_it() -> None:

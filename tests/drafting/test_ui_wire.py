@@ -173,3 +173,42 @@ def test_pixels_are_little_endian_row_by_row() -> None:
     assert wire.pixels(Picture(np.arange(12, dtype=np.uint8).reshape(2, 2, 3)[:, ::-1])) == bytes(
         [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8]
     )
+
+
+def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
+    asked = report(token="t", tab="h", seed=1, steps=None)
+    drafted = wire.parse_run(asked | {"kind": "draft", "only": ["c2"], "start": {"run": "d1", "step": 4}})
+    assert isinstance(drafted, wire.DraftMessage)
+    assert (drafted.only, drafted.start) == (frozenset({"c2"}), ("d1", 4))
+    alternatives = wire.parse_run(asked | {"kind": "alternatives", "span": "c2", "count": 5})
+    assert isinstance(alternatives, wire.AlternativesMessage)
+    assert (alternatives.span, alternatives.count) == ("c2", 5)
+    question = wire.parse_run(asked | {"kind": "question", "question": "Where?"})
+    assert isinstance(question, wire.QuestionMessage)
+    assert question.question == "Where?"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "draft", "only": "c2"},
+        {"kind": "draft", "only": ["not an id"]},
+        {"kind": "draft", "start": 4},
+        {"kind": "draft", "start": {"run": "d1", "step": -1}},
+        {"kind": "alternatives", "span": "c2"},
+        {"kind": "alternatives", "count": 2},
+        {"kind": "question"},
+        {"kind": "sign"},
+    ],
+)
+def test_a_run_that_is_not_asked_for_properly_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(wire.WireError):
+        wire.parse_run(report(token="t", tab="h", seed=1, steps=None) | changes)
+
+
+def test_accepted_text_is_reviewed_and_nothing_else_is_taken_for_it() -> None:
+    span = {"id": "c1", "text": "Clear.", "state": "open", "author": "model"}
+    (plain,), (accepted,) = (wire.parse_spans([span | more]).spans for more in ({}, {"reviewed": True}))
+    assert (plain.unreviewed, accepted.unreviewed) == (True, False)
+    with pytest.raises(wire.WireError):
+        wire.parse_spans([span | {"reviewed": "yes"}])

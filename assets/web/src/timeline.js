@@ -52,7 +52,7 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue }) {
     const shown = tape?.frames.length ? frame() : null;
     slider.disabled = !shown;
     for (const each of [goOn, keep]) each.disabled = !scrubbing;
-    place.textContent = shown ? `Step ${shown.step} of ${tape.frames.at(-1).step}` : "No draft yet";
+    place.textContent = shown ? `${shown.step} / ${tape.frames.at(-1).step} steps` : "No draft yet";
     slider.setAttribute("aria-valuetext", place.textContent);
     node.classList.toggle("scrubbing", scrubbing);
   }
@@ -87,7 +87,7 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue }) {
       refresh();
       slider.max = String(steps);
       slider.value = String(step);
-      place.textContent = `Step ${step} of ${steps}`;
+      place.textContent = `${step} / ${steps} steps`;
     },
     leave,
     focus: () => slider.focus(),

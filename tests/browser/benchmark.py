@@ -33,7 +33,8 @@ from tests.drafting.web import launched
 
 TOKENS = 250
 FRAMES_A_SECOND = 10
-FRAMES = 300
+# More than the typing takes: it ends with Stop, in the middle of the run.
+FRAMES = 1000
 CHARACTERS = 1000
 AIM_FRAME_MS = 60.0
 AIM_TYPING_MS = 30.0
@@ -118,7 +119,8 @@ def measure(page: Page, address: str, engine: MeteredEngine) -> dict[str, Any]:
         page.keyboard.press("Space" if letter == " " else letter)
     seconds = time.monotonic() - started
     streaming = page.get_by_role("button", name="Stop", exact=True).is_visible()
-    page.get_by_text("Draft ready").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_text("Stopped").first.wait_for(timeout=60_000)
     text = page.locator(".cm-content").inner_text()
     painted: list[tuple[int, float]] = page.evaluate("() => painted")
     keyed: list[float] = page.evaluate("() => keyed")
@@ -147,14 +149,16 @@ def main() -> int:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         row = measure(page, site.address, engine)
         row |= {"chromium": browser.version, "processor": platform.machine(), "cores": os.cpu_count()}
+        row["load"] = round(os.getloadavg()[0], 1)
         browser.close()
     print(f"frame to screen, p95: {row['frame_to_screen_p95_ms']} ms (aim: under {AIM_FRAME_MS:.0f})")
     print(f"typing during a run, p95: {row['typing_p95_ms']} ms (aim: under {AIM_TYPING_MS:.0f})")
     print(f"characters typed during a run: {row['typed']} in {row['typed_seconds']} s, lost: {row['lost']}")
+    print(f"other work on this machine: load {row['load']} on {row['cores']} cores")
     print(json.dumps(row))
     if options.json:
         options.json.write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
-    return 0 if row["lost"] == 0 else 1
+    return 0 if row["lost"] == 0 and row["still_streaming_at_the_end"] else 1
 
 
 if __name__ == "__main__":

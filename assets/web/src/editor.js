@@ -778,7 +778,7 @@ export function mountEditor({ element }) {
     leaveTimeline();
     const mine = (aside = {});
     try {
-      const sent = await put();
+      const sent = await autosave.put();
       for await (const message of desk.draft({ ...sent, ...wanted(), ...request })) {
         if (message.kind === "error") throw new Error(message.message);
         if (message.kind === "frame" || message.kind === "progress") show(message);

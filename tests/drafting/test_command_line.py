@@ -179,7 +179,8 @@ def test_frames_are_written_one_object_a_line(call: Any, tmp_path: Path) -> None
     rows = [json.loads(line) for line in lines]
     assert all(row.keys() == {"step", "steps", "seconds", "spans"} for row in rows)
     assert [row["step"] for row in rows] == list(range(1, found["steps"] + 1))
-    assert {row["steps"] for row in rows} == {6}
+    # A gap that comes back full is drafted again, with as many steps.
+    assert {row["steps"] for row in rows} <= {6, 12, 18}
     assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
     identities = [span.id for span in parse_markup(markup).open_spans]
     for row in rows:

@@ -606,8 +606,9 @@ export function mountEditor({ element }) {
       endRun("");
       autosave.forgotten();
       runWasCutOff = mine.sent && (error.status === 0 || error.message === CUT_OFF);
-      fail(error.message, error.status === 0);
+      // Where the server is in reach again, that it was not is no news.
       if (runWasCutOff && !desk.connection.isLost()) offerAgain(CUT_OFF);
+      else fail(error.message, error.status === 0);
     }
   }
 

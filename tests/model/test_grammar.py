@@ -641,6 +641,8 @@ def test_arrays_hold_the_case_in_named_columns() -> None:
     assert row == {field: float(expected.get(field, 0)) for field in FIELDS}
     answers = dict(zip(LABELS, labels_of([case])[0].tolist(), strict=True))
     assert {label for label, answer in answers.items() if answer} == {
+        "effusion",
+        "nodule",
         "cardiomegaly", "opacity", "pacemaker", "effusion_right", "moderate_or_large_effusion_right",
         "opacity_upper_right", "nodule_left",
     }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Shares, medians, F1 and AUROC with 95 % bootstrap intervals, drawn over images (or reports): what was sampled.
+"""Shares, medians, F1, AUROC and kappa with 95 % bootstrap intervals, drawn over images (or reports): what was sampled.
+
+Beside them two tests of one model against another on the same questions.
 
 This module knows nothing of what is measured. Percentile intervals (Efron and Tibshirani, An Introduction to the
 Bootstrap, 1993, chapter 13): where every image agrees they have no width, so read them together with the count.
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +106,109 @@ def auroc(scores: Sequence[float], there: Sequence[bool]) -> Estimate:
     won = ((with_it @ above) * without).sum(axis=1)
     resampled = np.where(compared > 0, won / np.maximum(compared, 1), np.nan)
     return _estimate(above.mean(), resampled, len(truth))
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How much higher the first of two models scores than the second, and how likely so much would be by chance.
+
+    `p`: two-sided, of the hypothesis that neither is better; None where there is nothing to compare.
+    """
+
+    difference: Estimate
+    p: float | None
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float], counts: Sequence[int]) -> PairedDifference:
+    """Two models on the same images: per image the sum of either's scores, and how many there are of either.
+
+    The images are drawn again and both models' scores with them (Efron and Tibshirani, chapter 8 and section 15.4).
+    `p` is twice the smaller share of resamples in which the difference is not above, or not below, 0; one is added to
+    either count, so that it is never 0 (Davison and Hinkley, Bootstrap Methods and Their Application, 1997, 4.2.1).
+    """
+    ahead = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    counted = np.asarray(counts, dtype=np.float64)
+    total = int(counted.sum())
+    if not total:
+        return PairedDifference(Estimate(None, None, None, 0), None)
+    resampled = _ratios(ahead, counted, _draws(len(counted)))
+    known = resampled[~np.isnan(resampled)]
+    # Sums of the same scores in another order differ in their last bits.
+    tail = min(int((known <= 1e-12).sum()), int((known >= -1e-12).sum()))
+    p = min(1.0, 2 * (tail + 1) / (len(known) + 1))
+    return PairedDifference(_estimate(ahead.sum() / total, resampled, total), p)
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> tuple[int, int, float]:
+    """McNemar's test (Psychometrika 1947;12:153-157) of two models on the same questions, exact and two-sided.
+
+    How many questions the first alone has right, how many the second alone, and the probability of a split at least so
+    uneven where either is as likely. Questions count as independent: several about one image are not quite.
+    """
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    discordant = only_first + only_second
+    tail = sum(comb(discordant, hits) for hits in range(min(only_first, only_second) + 1))
+    # Whole numbers until the last division: 2 ** discordant is soon more than a float can hold.
+    return only_first, only_second, min(1.0, 2 * tail / 2**discordant)
+
+
+def kappa(first: Sequence[bool], second: Sequence[bool], groups: Sequence[str] | None = None) -> Estimate:
+    """Cohen's kappa (Educ Psychol Meas 1960;20:37-46) of two readers who say yes or no: agreement beyond chance.
+
+    `groups`: things of one group (answers to one question) are drawn together; by default each is its own. None where
+    both readers say the same of everything, so that all agreement may be chance.
+    """
+    one, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    if one.shape != other.shape:
+        raise ValueError("Both readers must have read the same things.")
+    if not len(one):
+        return Estimate(None, None, None, 0)
+    # (things, 4): both yes, the first alone, the second alone, neither
+    cells = np.stack([one & other, one & ~other, ~one & other, ~one & ~other], axis=1).astype(np.float64)
+    if groups is not None:
+        _, group = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+        summed = np.zeros((int(group.max()) + 1, 4))
+        np.add.at(summed, group, cells)
+        cells = summed
+    value = float(_kappas(cells.sum(axis=0)[None])[0])
+    if np.isnan(value):
+        return Estimate(None, None, None, len(one))
+    return _estimate(value, _kappas(_draws(len(cells)) @ cells), len(one))
+
+
+def _kappas(tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kappa of each (both, first, second, neither): (tables, 4) -> (tables,); NaN where chance explains all."""
+    both, first, second, neither = tables.T
+    total = np.maximum(tables.sum(axis=1), 1)
+    observed = (both + neither) / total
+    chance = ((both + first) * (both + second) + (neither + first) * (neither + second)) / total**2
+    return np.where(chance < 1, (observed - chance) / np.where(chance < 1, 1 - chance, 1), np.nan)
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """Spearman's rank correlation (Am J Psychol 1904;15:72-101); ties share the mean of their ranks.
+
+    Resamples keep the ranks of the whole. None where either does not vary.
+    """
+    if len(first) != len(second):
+        raise ValueError("There must be a pair of numbers for each thing.")
+    x, y = _ranks(first), _ranks(second)
+    if not len(x) or x.std() == 0 or y.std() == 0:
+        return Estimate(None, None, None, len(x))
+    value = float(np.corrcoef(x, y)[0, 1])
+    weights = _draws(len(x)) / len(x)
+    mean_x, mean_y = weights @ x, weights @ y
+    spread = np.sqrt((weights @ x**2 - mean_x**2).clip(0) * (weights @ y**2 - mean_y**2).clip(0))
+    shared = weights @ (x * y) - mean_x * mean_y
+    return _estimate(value, np.where(spread > 1e-9, shared / np.maximum(spread, 1e-9), np.nan), len(x))
+
+
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
+    return ranks
 
 
 def _draws(count: int) -> NDArray[np.float64]:

@@ -8,8 +8,6 @@ punctuation and articles, as is usual for this collection; no judge reads them.
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -25,14 +23,13 @@ from model.data.radiographs import Radiographs
 from model.evaluation.record import Row, done_together
 from model.evaluation.statistics import pooled
 from model.evaluation.studies import Labelled, adults, finished
+from model.evaluation.wordwise import is_same, token_f1
 
 if TYPE_CHECKING:
     from model.sibling import Sibling
 
 QUESTIONS_A_PICTURE = 4
 BY_SIBLING = "its own image, autoregressive sibling"
-_WORD = re.compile(r"\d+(?:\.\d+)?|[^\W_]+")
-_ARTICLES = frozenset({"a", "an", "the"})
 
 Answer = Callable[[Labelled, str, DraftSettings], str]
 
@@ -166,19 +163,3 @@ def _rows(
         measured("open, token F1", False, token_f1),
         measured("open, exact match", False, is_same),
     ]
-
-
-def words_of(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if word not in _ARTICLES]
-
-
-def is_same(wanted: str, said: str) -> bool:
-    """Whether two answers have the same words in the same order."""
-    return words_of(wanted) == words_of(said)
-
-
-def token_f1(wanted: str, said: str) -> float:
-    """The harmonic mean of precision and recall of the answer's words, each counted as often as it stands."""
-    want, have = Counter(words_of(wanted)), Counter(words_of(said))
-    total = want.total() + have.total()
-    return 2 * (want & have).total() / total if total else 1.0

@@ -1,4 +1,7 @@
-"""The model's command line: `python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|speed`."""
+"""The model's command line.
+
+`python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|judge|speed`.
+"""
 
 from __future__ import annotations
 
@@ -127,8 +130,15 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     infill = what.add_parser("infill", help="single sentences of held-out reports, drafted again")
     infill.add_argument("--limit", type=_count, default=150, help="reports, with two gaps each (default 150)")
     infill.add_argument("--real", type=_count, default=300, help="reports of --reports, a gap each (default 300)")
-    vqa = what.add_parser("vqa", help="questions about held-out radiographs, answered in words")
-    vqa.add_argument("--limit", type=_count, default=150, help="painted radiographs to ask about (default 150)")
+    vqa = what.add_parser("vqa", help="questions about images, answered in words: of a pack, or of a set of questions")
+    _add_questions(vqa)
+    judge = what.add_parser("judge", help="how far a judge of answers agrees with people")
+    judge.add_argument(
+        "--verdicts", type=Path, required=True, help="file of people's verdicts in JSON lines, see docs/judge"
+    )
+    _add_judge(judge)
+    judge.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
+    judge.set_defaults(run=_evaluate)
     speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
     speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
     speed.add_argument(
@@ -154,10 +164,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         )
     for evaluate in (infill, vqa):
         evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
-    for evaluate in (labels, infill, vqa):
+    for evaluate in (labels, infill):
         evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
+    for evaluate in (labels, infill, vqa):
         evaluate.add_argument(
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
@@ -170,6 +181,65 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
         evaluate.set_defaults(run=_evaluate)
+
+
+def _add_questions(vqa: argparse.ArgumentParser) -> None:
+    asked = vqa.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--data", type=Path, help="packed radiographs, see python -m model.data.radiographs")
+    asked.add_argument(
+        "--questions", type=Path, help="folder of a set of questions in its owner's files: VQA-RAD, SLAKE, VQA-Med 2019"
+    )
+    vqa.add_argument("--limit", type=_count, help="painted radiographs to ask about (default 150); images of a set")
+    of_sets = vqa.add_argument_group("with --questions")
+    of_sets.add_argument("--format", help="of the set's files, where their names do not tell")
+    of_sets.add_argument(
+        "--part", choices=["train", "validation", "test", "all"], help="which of the owner's parts (default test)"
+    )
+    of_sets.add_argument(
+        "--split-seed", type=_count, help="split the set by image with this seed, 8 to 1 to 1, instead of as its owner"
+    )
+    of_sets.add_argument(
+        "--held-out",
+        type=_share,
+        help="of the part only this share of the images, split by --split-seed: those that train lora with the same "
+        "held_out and split_seed in its recipe never saw",
+    )
+    of_sets.add_argument("--sibling-adapter", help="folder or hub id of a PEFT adapter of --sibling")
+    of_sets.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        help="folder of another checkpoint, or of another adapter of --model, to compare with; may be given again",
+    )
+    _add_judge(of_sets)
+
+
+def _add_judge(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--judge",
+        help="a language model that says whether an answer is right: the address of a server that speaks the OpenAI "
+        "protocol, such as http://127.0.0.1:8000/v1, or the folder or hub id of a causal language model. It is sent "
+        "the question, the reference and the answer's final claim; images are never sent, and nothing goes anywhere "
+        "else, not through a proxy and not where the server redirects to",
+    )
+    parser.add_argument("--judge-model", help="the judge's name at that address")
+    parser.add_argument("--judge-key-env", metavar="NAME", help="environment variable that holds the key for it")
+    parser.add_argument("--judge-tokens", type=_count, default=64, help="tokens of a verdict at most (default 64)")
+    parser.add_argument("--judge-timeout", type=float, default=120.0, help="seconds for one verdict (default 120)")
+    parser.add_argument(
+        "--judge-tries", type=_count, default=6, help="how often to ask a server that fails, ever later (default 6)"
+    )
+    parser.add_argument("--judge-together", type=_count, default=4, help="verdicts under way at a time (default 4)")
+    parser.add_argument(
+        "--judged", type=Path, help="file that keeps every verdict, a line of JSON each; the same command goes on there"
+    )
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise ValueError
+    return share
 
 
 def _count(text: str) -> int:

@@ -24,6 +24,7 @@ from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
 from model.evaluation.speed import PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
 from model.evaluation.vqa import VqaSettings, evaluate_vqa
+from model.evaluation.vqa_command import evaluate_judge, evaluate_set
 from model.loading import DraftingModel, load
 from model.local_engine import WIDENINGS, WIDTH_FACTORS, LocalEngine
 
@@ -33,14 +34,30 @@ if TYPE_CHECKING:
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
     """Run the evaluation that the options ask for. Raises EvaluationError or ModelError for what cannot be used."""
-    for path in (options.json, getattr(options, "drafts", None)):
+    for path in (options.json, getattr(options, "drafts", None), getattr(options, "judged", None)):
         # Looked at before the work, so that a wrong path is told at once.
         if path and not path.parent.is_dir():
             raise EvaluationError(f"{path.parent} is not a folder to write into.")
-    done = _speed(options) if options.what == "speed" else _drafts(options)
+    if options.what == "speed":
+        done = _speed(options)
+    elif options.what == "judge":
+        done = evaluate_judge(options)
+    elif getattr(options, "questions", None) and options.what == "vqa":
+        done = evaluate_set(options)
+    else:
+        done = _drafts(options)
     if options.json:
-        done.save(options.json)
+        _save(done, options.json)
     return done
+
+
+def _save(done: Evaluation, path: Path) -> None:
+    try:
+        done.save(path)
+    except OSError as error:
+        # What was measured is not lost with the file.
+        print(done.table())
+        raise EvaluationError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _drafts(options: argparse.Namespace) -> Evaluation:
@@ -64,7 +81,11 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
             settings = LabelsSettings(options.limit, options.children, options.blank, options.questions, **common)
             rows = evaluate_labels(engine, radiographs, settings, drafts, [report.text for report in real])
         elif options.what == "vqa":
-            settings = VqaSettings(options.limit, options.blank, **common)
+            for_sets = ("format", "part", "split_seed", "held_out", "against", "sibling_adapter", "judge")
+            if given := [name for name in for_sets if getattr(options, name) is not None]:
+                raise EvaluationError(f"--{given[0].replace('_', '-')} goes with --questions, not with --data.")
+            limit = {} if options.limit is None else {"limit": options.limit}
+            settings = VqaSettings(blank=options.blank, **limit, **common)
             rows = evaluate_vqa(engine, radiographs, settings, drafts, sibling)
         else:
             settings = InfillSettings(options.limit, options.blank, options.real, **common)

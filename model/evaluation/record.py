@@ -64,7 +64,7 @@ class Evaluation:
     reports_sha256: str | None
     device: str
     settings: dict[str, int | str | None]
-    sampler: SamplerSettings
+    sampler: SamplerSettings | None
     versions: Versions
     seconds: float
     rows: tuple[Row, ...]
@@ -96,7 +96,9 @@ def _shown(estimate: Estimate) -> str:
     if estimate.value is None:
         return f"{'-':>7}"
     between = "" if estimate.low is None else f"  [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.value:7.3f}{between}  n = {estimate.count}"
+    # A p that is shown as 0 would claim more than it is.
+    value = f"{estimate.value:7.3f}" if not 0 < estimate.value < 0.0005 else f"{estimate.value:7.1e}"
+    return f"{value}{between}  n = {estimate.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,9 @@ def evaluation(
     return Evaluation(
         name=name,
         model=drafting_model.name,
-        weights_sha256=None if random_weights else _weights_hash(model if model is not None else str(DEFAULT_MODEL)),
-        adapter_sha256=_weights_hash(adapter) if adapter is not None else None,
-        sibling_sha256=_weights_hash(str(sibling)) if sibling is not None else None,
+        weights_sha256=None if random_weights else weights_hash(model if model is not None else str(DEFAULT_MODEL)),
+        adapter_sha256=weights_hash(adapter) if adapter is not None else None,
+        sibling_sha256=weights_hash(str(sibling)) if sibling is not None else None,
         data_sha256=_hash([data]) if data is not None else None,
         reports_sha256=_hash(reports) if reports else None,
         device=where,
@@ -163,7 +165,7 @@ def evaluation(
     )
 
 
-def _weights_hash(source: str) -> str:
+def weights_hash(source: str) -> str:
     """SHA-256 of a checkpoint's or adapter's safetensors files, one after another in the order of their names."""
     folder = Path(source)
     if not folder.exists():

@@ -1,0 +1,262 @@
+"""What `evaluate vqa --questions` and `evaluate judge` do with their options: load, ask, judge, save.
+
+This module knows nothing of how anything is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+import transformers
+from peft import PeftModel
+from transformers import Gemma4ForConditionalGeneration
+
+from drafting.engine import DraftSettings
+from drafting.imaging import Study
+from model.evaluation.endpoint import Endpoint, EndpointError, Message, Patience
+from model.evaluation.judge import PROMPT_VERSION, Answered, Judge, Verdict, judged
+from model.evaluation.judging import judge_rows, load_verdicts, probes
+from model.evaluation.ledger import Ledger
+from model.evaluation.record import Evaluation, EvaluationError, Versions, evaluation, weights_hash
+from model.evaluation.set_answers import (
+    Answer,
+    Asking,
+    Contender,
+    SetSettings,
+    answer_all,
+    answers_kept,
+    checksum,
+    chosen_questions,
+)
+from model.evaluation.set_vqa import answered_of, set_rows
+from model.evaluation.studies import finished
+from model.loading import DEFAULT_MODEL, UNUSABLE, DraftingModel, ModelError, load
+from model.local_engine import WIDTH_FACTORS, LocalEngine
+
+if TYPE_CHECKING:
+    from model.sibling import Sibling
+
+SIBLING = "autoregressive sibling"
+
+
+class _ServedJudge:
+    """A model of a server as a judge; verdicts are kept by its name and its address."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.name = f"{endpoint.model} at {endpoint.url}"
+
+    def reply(self, messages: Sequence[Message]) -> str:
+        return self._endpoint.reply(messages)
+
+
+def evaluate_set(options: argparse.Namespace) -> Evaluation:
+    """Answer a set's questions, judge the answers, compare. Raises EvaluationError or ModelError."""
+    settings = SetSettings(
+        options.part or "test",
+        options.split_seed,
+        options.held_out,
+        options.limit,
+        options.blank,
+        options.seed,
+        options.steps,
+        options.together,
+    )
+    if options.judge and not (options.judged and options.drafts):
+        raise EvaluationError("--judge needs --drafts and --judged, so that nothing is lost where it fails.")
+    if options.together < 1:
+        raise EvaluationError("At least one answer must be under way at a time.")
+    images, asked = chosen_questions(options.questions, options.format, settings)
+    with ExitStack() as opened:
+        judge = opened.enter_context(_judge(options)) if options.judge else None
+        verdicts_kept = opened.enter_context(Ledger(options.judged)) if judge else None
+        started = time.monotonic()
+        contenders, described = _contenders(options, settings, asked)
+        kept = opened.enter_context(answers_kept(options.drafts, asked, contenders, settings))
+        said = answer_all(asked, contenders, settings, kept)
+        verdicts: dict[Answered, Verdict] | None = None
+        if judge and verdicts_kept:
+            verdicts = judged(answered_of(asked, said), judge, verdicts_kept, options.judge_together, _told)
+    rows = set_rows(images, asked, [one.label for one in contenders], said, verdicts)
+    told: dict[str, int | str | None] = {
+        **{name: str(value) if isinstance(value, float) else value for name, value in asdict(settings).items()},
+        "questions": len(asked),
+        **{f"model {one.label}": json.dumps(dict(one.identity)) for one in contenders[1:]},
+        "judge": judge.name if judge else None,
+        "judge_prompt": PROMPT_VERSION if judge else None,
+    }
+    return replace(
+        described,
+        data_sha256=checksum(asked),
+        settings=told,
+        seconds=round(time.monotonic() - started, 1),
+        rows=tuple(rows),
+    )
+
+
+def evaluate_judge(options: argparse.Namespace) -> Evaluation:
+    """Measure exact match, and a judge where one is named, against people's verdicts. Raises EvaluationError."""
+    if options.judge and not options.judged:
+        raise EvaluationError("--judge needs --judged, a file for its verdicts, so that none is lost where it fails.")
+    lines = load_verdicts(options.verdicts)
+    made = probes(lines)
+    name, verdicts = "", None
+    started = time.monotonic()
+    with ExitStack() as opened:
+        if options.judge:
+            judge = opened.enter_context(_judge(options))
+            kept = opened.enter_context(Ledger(options.judged))
+            answers = [*(line.answered for line in lines), *(probe.answered for probe in made)]
+            name, verdicts = judge.name, judged(answers, judge, kept, options.judge_together, _told)
+    return Evaluation(
+        name="judge",
+        model=name or "exact match alone",
+        weights_sha256=None,
+        adapter_sha256=None,
+        sibling_sha256=None,
+        data_sha256=sha256(options.verdicts.read_bytes()).hexdigest(),
+        reports_sha256=None,
+        device=options.judge if "://" in (options.judge or "") else f"CPU, {torch.get_num_threads()} threads",
+        settings={"judge": name or None, "judge_prompt": PROMPT_VERSION, "lines": len(lines), "probes": len(made)},
+        sampler=None,
+        versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
+        seconds=round(time.monotonic() - started, 1),
+        rows=tuple(judge_rows(name, lines, made, verdicts)),
+    )
+
+
+def _told(done: int, of: int) -> None:
+    if done % 10 == 0 or done == of:
+        print(f"verdicts: {done} of {of}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _judge(options: argparse.Namespace) -> Iterator[Judge]:
+    """The judge that was named: a server by its address, else a folder or hub id."""
+    if "://" not in options.judge:
+        if options.judge_model or options.judge_key_env:
+            raise EvaluationError(
+                f"{options.judge} is no address of a server: --judge-model and --judge-key-env do not go with it."
+            )
+        from model.evaluation.local_judge import LocalJudge
+
+        yield LocalJudge(options.judge, options.judge_tokens)
+        return
+    if not options.judge_model:
+        raise EvaluationError("--judge with an address needs --judge-model, the name of the model there.")
+    key = None
+    if options.judge_key_env:
+        key = os.environ.get(options.judge_key_env)
+        if not key:
+            raise EvaluationError(f"The environment has no {options.judge_key_env} that would hold the judge's key.")
+    patience = Patience(options.judge_timeout, options.judge_tries)
+    try:
+        with Endpoint(options.judge, options.judge_model, key, options.judge_tokens, patience) as endpoint:
+            yield _ServedJudge(endpoint)
+    except EndpointError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def _contenders(
+    options: argparse.Namespace, settings: SetSettings, asked: Sequence[Asking]
+) -> tuple[list[Contender], Evaluation]:
+    """The models that were named, the first one described as every evaluation is."""
+    first = load(options.model, options.adapter)
+    described = evaluation("vqa", first, options.model, options.adapter, None, {}, 0.0, [], sibling=options.sibling)
+    identity = {
+        "name": described.model,
+        "weights_sha256": described.weights_sha256,
+        "adapter_sha256": described.adapter_sha256,
+    }
+    # Taken out when it is used, so that the next model finds the memory free.
+    waiting = [first]
+    del first
+    contenders = [Contender("", identity, lambda: _diffusion(waiting.pop()), _together(waiting[0], settings.together))]
+    if options.sibling:
+        contenders.append(_sibling(SIBLING, str(options.sibling), options.sibling_adapter))
+    elif options.sibling_adapter:
+        raise EvaluationError("--sibling-adapter needs --sibling, the model that it belongs to.")
+    contenders += [_against(folder, options.model) for folder in options.against or ()]
+    labels = [one.label for one in contenders]
+    if len(set(labels)) < len(labels):
+        raise EvaluationError("Two of the models to compare have the same name.")
+    return contenders, described
+
+
+def _against(folder: Path, model: str | None) -> Contender:
+    """An adapter of the first model's checkpoint, or a checkpoint of either family."""
+    if (folder / "adapter_config.json").is_file():
+        # How many at a time it can answer follows from its blanks, which are seen when it is loaded.
+        identity = {"name": folder.name, **_hashes(model if model is not None else str(DEFAULT_MODEL), str(folder))}
+        return Contender(str(folder), identity, lambda: _diffusion(load(model, folder)), 1)
+    try:
+        family = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(f"{folder} holds neither an adapter nor a checkpoint.") from error
+    if family == "gemma4":
+        return _sibling(str(folder), str(folder), None)
+    identity = {"name": folder.name, **_hashes(str(folder), None)}
+    return Contender(str(folder), identity, lambda: _diffusion(load(folder)), 1)
+
+
+def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
+    return {
+        "weights_sha256": weights_hash(weights),
+        "adapter_sha256": weights_hash(adapter) if adapter is not None else None,
+    }
+
+
+def _together(model: DraftingModel, together: int) -> int:
+    # Without blanks an answer takes a lane for each width, and the engine refuses what is too many.
+    return max(together if model.blank_id is not None else together // len(WIDTH_FACTORS), 1)
+
+
+def _diffusion(model: DraftingModel) -> Answer:
+    engine = LocalEngine(model)
+
+    def answer(study: Study, question: str, settings: DraftSettings) -> str:
+        try:
+            return "".join(finished(engine.answer(study, question, settings)).texts.values())
+        finally:
+            engine.release(study)
+
+    return answer
+
+
+def _sibling(label: str, folder: str, adapter: str | None) -> Contender:
+    if not Path(folder).is_dir():
+        raise ModelError(f"{folder} is not a folder with a sibling's checkpoint.")
+
+    def opened() -> Answer:
+        sibling = _loaded_sibling(folder, adapter)
+        return lambda study, question, _: sibling.answer(study, question)
+
+    identity = {"name": Path(folder).name, **_hashes(folder, adapter)}
+    return Contender(label, identity, opened)
+
+
+def _loaded_sibling(folder: str, adapter: str | None) -> Sibling:
+    from model.sibling import load_sibling
+
+    sibling = load_sibling(folder, device="cuda" if torch.cuda.is_available() else "cpu")
+    if adapter is None:
+        return sibling
+    try:
+        tuned = PeftModel.from_pretrained(sibling.network, adapter)
+    except UNUSABLE as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"{adapter} cannot be loaded as an adapter of {folder}: {first}") from error
+    network = cast(Gemma4ForConditionalGeneration, tuned.get_base_model().eval().requires_grad_(False))
+    return replace(sibling, network=network)

@@ -109,7 +109,7 @@ def _against(line: HumanVerdict) -> str:
     """Words after which an answer is wrong: a right one is taken back, a wrong one is offered beside the reference."""
     reference = line.answered.reference.strip().rstrip(".")
     if not line.right:
-        return f"Or else it is the opposite, and '{reference}' is true as well."
+        return f"Then again, '{reference}' may be the answer just as well."
     yes = polarity(line.answered.reference)
     if yes is not None:
         return f"On reflection, that was a mistake, and it is the other way round: {'no' if yes else 'yes'}."

@@ -30,9 +30,9 @@ class LoraRecipe:
     `steps` is given. A step takes `batch` x `accumulation` examples, `batch` at once; several devices share the
     accumulation, so that a step is the same with any number of them. `seeds`: of the runs that belong together.
 
-    `canvas`: positions, at most; 0 is the checkpoint's own. `noise`: the least share of noised positions. `believing`:
-    the share of examples whose second pass is conditioned on what a first pass believed. `encoder_loss`: the weight of
-    the encoder's next-token loss on the wanted text.
+    `canvas`: positions, at most; what does not fit is left out for both families. `noise`: the least share of noised
+    positions. `believing`: the share of examples whose second pass is conditioned on what a first pass believed.
+    `encoder_loss`: the weight of the encoder's next-token loss on the wanted text.
 
     `infill`: the share of examples where a part of the wanted text is given. `teach_blanks`: a checkpoint that knows no
     blank is taught one, with a row of its embedding; else its slots are of fixed width.
@@ -61,7 +61,7 @@ class LoraRecipe:
     betas: tuple[float, ...] = (0.9, 0.95)
     clip: float = 1.0
     seeds: tuple[int, ...] = (0,)
-    canvas: int = 0
+    canvas: int = 256
     noise: float = 0.001
     believing: float = 0.5
     encoder_loss: float = 0.0
@@ -78,11 +78,11 @@ class LoraRecipe:
 
     def __post_init__(self) -> None:
         """Raise TrainingError for values that no run could have."""
-        for name in ("rank", "batch", "accumulation", "logged_every", "saved_every"):
+        for name in ("rank", "batch", "accumulation", "canvas", "logged_every", "saved_every"):
             _demand(getattr(self, name) >= 1, f"'{name}' must be at least 1")
         for name in ("alpha", "learning_rate", "clip"):
             _demand(getattr(self, name) > 0, f"'{name}' must be above 0")
-        for name in ("steps", "epochs", "warm_up", "weight_decay", "last_learning_rate", "encoder_loss", "canvas"):
+        for name in ("steps", "epochs", "warm_up", "weight_decay", "last_learning_rate", "encoder_loss"):
             _demand(getattr(self, name) >= 0, f"'{name}' must not be below 0")
         for name in ("dropout", "noise", "held_out"):
             _demand(0 <= getattr(self, name) < 1, f"'{name}' must be from 0 up to, and not, 1")

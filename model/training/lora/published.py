@@ -32,10 +32,10 @@ from transformers import (
 
 from model.evaluation.published import IMAGE_TOKENS, empty_network, fill, published_config, random_model
 from model.loading import DEFAULT_MODEL, Traits, scaffold
-from model.training.fresh import BLANK, sibling_options
+from model.training.fresh import sibling_options
 from model.training.lora.lessons import Course, Lesson
 from model.training.lora.recipe import LoraRecipe, TrainingError
-from model.training.lora.run import Trainer, new_accelerator, peak_memory
+from model.training.lora.run import MEGABYTE, Trainer, new_accelerator, peak_memory
 from model.training.lora.state import write
 from model.training.lora.student import Family, Student, prepared
 
@@ -80,7 +80,7 @@ def random_student(
 ) -> Student:
     """A student of a shape with random weights, made on `device` without a second copy anywhere.
 
-    The sibling is of the same shape. The tokenizer is the default model's; its blank is the checkpoint's own.
+    The sibling is of the same shape. The tokenizer is the default model's.
     """
     dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     tokenizer = AutoTokenizer.from_pretrained(DEFAULT_MODEL)
@@ -99,7 +99,8 @@ def random_student(
         # A canvas as long as the recipe's, padding and all, as the published checkpoint was trained.
         traits=Traits(),
         source="published",
-        blank_id=BLANK,
+        # As the published checkpoint, it knows no blank: all that follows the answer is its to write.
+        blank_id=None,
         before=before,
         after=after,
     )
@@ -174,6 +175,7 @@ def _measure(
         "prefix_tokens": int(batches[0].get("prefix", batches[0].get("tokens", torch.empty(0))).shape[-1]),
         "memory_before_mb": held,
         "peak_mb": peak_memory(),
+        "reserved_mb": torch.cuda.max_memory_reserved() / MEGABYTE if device.type == "cuda" else None,
         "seconds_a_step": statistics.median(settled),
         "steps": rows,
         "recipe": asdict(recipe),

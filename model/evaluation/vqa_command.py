@@ -16,12 +16,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
-from peft import PeftModel
-from transformers import Gemma4ForConditionalGeneration
 
 from drafting.engine import DraftSettings
 from drafting.imaging import Study
@@ -42,11 +39,8 @@ from model.evaluation.set_answers import (
 )
 from model.evaluation.set_vqa import answered_of, set_rows
 from model.evaluation.studies import finished
-from model.loading import DEFAULT_MODEL, UNUSABLE, DraftingModel, ModelError, load
+from model.loading import DEFAULT_MODEL, DraftingModel, ModelError, load
 from model.local_engine import WIDTH_FACTORS, LocalEngine
-
-if TYPE_CHECKING:
-    from model.sibling import Sibling
 
 SIBLING = "autoregressive sibling"
 
@@ -240,23 +234,12 @@ def _sibling(label: str, folder: str, adapter: str | None) -> Contender:
         raise ModelError(f"{folder} is not a folder with a sibling's checkpoint.")
 
     def opened() -> Answer:
-        sibling = _loaded_sibling(folder, adapter)
+        from model.sibling import load_sibling
+
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        sibling = load_sibling(folder, device=device, adapter=adapter, dtype=dtype)
         return lambda study, question, _: sibling.answer(study, question)
 
     identity = {"name": Path(folder).name, **_hashes(folder, adapter)}
     return Contender(label, identity, opened)
-
-
-def _loaded_sibling(folder: str, adapter: str | None) -> Sibling:
-    from model.sibling import load_sibling
-
-    sibling = load_sibling(folder, device="cuda" if torch.cuda.is_available() else "cpu")
-    if adapter is None:
-        return sibling
-    try:
-        tuned = PeftModel.from_pretrained(sibling.network, adapter)
-    except UNUSABLE as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{adapter} cannot be loaded as an adapter of {folder}: {first}") from error
-    network = cast(Gemma4ForConditionalGeneration, tuned.get_base_model().eval().requires_grad_(False))
-    return replace(sibling, network=network)

@@ -1,4 +1,4 @@
-"""The model's command line: `python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|speed`, `data`."""
+"""The model's command line: `python -m model train`, `evaluate` and `data`; `--help` lists what each can do."""
 
 from __future__ import annotations
 

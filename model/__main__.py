@@ -228,7 +228,7 @@ def _add_questions(vqa: argparse.ArgumentParser) -> None:
         help="of the part only this share of the images, split by --split-seed: those that train lora with the same "
         "held_out and split_seed in its recipe never saw",
     )
-    of_sets.add_argument("--sibling-adapter", help="folder or hub id of a PEFT adapter of --sibling")
+    of_sets.add_argument("--sibling-adapter", help="folder of a PEFT adapter of --sibling")
     of_sets.add_argument(
         "--against",
         type=Path,

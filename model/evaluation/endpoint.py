@@ -62,6 +62,9 @@ class Endpoint:
     ) -> None:
         """Raises EndpointError where `url` is none."""
         self.model, self._tokens, self._patience, self._sleep = model, tokens, patience, sleep
+        if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key != ""):
+            # Told here: the client's own message would show the key.
+            raise EndpointError("The judge's key holds characters that no key can hold.")
         try:
             self.url = str(httpx.URL(url)).rstrip("/")
             if httpx.URL(url).scheme not in ("http", "https") or not httpx.URL(url).host:
@@ -71,8 +74,8 @@ class Endpoint:
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             # The environment would name proxies and passwords that the user did not name here.
             self._client = httpx.Client(headers=headers, timeout=patience.seconds, trust_env=False)
-        except (httpx.InvalidURL, UnicodeEncodeError, ValueError) as error:
-            raise EndpointError(f"{url} with its key cannot be asked: {_line(str(error))}.") from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise EndpointError(f"{url} cannot be asked: {_line(str(error))}.") from error
 
     def __enter__(self) -> Endpoint:
         return self

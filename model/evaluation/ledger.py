@@ -30,6 +30,8 @@ class Ledger:
         """
         self.path = path
         self._lock = Lock()
+        if path.exists() and not path.is_file():
+            raise EvaluationError(f"{path} is not a file to write into.")
         try:
             self._file: BinaryIO = path.open("a+b", buffering=0)
         except OSError as error:
@@ -76,10 +78,11 @@ class Ledger:
         return lines
 
     def _settle(self, settings: dict[str, Any]) -> None:
-        if not self.lines:
-            self.add({SETTINGS: settings})
         # As they come back from the file: tuples are lists there.
-        wanted, begun = json.loads(json.dumps(settings)), self.lines[0].get(SETTINGS)
+        wanted = json.loads(json.dumps(settings))
+        if not self.lines:
+            self.add({SETTINGS: wanted})
+        begun = self.lines[0].get(SETTINGS)
         if not isinstance(begun, dict):
             raise EvaluationError(f"{self.path} does not begin with the settings of an evaluation.")
         other = sorted(name for name in {*wanted, *begun} if wanted.get(name) != begun.get(name))

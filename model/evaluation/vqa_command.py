@@ -152,7 +152,7 @@ def _judge(options: argparse.Namespace) -> Iterator[Judge]:
         raise EvaluationError("--judge with an address needs --judge-model, the name of the model there.")
     key = None
     if options.judge_key_env:
-        key = os.environ.get(options.judge_key_env)
+        key = os.environ.get(options.judge_key_env, "").strip()
         if not key:
             raise EvaluationError(f"The environment has no {options.judge_key_env} that would hold the judge's key.")
     patience = Patience(options.judge_timeout, options.judge_tries)
@@ -167,6 +167,14 @@ def _contenders(
     options: argparse.Namespace, settings: SetSettings, asked: Sequence[Asking]
 ) -> tuple[list[Contender], Evaluation]:
     """The models that were named, the first one described as every evaluation is."""
+    # Told before the first model is loaded, which may take minutes.
+    others = [_sibling(SIBLING, str(options.sibling), options.sibling_adapter)] if options.sibling else []
+    if options.sibling_adapter and not options.sibling:
+        raise EvaluationError("--sibling-adapter needs --sibling, the model that it belongs to.")
+    others += [_against(folder, options.model) for folder in options.against or ()]
+    labels = [one.label for one in others]
+    if len(set(labels)) < len(labels):
+        raise EvaluationError("Two of the models to compare have the same name.")
     first = load(options.model, options.adapter)
     described = evaluation("vqa", first, options.model, options.adapter, None, {}, 0.0, [], sibling=options.sibling)
     identity = {
@@ -177,16 +185,8 @@ def _contenders(
     # Taken out when it is used, so that the next model finds the memory free.
     waiting = [first]
     del first
-    contenders = [Contender("", identity, lambda: _diffusion(waiting.pop()), _together(waiting[0], settings.together))]
-    if options.sibling:
-        contenders.append(_sibling(SIBLING, str(options.sibling), options.sibling_adapter))
-    elif options.sibling_adapter:
-        raise EvaluationError("--sibling-adapter needs --sibling, the model that it belongs to.")
-    contenders += [_against(folder, options.model) for folder in options.against or ()]
-    labels = [one.label for one in contenders]
-    if len(set(labels)) < len(labels):
-        raise EvaluationError("Two of the models to compare have the same name.")
-    return contenders, described
+    main = Contender("", identity, lambda: _diffusion(waiting.pop()), _together(waiting[0], settings.together))
+    return [main, *others], described
 
 
 def _against(folder: Path, model: str | None) -> Contender:
@@ -206,10 +206,14 @@ def _against(folder: Path, model: str | None) -> Contender:
 
 
 def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
-    return {
-        "weights_sha256": weights_hash(weights),
-        "adapter_sha256": weights_hash(adapter) if adapter is not None else None,
-    }
+    try:
+        return {
+            "weights_sha256": weights_hash(weights),
+            "adapter_sha256": weights_hash(adapter) if adapter is not None else None,
+        }
+    # A name that is none, or a hub id of which nothing is here yet.
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The weights of {adapter or weights} are not on this machine.") from error
 
 
 def _together(model: DraftingModel, together: int) -> int:

@@ -66,7 +66,12 @@ def smol(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (weights,) = Path(spec.submodule_search_locations[0]).glob("*.gguf")
     folder = tmp_path_factory.mktemp("judge") / "SmolLM2-135M-Instruct"
     AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name).save_pretrained(folder)
-    AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name).save_pretrained(folder)
+    unpacked = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name)
+    # The same numbers in a network that was never read from GGUF: the library saves no other.
+    config = LlamaConfig(**{k: v for k, v in unpacked.config.to_dict().items() if k != "quantization_config"})
+    network = LlamaForCausalLM(config)
+    network.load_state_dict(unpacked.state_dict())
+    network.save_pretrained(folder)
     return folder
 
 

@@ -84,14 +84,14 @@ class Asking:
 class Contender:
     """A model to be measured. `label`: what tells it from the others in rows, '' for the first.
 
-    `identity`: what its answers depend on, such as hashes. `opened` loads it and gives how it answers; `together`: so
-    many questions at a time.
+    `identity`: what its answers depend on, such as hashes. `opened` loads it, told how many questions are wanted at a
+    time, and gives how it answers and how many it can take; `dropped` is called instead where it has nothing to answer.
     """
 
     label: str
     identity: Mapping[str, Any]
-    opened: Callable[[], Answer]
-    together: int = 1
+    opened: Callable[[int], tuple[Answer, int]]
+    dropped: Callable[[], None] = lambda: None
 
 
 def chosen_questions(folder: Path, format: str | None, settings: SetSettings) -> tuple[str, tuple[Asking, ...]]:
@@ -191,6 +191,7 @@ def answer_all(
             if each.is_asked(control) and each.question.id not in said.get((contender.label, control), {})
         ]
         if not places:
+            contender.dropped()
             continue
         _answer(contender, places, settings, kept, said)
         # Two of the published size do not fit into one GPU.
@@ -207,7 +208,7 @@ def _answer(
     kept: Ledger | None,
     said: dict[tuple[str, str], dict[str, str]],
 ) -> None:
-    answer = contender.opened()
+    answer, together = contender.opened(settings.together)
 
     def answered(_: int, place: tuple[int, Asking, str]) -> None:
         number, each, control = place
@@ -220,7 +221,7 @@ def _answer(
             kept.add(told | asked | {"wanted": question.answer, "said": text})
         said.setdefault((contender.label, control), {})[question.id] = text
 
-    for _ in done_together(answered, places, contender.together, f"answers{contender.label and ', '}{contender.label}"):
+    for _ in done_together(answered, places, together, f"answers{contender.label and ', '}{contender.label}"):
         pass
 
 

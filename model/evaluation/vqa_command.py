@@ -29,7 +29,6 @@ from model.evaluation.ledger import Ledger
 from model.evaluation.record import Evaluation, EvaluationError, Versions, evaluation, weights_hash
 from model.evaluation.set_answers import (
     Answer,
-    Asking,
     Contender,
     SetSettings,
     answer_all,
@@ -77,7 +76,7 @@ def evaluate_set(options: argparse.Namespace) -> Evaluation:
         judge = opened.enter_context(_judge(options)) if options.judge else None
         verdicts_kept = opened.enter_context(Ledger(options.judged)) if judge else None
         started = time.monotonic()
-        contenders, described = _contenders(options, settings, asked)
+        contenders, described = _contenders(options)
         kept = opened.enter_context(answers_kept(options.drafts, asked, contenders, settings))
         said = answer_all(asked, contenders, settings, kept)
         verdicts: dict[Answered, Verdict] | None = None
@@ -163,9 +162,7 @@ def _judge(options: argparse.Namespace) -> Iterator[Judge]:
         raise EvaluationError(str(error)) from error
 
 
-def _contenders(
-    options: argparse.Namespace, settings: SetSettings, asked: Sequence[Asking]
-) -> tuple[list[Contender], Evaluation]:
+def _contenders(options: argparse.Namespace) -> tuple[list[Contender], Evaluation]:
     """The models that were named, the first one described as every evaluation is."""
     # Told before the first model is loaded, which may take minutes.
     others = [_sibling(SIBLING, str(options.sibling), options.sibling_adapter)] if options.sibling else []
@@ -185,16 +182,15 @@ def _contenders(
     # Taken out when it is used, so that the next model finds the memory free.
     waiting = [first]
     del first
-    main = Contender("", identity, lambda: _diffusion(waiting.pop()), _together(waiting[0], settings.together))
+    main = Contender("", identity, lambda together: _diffusion(waiting.pop(), together), waiting.clear)
     return [main, *others], described
 
 
 def _against(folder: Path, model: str | None) -> Contender:
     """An adapter of the first model's checkpoint, or a checkpoint of either family."""
     if (folder / "adapter_config.json").is_file():
-        # How many at a time it can answer follows from its blanks, which are seen when it is loaded.
         identity = {"name": folder.name, **_hashes(model if model is not None else str(DEFAULT_MODEL), str(folder))}
-        return Contender(str(folder), identity, lambda: _diffusion(load(model, folder)), 1)
+        return Contender(str(folder), identity, lambda together: _diffusion(load(model, folder), together))
     try:
         family = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -202,7 +198,7 @@ def _against(folder: Path, model: str | None) -> Contender:
     if family == "gemma4":
         return _sibling(str(folder), str(folder), None)
     identity = {"name": folder.name, **_hashes(str(folder), None)}
-    return Contender(str(folder), identity, lambda: _diffusion(load(folder)), 1)
+    return Contender(str(folder), identity, lambda together: _diffusion(load(folder), together))
 
 
 def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
@@ -216,12 +212,7 @@ def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
         raise ModelError(f"The weights of {adapter or weights} are not on this machine.") from error
 
 
-def _together(model: DraftingModel, together: int) -> int:
-    # Without blanks an answer takes a lane for each width, and the engine refuses what is too many.
-    return max(together if model.blank_id is not None else together // len(WIDTH_FACTORS), 1)
-
-
-def _diffusion(model: DraftingModel) -> Answer:
+def _diffusion(model: DraftingModel, together: int) -> tuple[Answer, int]:
     engine = LocalEngine(model)
 
     def answer(study: Study, question: str, settings: DraftSettings) -> str:
@@ -230,20 +221,22 @@ def _diffusion(model: DraftingModel) -> Answer:
         finally:
             engine.release(study)
 
-    return answer
+    # Without blanks an answer takes a lane for each width, and the engine refuses what is too many.
+    return answer, max(together if model.blank_id is not None else together // len(WIDTH_FACTORS), 1)
 
 
 def _sibling(label: str, folder: str, adapter: str | None) -> Contender:
     if not Path(folder).is_dir():
         raise ModelError(f"{folder} is not a folder with a sibling's checkpoint.")
 
-    def opened() -> Answer:
+    def opened(_: int) -> tuple[Answer, int]:
         from model.sibling import load_sibling
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         sibling = load_sibling(folder, device=device, adapter=adapter, dtype=dtype)
-        return lambda study, question, _: sibling.answer(study, question)
+        # It computes in the thread that asks: more than one would only fight for the cores.
+        return lambda study, question, _: sibling.answer(study, question), 1
 
     identity = {"name": Path(folder).name, **_hashes(folder, adapter)}
     return Contender(label, identity, opened)

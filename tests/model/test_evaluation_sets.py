@@ -68,7 +68,7 @@ class Model:
     def __init__(self, label: str = "", right: bool = True, fails_after: int = 1000) -> None:
         self.asked: list[tuple[int, str, int]] = []
         self._right, self._fails_after = right, fails_after
-        self.contender = Contender(label, {"weights_sha256": label}, lambda: self.answer)
+        self.contender = Contender(label, {"weights_sha256": label}, lambda together: (self.answer, together))
 
     def answer(self, study: Study, question: str, settings: DraftSettings) -> str:
         if len(self.asked) >= self._fails_after:
@@ -163,7 +163,7 @@ def test_a_file_of_answers_of_other_weights_or_images_is_refused(questions: Path
     path = tmp_path / "answers.jsonl"
     with answers_kept(path, asked, [Model().contender], settings):
         pass
-    other = Contender("", {"weights_sha256": "other"}, lambda: Model().answer)
+    other = Contender("", {"weights_sha256": "other"}, lambda _: (Model().answer, 1))
     with pytest.raises(EvaluationError, match="other settings"), answers_kept(path, asked, [other], settings):
         pass
     Image.new("L", (8, 8), 99).save(asked[0].picture)

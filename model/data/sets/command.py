@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from model.data.sets.files import SetError
+from model.data.sets.files import SetError, wanted_folder
 from model.data.sets.leaks import WAYS, Item, Leak, SetPart, leaks_against, leaks_within
 from model.data.sets.pictures import Picture, look_at, same_picture_groups
-from model.data.sets.questions import QuestionSet, load_questions
+from model.data.sets.questions import FORMATS, load_questions, question_formats
+from model.data.sets.reports import REPORT_FORMATS, load_reports, report_formats
 
 _EXAMPLES = 5
 
@@ -105,17 +106,33 @@ def _renamed(parts: Sequence[SetPart], folder: str) -> tuple[SetPart, ...]:
 
 
 def look_through(folder: Path, format: str | None) -> Looked:
-    """Reads the set in `folder` and looks at every image of it. Raises SetError."""
+    """Reads the set in `folder`, of questions or of reports, and looks at every image of it. Raises SetError."""
+    wanted_folder(folder)
+    known = (*FORMATS, *REPORT_FORMATS)
+    found = (format,) if format else (*question_formats(folder), *report_formats(folder))
+    if format and format not in known:
+        raise SetError(f"{format!r} is no format of a set; there are {', '.join(known)}.")
+    if len(found) != 1:
+        names = " and ".join(found)
+        raise SetError(
+            f"{folder} holds {f'the files of {names}' if found else 'no set that is known'}"
+            f"; name the format ({', '.join(known)})."
+        )
+    return _questions(folder, found[0]) if found[0] in FORMATS else _reports(folder, found[0])
+
+
+def _questions(folder: Path, format: str) -> Looked:
     loaded = load_questions(folder, format)
-    pictures = _pictures(_question_paths(loaded))
+    paths = {} if loaded.images is None else {each: loaded.picture(each) for each in loaded.questions}
+    pictures = _pictures(paths.values())
     held, parts = [], []
     for name in loaded.parts:
         asked = loaded.of(name)
-        images = {
-            each.image: pictures.get(loaded.picture(each)) if loaded.images is not None else None for each in asked
-        }
+        images = {each.image: pictures[paths[each]] if paths else None for each in asked}
         closed = sum(each.closed for each in asked)
-        counts = {"closed": closed, "open": len(asked) - closed, "unanswered": sum(not each.answer for each in asked)}
+        counts = {"closed": closed, "open": len(asked) - closed}
+        if unanswered := sum(not each.answer for each in asked):
+            counts["unanswered"] = unanswered
         kinds = dict(Counter(each.kind for each in asked).most_common())
         held.append(_held(name, "questions", len(asked), images, counts, kinds))
         items = tuple(Item(each.id, f"{each.question}\n{each.answer}", (each.image,)) for each in asked)
@@ -123,12 +140,27 @@ def look_through(folder: Path, format: str | None) -> Looked:
     return Looked(loaded.name, str(folder), tuple(held), tuple(parts))
 
 
-def _question_paths(loaded: QuestionSet) -> set[Path]:
-    return set() if loaded.images is None else {loaded.picture(each) for each in loaded.questions}
+def _reports(folder: Path, format: str) -> Looked:
+    loaded = load_reports(folder, format)
+    pictures = _pictures(image for report in loaded.reports for image in report.images)
+    held, parts = [], []
+    for name in loaded.parts:
+        told = loaded.of(name)
+        images = {loaded.image_name(image): pictures[image] for report in told for image in report.images}
+        counts = {
+            "with findings": sum(bool(report.findings) for report in told),
+            "with an impression": sum(bool(report.impression) for report in told),
+            "without words": sum(not report.text for report in told),
+            "without images": sum(not report.images for report in told),
+        }
+        held.append(_held(name, "reports", len(told), images, counts, {}))
+        items = tuple(Item(each.id, each.text, tuple(map(loaded.image_name, each.images))) for each in told)
+        parts.append(SetPart(name, items, images))
+    return Looked(loaded.name, str(folder), tuple(held), tuple(parts))
 
 
 def _pictures(paths: Iterable[Path]) -> dict[Path, Picture | None]:
-    ordered = sorted(paths)
+    ordered = sorted(set(paths))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(ordered, pool.map(look_at, ordered), strict=True))
 
@@ -159,7 +191,7 @@ def _held(
 def _set_lines(looked: Looked) -> list[str]:
     lines = [f"{looked.name} in {looked.folder}"]
     for held in looked.held:
-        counted = ", ".join(f"{count} {name}" for name, count in held.counts.items() if count or name != "unanswered")
+        counted = ", ".join(f"{count} {name}" for name, count in held.counts.items())
         lines.append(f"  {held.part}: {held.count} {held.what} ({counted})")
         if held.kinds:
             lines.append("    kinds: " + "; ".join(f"{kind or '(none)'} {count}" for kind, count in held.kinds.items()))

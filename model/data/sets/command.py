@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from model.data.sets.files import SetError, wanted_folder
@@ -37,10 +37,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Looked:
-    """A set that was read, with its pictures looked at."""
+    """A set that was read, with its pictures looked at. `sha256`: of its questions or reports."""
 
     name: str
     folder: str
+    sha256: str
     held: tuple[Held, ...]
     parts: tuple[SetPart, ...]
 
@@ -65,7 +66,12 @@ class Findings:
         """Raises SetError where the file cannot be written; an older one stays as it was."""
         told = {
             "sets": [
-                {"name": looked.name, "folder": looked.folder, "parts": [asdict(held) for held in looked.held]}
+                {
+                    "name": looked.name,
+                    "folder": looked.folder,
+                    "sha256": looked.sha256,
+                    "parts": [asdict(held) for held in looked.held],
+                }
                 for looked in self.sets
             ],
             "leaks": [asdict(leak) | {"shared_images": leak.shared(), "ways": _ways(leak)} for leak in self.leaks],
@@ -91,9 +97,7 @@ def data(options: argparse.Namespace) -> Findings:
     else:
         second = look_through(options.against, None)
         ours, theirs = (_renamed(looked.parts, looked.folder) for looked in (first, second))
-        sets = tuple(
-            Looked(each.name, each.folder, each.held, parts) for each, parts in ((first, ours), (second, theirs))
-        )
+        sets = (replace(first, parts=ours), replace(second, parts=theirs))
         leaks = (*leaks_within(ours), *leaks_within(theirs), *leaks_against(ours, theirs))
         findings = Findings(sets, leaks)
     if options.json:
@@ -137,7 +141,7 @@ def _questions(folder: Path, format: str) -> Looked:
         held.append(_held(name, "questions", len(asked), images, counts, kinds))
         items = tuple(Item(each.id, f"{each.question}\n{each.answer}", (each.image,)) for each in asked)
         parts.append(SetPart(name, items, images))
-    return Looked(loaded.name, str(folder), tuple(held), tuple(parts))
+    return Looked(loaded.name, str(folder), loaded.sha256, tuple(held), tuple(parts))
 
 
 def _reports(folder: Path, format: str) -> Looked:
@@ -156,7 +160,7 @@ def _reports(folder: Path, format: str) -> Looked:
         held.append(_held(name, "reports", len(told), images, counts, {}))
         items = tuple(Item(each.id, each.text, tuple(map(loaded.image_name, each.images))) for each in told)
         parts.append(SetPart(name, items, images))
-    return Looked(loaded.name, str(folder), tuple(held), tuple(parts))
+    return Looked(loaded.name, str(folder), loaded.sha256, tuple(held), tuple(parts))
 
 
 def _pictures(paths: Iterable[Path]) -> dict[Path, Picture | None]:

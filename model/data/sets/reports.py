@@ -17,7 +17,18 @@ from typing import Any
 from xml.etree import ElementTree
 
 from drafting.imaging import StudyFacts
-from model.data.sets.files import SetError, read_lines, read_table, read_text, readable, text_at, unique, wanted_folder
+from model.data.sets.files import (
+    SetError,
+    is_there,
+    read_lines,
+    read_table,
+    read_text,
+    readable,
+    sha256_of,
+    text_at,
+    unique,
+    wanted_folder,
+)
 from model.data.sets.questions import ALL, PARTS
 from model.data.sets.sections import Sections, sections_of
 
@@ -74,6 +85,14 @@ class ReportSet:
         held = {report.part for report in self.reports}
         return (*(part for part in PARTS if part in held), *sorted(held - set(PARTS)))
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of all reports with their parts and the names of their images; not of the images."""
+        return sha256_of(
+            (each.id, *map(self.image_name, each.images), each.text, each.indication, each.part, each.facts)
+            for each in self.reports
+        )
+
     def image_name(self, image: Path) -> str:
         """An image's path relative to the set's folder, or the whole one of an image elsewhere."""
         return (image.relative_to(self.folder) if image.is_relative_to(self.folder) else image).as_posix()
@@ -81,7 +100,7 @@ class ReportSet:
     def missing_images(self) -> tuple[str, ...]:
         """The images that reports name and that are not there."""
         named = {image for report in self.reports for image in report.images}
-        return tuple(sorted(self.image_name(image) for image in named if not image.is_file()))
+        return tuple(sorted(self.image_name(image) for image in named if not is_there(image)))
 
 
 def load_reports(folder: Path, format: str | None = None) -> ReportSet:
@@ -289,7 +308,7 @@ def read_open_i(path: Path, folder: Path | None = None) -> SetReport:
 def _open_i_image(folder: Path, name: str) -> Path:
     """The file of an image; where there is none, the one that the owners' archive would unpack."""
     likely = (folder / below / f"{name}{suffix}" for below in _OPEN_I_IMAGES for suffix in _SUFFIXES)
-    return next((path for path in likely if path.is_file()), folder / _OPEN_I_IMAGES[0] / f"{name}.png")
+    return next(filter(is_there, likely), folder / _OPEN_I_IMAGES[0] / f"{name}.png")
 
 
 _LOADERS: Mapping[str, Callable[[Path], ReportSet]] = {

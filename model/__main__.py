@@ -186,7 +186,10 @@ def _data(options: argparse.Namespace) -> int:
     from model.data.sets.files import SetError
 
     try:
-        print(data(options).text())
+        findings = data(options)
+        print(findings.text())
+        if options.json:
+            findings.save(options.json)
     except SetError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2

@@ -71,6 +71,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
             rows = evaluate_infill(engine, drafting_model, radiographs, settings, drafts, sibling, real)
     return evaluation(
         options.what,
+        options.typed,
         drafting_model,
         options.model,
         options.adapter,
@@ -107,6 +108,7 @@ def _speed(options: argparse.Namespace) -> Evaluation:
         print(said, file=sys.stderr, flush=True)
         done = evaluation(
             "speed",
+            options.typed,
             drafting_model,
             options.model,
             options.adapter,

@@ -234,6 +234,7 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     assert main([*command, "--steps", "2", "--json", str(out), "--drafts", str(drafts)]) == 0
     saved = json.loads(out.read_text(encoding="utf-8"))
     assert saved["name"] == what
+    assert saved["command"].startswith(f"python -m model evaluate {what} --data ")
     assert saved["settings"]["limit"] == 2
     assert len(saved["weights_sha256"]) == 64
     assert saved["versions"]["torch"]

@@ -148,6 +148,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=SPEED_PARTS,
         help=f"what to measure, with commas between, in this order: {','.join(SPEED_PARTS)} (default: all)",
     )
+    speed.add_argument(
+        "--compare",
+        type=Path,
+        help="folder of the autoregressive sibling: tokens a second and seconds an answer of both, and nothing else",
+    )
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
     report = what.add_parser("report", help="one Markdown and one HTML file of saved evaluations")
     report.add_argument("results", type=Path, nargs="+", help="files that evaluate --json wrote")

@@ -20,7 +20,7 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 # In the names of measures that are no shares.
 _SCORES = ("auroc", "f1", "kappa", "correlation")
-_NO_SHARE = (*_SCORES, "median", "seconds", "steps", "times", "nats", "gigabytes")
+_NO_SHARE = (*_SCORES, "median", "seconds", "steps", "times", "nats", "gigabytes", "tokens")
 
 
 @dataclass(frozen=True, slots=True)

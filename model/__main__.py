@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_evaluate(commands.add_parser("evaluate", help="measure a model"))
     _add_data(commands.add_parser("data", help="what a set of questions or reports holds, and what leaks in it"))
     options = parser.parse_args(arguments)
+    options.typed = shlex.join(["python", "-m", "model", *(sys.argv[1:] if arguments is None else arguments)])
     return int(options.run(options))
 
 
@@ -179,7 +181,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=SPEED_PARTS,
         help=f"what to measure, with commas between, in this order: {','.join(SPEED_PARTS)} (default: all)",
     )
+    speed.add_argument(
+        "--compare",
+        type=Path,
+        help="folder of the autoregressive sibling: tokens a second and seconds an answer of both, and nothing else",
+    )
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
+    report = what.add_parser("report", help="one Markdown and one HTML file of saved evaluations")
+    report.add_argument("results", type=Path, nargs="+", help="files that evaluate --json wrote")
+    report.add_argument("--out", type=Path, required=True, help="folder for report.md, report.html and the plots")
+    report.add_argument("--title", default="Evaluation", help="the report's heading")
+    report.set_defaults(run=_report)
     for evaluate in (labels, infill):
         evaluate.add_argument(
             "--reports",
@@ -279,7 +291,10 @@ def _data(options: argparse.Namespace) -> int:
     from model.data.sets.files import SetError
 
     try:
-        print(data(options).text())
+        findings = data(options)
+        print(findings.text())
+        if options.json:
+            findings.save(options.json)
     except SetError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2
@@ -301,6 +316,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     try:
         print(evaluate(options).table())
     except (EvaluationError, ModelError) as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from model.evaluation.record import EvaluationError
+    from model.evaluation.report import write_report
+
+    try:
+        for path in write_report(options.results, options.out, options.title):
+            print(path)
+    except EvaluationError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2
     return 0

@@ -115,6 +115,7 @@ def evaluate_judge(options: argparse.Namespace) -> Evaluation:
             name, verdicts = judge.name, judged(answers, judge, kept, options.judge_together, _told)
     return Evaluation(
         name="judge",
+        command=options.typed,
         model=name or "exact match alone",
         weights_sha256=None,
         adapter_sha256=None,
@@ -173,7 +174,9 @@ def _contenders(options: argparse.Namespace) -> tuple[list[Contender], Evaluatio
     if len(set(labels)) < len(labels):
         raise EvaluationError("Two of the models to compare have the same name.")
     first = load(options.model, options.adapter)
-    described = evaluation("vqa", first, options.model, options.adapter, None, {}, 0.0, [], sibling=options.sibling)
+    described = evaluation(
+        "vqa", options.typed, first, options.model, options.adapter, None, {}, 0.0, [], sibling=options.sibling
+    )
     identity = {
         "name": described.model,
         "weights_sha256": described.weights_sha256,

@@ -38,7 +38,8 @@ def slake(qid: int, image: str, **more: Any) -> dict[str, Any]:
 
 def save(path: Path, held: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8")
+    # Half a character is written as JSON escapes it.
+    path.write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -128,6 +129,7 @@ def test_vqa_med_in_the_folder_of_one_archive(tmp_path: Path) -> None:
         (rad(1, "/etc/hosts"), "is not the name of an image"),
         (rad(1, ""), "is not the name of an image"),
         (rad(1, "a.jpg", answer=None), "'answer' is not a text"),
+        (rad(1, "a\ud800.jpg"), "half a character"),
         (rad(1, "a.jpg", answer_type="MAYBE"), "neither CLOSED nor OPEN"),
         ("text", "entry 1 is not an object"),
     ],
@@ -234,6 +236,21 @@ def test_a_split_needs_enough_images_and_shares_above_nothing(tmp_path: Path) ->
         split_by_image(loaded, {"train": 1.0, "test": 0.0}, 0)
     with pytest.raises(SetError, match="share above 0"):
         split_by_image(loaded, {}, 0)
+
+
+def test_the_checksum_follows_the_questions_and_not_the_files(tmp_path: Path) -> None:
+    entries = [rad(1, "a.jpg"), rad(2, "b.jpg")]
+    for name, held in (("one", entries), ("same", entries), ("other", [rad(1, "a.jpg"), rad(2, "b.jpg", answer="No")])):
+        save(tmp_path / name / "trainset.json", held)
+    (tmp_path / "same" / "trainset.json").write_text(json.dumps(entries, indent=4), encoding="utf-8")
+    one, same, other = (load_questions(tmp_path / name).sha256 for name in ("one", "same", "other"))
+    assert one == same != other
+
+
+def test_a_name_that_no_system_bears_is_a_missing_image(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    save(tmp_path / "trainset.json", [rad(1, "a" * 5000)])
+    assert load_questions(tmp_path).missing_images() == ("a" * 5000,)
 
 
 @needs_data

@@ -8,13 +8,14 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from model.data.sets.files import SetError
+from model.data.sets.files import SetError, wanted_folder
 from model.data.sets.leaks import WAYS, Item, Leak, SetPart, leaks_against, leaks_within
 from model.data.sets.pictures import Picture, look_at, same_picture_groups
-from model.data.sets.questions import QuestionSet, load_questions
+from model.data.sets.questions import FORMATS, load_questions, question_formats
+from model.data.sets.reports import REPORT_FORMATS, load_reports, report_formats
 
 _EXAMPLES = 5
 
@@ -36,10 +37,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Looked:
-    """A set that was read, with its pictures looked at."""
+    """A set that was read, with its pictures looked at. `sha256`: of its questions or reports."""
 
     name: str
     folder: str
+    sha256: str
     held: tuple[Held, ...]
     parts: tuple[SetPart, ...]
 
@@ -64,7 +66,12 @@ class Findings:
         """Raises SetError where the file cannot be written; an older one stays as it was."""
         told = {
             "sets": [
-                {"name": looked.name, "folder": looked.folder, "parts": [asdict(held) for held in looked.held]}
+                {
+                    "name": looked.name,
+                    "folder": looked.folder,
+                    "sha256": looked.sha256,
+                    "parts": [asdict(held) for held in looked.held],
+                }
                 for looked in self.sets
             ],
             "leaks": [asdict(leak) | {"shared_images": leak.shared(), "ways": _ways(leak)} for leak in self.leaks],
@@ -83,21 +90,17 @@ class Findings:
 
 
 def data(options: argparse.Namespace) -> Findings:
-    """Does what the command line asks, and writes the file that it names. Raises SetError."""
+    """What the command line asks for; the file that it names is not written yet. Raises SetError."""
+    if options.json is not None and not options.json.parent.is_dir():
+        # Looking at all images may take long: what is sure to fail fails first.
+        raise SetError(f"{options.json} cannot be written: {options.json.parent} is not a folder.")
     first = look_through(options.folder, options.format)
     if options.against is None:
-        findings = Findings((first,), leaks_within(first.parts))
-    else:
-        second = look_through(options.against, None)
-        ours, theirs = (_renamed(looked.parts, looked.folder) for looked in (first, second))
-        sets = tuple(
-            Looked(each.name, each.folder, each.held, parts) for each, parts in ((first, ours), (second, theirs))
-        )
-        leaks = (*leaks_within(ours), *leaks_within(theirs), *leaks_against(ours, theirs))
-        findings = Findings(sets, leaks)
-    if options.json:
-        findings.save(options.json)
-    return findings
+        return Findings((first,), leaks_within(first.parts))
+    second = look_through(options.against, None)
+    ours, theirs = (_renamed(looked.parts, looked.folder) for looked in (first, second))
+    leaks = (*leaks_within(ours), *leaks_within(theirs), *leaks_against(ours, theirs))
+    return Findings((replace(first, parts=ours), replace(second, parts=theirs)), leaks)
 
 
 def _renamed(parts: Sequence[SetPart], folder: str) -> tuple[SetPart, ...]:
@@ -105,30 +108,61 @@ def _renamed(parts: Sequence[SetPart], folder: str) -> tuple[SetPart, ...]:
 
 
 def look_through(folder: Path, format: str | None) -> Looked:
-    """Reads the set in `folder` and looks at every image of it. Raises SetError."""
+    """Reads the set in `folder`, of questions or of reports, and looks at every image of it. Raises SetError."""
+    wanted_folder(folder)
+    known = (*FORMATS, *REPORT_FORMATS)
+    found = (format,) if format else (*question_formats(folder), *report_formats(folder))
+    if format and format not in known:
+        raise SetError(f"{format!r} is no format of a set; there are {', '.join(known)}.")
+    if len(found) != 1:
+        names = " and ".join(found)
+        raise SetError(
+            f"{folder} holds {f'the files of {names}' if found else 'no set that is known'}"
+            f"; name the format ({', '.join(known)})."
+        )
+    return _questions(folder, found[0]) if found[0] in FORMATS else _reports(folder, found[0])
+
+
+def _questions(folder: Path, format: str) -> Looked:
     loaded = load_questions(folder, format)
-    pictures = _pictures(_question_paths(loaded))
+    paths = {} if loaded.images is None else {each: loaded.picture(each) for each in loaded.questions}
+    pictures = _pictures(paths.values())
     held, parts = [], []
     for name in loaded.parts:
         asked = loaded.of(name)
-        images = {
-            each.image: pictures.get(loaded.picture(each)) if loaded.images is not None else None for each in asked
-        }
+        images = {each.image: pictures[paths[each]] if paths else None for each in asked}
         closed = sum(each.closed for each in asked)
-        counts = {"closed": closed, "open": len(asked) - closed, "unanswered": sum(not each.answer for each in asked)}
+        counts = {"closed": closed, "open": len(asked) - closed}
+        if unanswered := sum(not each.answer for each in asked):
+            counts["unanswered"] = unanswered
         kinds = dict(Counter(each.kind for each in asked).most_common())
         held.append(_held(name, "questions", len(asked), images, counts, kinds))
         items = tuple(Item(each.id, f"{each.question}\n{each.answer}", (each.image,)) for each in asked)
         parts.append(SetPart(name, items, images))
-    return Looked(loaded.name, str(folder), tuple(held), tuple(parts))
+    return Looked(loaded.name, str(folder), loaded.sha256, tuple(held), tuple(parts))
 
 
-def _question_paths(loaded: QuestionSet) -> set[Path]:
-    return set() if loaded.images is None else {loaded.picture(each) for each in loaded.questions}
+def _reports(folder: Path, format: str) -> Looked:
+    loaded = load_reports(folder, format)
+    pictures = _pictures(image for report in loaded.reports for image in report.images)
+    held, parts = [], []
+    for name in loaded.parts:
+        told = loaded.of(name)
+        images = {loaded.image_name(image): pictures[image] for report in told for image in report.images}
+        counts = {
+            "with findings": sum(bool(report.findings) for report in told),
+            "with an impression": sum(bool(report.impression) for report in told),
+            "without words": sum(not report.text for report in told),
+            "without images": sum(not report.images for report in told),
+        }
+        held.append(_held(name, "reports", len(told), images, counts, {}))
+        items = tuple(Item(each.id, each.text, tuple(map(loaded.image_name, each.images))) for each in told)
+        parts.append(SetPart(name, items, images))
+    return Looked(loaded.name, str(folder), loaded.sha256, tuple(held), tuple(parts))
 
 
 def _pictures(paths: Iterable[Path]) -> dict[Path, Picture | None]:
-    ordered = sorted(paths)
+    ordered = sorted(set(paths))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(ordered, pool.map(look_at, ordered), strict=True))
 
@@ -159,7 +193,7 @@ def _held(
 def _set_lines(looked: Looked) -> list[str]:
     lines = [f"{looked.name} in {looked.folder}"]
     for held in looked.held:
-        counted = ", ".join(f"{count} {name}" for name, count in held.counts.items() if count or name != "unanswered")
+        counted = ", ".join(f"{count} {name}" for name, count in held.counts.items())
         lines.append(f"  {held.part}: {held.count} {held.what} ({counted})")
         if held.kinds:
             lines.append("    kinds: " + "; ".join(f"{kind or '(none)'} {count}" for kind, count in held.kinds.items()))

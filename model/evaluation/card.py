@@ -20,7 +20,18 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 # In the names of measures that are no shares.
 _SCORES = ("auroc", "f1", "kappa", "correlation")
-_NO_SHARE = (*_SCORES, "median", "seconds", "steps", "times", "nats", "gigabytes", "tokens")
+_NO_SHARE = (
+    *_SCORES,
+    ": the first alone",
+    ": the second alone",
+    "median",
+    "seconds",
+    "steps",
+    "times",
+    "nats",
+    "gigabytes",
+    "tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +88,13 @@ def table_blocks(rows: Sequence[Row]) -> list[list[list[str]]]:
     for first in dict.fromkeys(measure for measure in firsts if firsts.count(measure) > 1):
         alike = [subject for subject in subjects if subject.measures[0] == first]
         widest = max((subject.measures for subject in alike), key=len)
+        if not all(widest[: len(subject.rows)] == subject.measures for subject in alike):
+            # What one subject lacks must not put its neighbour's figures under a wrong heading.
+            widest = tuple(dict.fromkeys([*widest, *(name for subject in alike for name in subject.measures)]))
         lines = [["", *widest]]
         for subject in alike:
-            cells = [_cell(row) for row in subject.rows] + [""] * (len(widest) - len(subject.rows))
-            lines.append([subject.name, *cells])
+            found = {row.measure: _cell(row) for row in subject.rows}
+            lines.append([subject.name, *(found.get(name, "") for name in widest)])
         blocks.append(lines)
     if rest:
         blocks.append([["what", "measure", "value"], *([row.subject, row.measure, _cell(row)] for row in rest)])
@@ -94,19 +108,29 @@ def _line(cells: Sequence[str]) -> str:
 def is_share(row: Row) -> bool:
     """Whether a row's value is a share of things, and not a number with a unit, a curve's point, F1, AUROC or kappa."""
     name = row.measure.lower()
+    if is_p(row):
+        return False
     return not any(unit in name for unit in _NO_SHARE) and not name.replace(".", "").isdigit()
 
 
 def is_score(row: Row) -> bool:
     """Whether it is AUROC, F1, kappa or a correlation, and not the median of one."""
     name = row.measure.lower()
-    return any(score in name for score in _SCORES) and "median" not in name
+    return any(score in name for score in _SCORES) and "median" not in name and not is_p(row)
+
+
+def is_p(row: Row) -> bool:
+    """Whether it is the probability that a test gives."""
+    return row.measure.endswith(", p")
 
 
 def _cell(row: Row) -> str:
     one = row.estimate
     if one.value is None:
         return "-"
+    if is_p(row):
+        # Never rounded to 0.
+        return f"{one.value:.2g}, n = {one.count}"
     show = _percent if is_share(row) else "{:.2f}".format if is_score(row) else _number
     if one.low is None or one.high is None:
         return f"{show(one.value)}, n = {one.count}"

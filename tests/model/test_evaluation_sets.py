@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
 from PIL import Image
+from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGeneration
 
 from drafting.engine import DraftSettings
 from drafting.imaging import Study
 from model.__main__ import main
+from model.evaluation.card import table_blocks
 from model.evaluation.endpoint import EndpointError, Message
 from model.evaluation.judge import Answered, Verdict
-from model.evaluation.record import EvaluationError
+from model.evaluation.record import EvaluationError, Row
 from model.evaluation.set_answers import (
     BLANK,
     CONTROLS,
@@ -30,6 +34,7 @@ from model.evaluation.set_answers import (
     picture_of,
 )
 from model.evaluation.set_vqa import set_rows
+from model.evaluation.statistics import Estimate
 from model.evaluation.studies import MID_GREY
 from model.training.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
 from tests.model.conftest import TEXTS, TINY
@@ -297,6 +302,52 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
 
     assert main([*command, "--seed", "1"]) == 2
     assert "begun with other settings" in capsys.readouterr().err
+
+
+def test_adapters_of_both_families_are_compared(questions: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    tokenizer = fresh_tokenizer(TEXTS, TINY.vocabulary)
+    save_checkpoint(fresh_sibling(TINY, len(tokenizer)), tokenizer, tmp_path / "sibling")
+    for network, name in (
+        (DiffusionGemmaForBlockDiffusion.from_pretrained(tiny_checkpoint), "tuned"),
+        (Gemma4ForConditionalGeneration.from_pretrained(tmp_path / "sibling"), "tuned-sibling"),
+    ):
+        tuned = get_peft_model(
+            network, LoraConfig(r=2, target_modules=r".*(decoder|language_model)\.layers.*self_attn\.(q_proj|v_proj)")
+        )
+        for parameter_name, parameter in tuned.named_parameters():
+            if "lora_B" in parameter_name:
+                torch.nn.init.normal_(parameter, std=2.0)
+        tuned.save_pretrained(tmp_path / name)
+    out = tmp_path / "rows.json"
+    models = ["--model", str(tiny_checkpoint), "--adapter", str(tmp_path / "tuned"), "--sibling"]
+    models += [str(tmp_path / "sibling"), "--sibling-adapter", str(tmp_path / "tuned-sibling")]
+    models += ["--against", str(tmp_path / "tuned"), "--against", str(tiny_checkpoint)]
+    few = ["--limit", "2", "--blank", "0", "--steps", "2", "--drafts", str(tmp_path / "d.jsonl"), "--json", str(out)]
+    assert main(asked_of(questions, *models, *few)) == 0
+    lines = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text(encoding="utf-8").splitlines()]
+    identities = lines[0]["settings"]
+    assert identities["model"]["adapter_sha256"] == identities[f"model {tmp_path / 'tuned'}"]["adapter_sha256"]
+    assert identities["model autoregressive sibling"]["adapter_sha256"] is not None
+    said: dict[str, list[str]] = {}
+    for line in lines[1:]:
+        said.setdefault(line["model"], []).append(line["said"])
+    # The same adapter says the same; without it another thing is said.
+    assert said[""] == said[str(tmp_path / "tuned")] != said[str(tiny_checkpoint)]
+    rows = {(row["subject"], row["measure"]): row["value"] for row in json.loads(out.read_text())["rows"]}
+    assert rows[f"first model less {tmp_path / 'tuned'}", "all, token F1: difference"] == 0.0
+
+
+def test_a_card_rounds_no_p_to_0_and_puts_every_figure_under_its_own_heading() -> None:
+    def row(subject: str, measure: str, value: float) -> Row:
+        return Row("set", subject, measure, Estimate(value, None, None, 9))
+
+    told = [row("a", "exact match", 0.5), row("a", "exact match: McNemar, p", 0.00003), row("a", "last", 0.25)]
+    told += [row("b", "exact match", 0.75), row("b", "last", 0.5), row("b", "token F1: paired bootstrap, p", 0.001)]
+    ((head, first, second),) = table_blocks(told)
+    assert dict(zip(head, first, strict=True))["exact match: McNemar, p"] == "3e-05, n = 9"
+    assert dict(zip(head, second, strict=True))["token F1: paired bootstrap, p"] == "0.001, n = 9"
+    assert dict(zip(head, second, strict=True))["exact match: McNemar, p"] == ""
+    assert dict(zip(head, second, strict=True))["last"] == "50 %, n = 9"
 
 
 def test_a_pack_is_still_evaluated_as_before_and_takes_no_options_of_sets(

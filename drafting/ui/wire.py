@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, Frame
+from drafting.engine import Draft, DraftSettings, Frame, Looked
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.session import Outcome, Session
@@ -72,6 +72,16 @@ class QuestionMessage(RunMessage):
     """A question about the image."""
 
     question: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookedMessage:
+    """The text that is asked of where the model looked for it: a span, and a part of it in code points."""
+
+    span: str
+    part: tuple[int, int] | None
+    version: int
+    writer: str
 
 
 def parse_object(body: object) -> dict[str, Any]:
@@ -131,6 +141,19 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
         settings,
         None if only is None else frozenset(_id(id) for id in only),
         None if start is None else (_text(start.get("run"), "run"), _number(start.get("step"), "step")),
+    )
+
+
+def parse_looked(message: Mapping[str, Any]) -> LookedMessage:
+    """Raises WireError."""
+    part = message.get("part")
+    if part is not None and not (isinstance(part, list) and len(part) == 2):
+        raise WireError("The part of the span is not a start and a stop.")
+    return LookedMessage(
+        _id(message.get("span")),
+        None if part is None else (_number(part[0], "start"), _number(part[1], "stop")),
+        _number(message.get("version"), "version"),
+        _writer(message.get("writer", "")),
     )
 
 
@@ -233,6 +256,12 @@ def answer_json(run: str, version: int, outcome: Outcome) -> str:
             "seed": outcome.seed,
         }
     )
+
+
+def looked_json(looked: Looked) -> dict[str, Any]:
+    """`weights`: rows from the top of the picture as it is stored."""
+    weights = [[round(float(weight), 6) for weight in row] for row in looked.weights]
+    return {"weights": weights, "share": round(looked.share, 4)}
 
 
 def template_json(template: Template) -> dict[str, Any]:

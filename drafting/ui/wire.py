@@ -179,6 +179,7 @@ def resumed_json(session: Session) -> dict[str, Any]:
         "spans": spans,
         "indication": session.indication,
         "study": study_json(study) if study else None,
+        "prior": study_json(session.prior) if session.prior else None,
         "drafting": session.is_drafting,
         "cut_off": session.take_cut_off(),
     }

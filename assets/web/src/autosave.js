@@ -63,6 +63,11 @@ export function createAutosave({ now, send, tell, onOther }) {
   return {
     changed,
     put,
+    /** The version that the desk has of the report as it is now; sent first where it has none. */
+    async current() {
+      if (paused || saving || JSON.stringify(now()) !== savedText) await put();
+      return { version, writer };
+    },
     writer,
     /** The desk has a report with this number: what is written next comes after it. */
     after(number) {

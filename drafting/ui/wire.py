@@ -174,12 +174,12 @@ def resumed_json(session: Session) -> dict[str, Any]:
     spans = [
         {"id": span.id, "text": span.text, "state": span.state, "author": span.author} for span in session.report.spans
     ]
-    study = session.study
+    study, prior = session.study, session.prior
     return held_json(session) | {
         "spans": spans,
         "indication": session.indication,
         "study": study_json(study) if study else None,
-        "prior": study_json(session.prior) if session.prior else None,
+        "prior": study_json(prior) if prior else None,
         "drafting": session.is_drafting,
         "cut_off": session.take_cut_off(),
     }

@@ -557,6 +557,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       redraw(true);
       return true;
     }
+    // Begun by the keyboard; the hand begins anew.
+    cancelMeasure();
     const found = under(here(), shown, at);
     if (found && tools.written) {
       selected = found.measure.id;

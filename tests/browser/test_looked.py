@@ -212,7 +212,7 @@ def test_axe_finds_nothing_serious_in_the_map_the_guide_and_the_notices(
     page.keyboard.press("Alt+u")
     with page.expect_response("**/desk/looked"):
         page.keyboard.press("Alt+w")
-    page.get_by_text(LEGEND).wait_for()
+    page.get_by_text(LEGEND).first.wait_for()
     findings["looked"] = serious(page)
     context.set_offline(True)
     desk.type(" more")

@@ -313,6 +313,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     mirrored.hidden = !isMirrored(view.turn);
     element.dataset.mode = tools.mode;
     element.classList.toggle("narrow", size().width < 460);
+    element.classList.toggle("slim", size().width < 760);
     onState();
   }
 

@@ -10,13 +10,15 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.engine import EngineError
+from drafting.engine import EngineError, Looked
 from drafting.imaging import Study, StudyFacts
 from drafting.report import Report, Span, parse_markup
+from model.evaluation.looked import BEFORE, LookedSettings, evaluate_looked, right_share
 from model.loading import DraftingModel, layer_kinds, load
 from model.local_engine import LocalEngine
 from model.looking import BlindError, attention_to_image, particular_map
 from model.prefix import Prefix, encode_prefix
+from tests.model.test_evaluation_measures import pictures
 
 
 @pytest.fixture(scope="module", params=["tiny", "default"])
@@ -167,3 +169,41 @@ def test_where_there_is_nothing_to_look_for_it_is_said(engine: LocalEngine) -> N
 def test_the_sentence_alone_in_its_report_is_compared_with_the_scaffold(engine: LocalEngine) -> None:
     alone = Report((Span("a", "The heart is large é😀.", "open", "model"),))
     assert engine.looked(a_study(), alone, "a").weights.any()
+
+
+SETTINGS = LookedSettings(limit=12, seed=0)
+
+
+class BrighterSide:
+    """Looks at the brighter half of the picture for a finding, and for the heart always at the patient's right."""
+
+    def looked(self, study: Study, report: Report, id: str, part: tuple[int, int]) -> Looked:
+        text = report.open_spans[0].text[slice(*part)]
+        if text == BEFORE:
+            return Looked(np.array([[0.9, 0.1]], np.float32), 0.1)
+        assert text.startswith("There is a")
+        half = study.model_picture.shape[1] // 2
+        dark, bright = (float(side.mean()) for side in (study.model_picture[:, :half], study.model_picture[:, half:]))
+        return Looked(np.array([[dark > bright, dark <= bright]], np.float32), 0.1)
+
+    def release(self, study: Study) -> None:
+        pass
+
+
+def test_a_map_that_follows_the_picture_is_told_from_one_that_does_not() -> None:
+    radiographs = pictures(["adult_normal"] * 12, [60] * 12, [{}] * 12)
+    rows = {(row.subject, row.measure): row.estimate for row in evaluate_looked(BrighterSide(), radiographs, SETTINGS)}  # type: ignore[arg-type]
+    effusion = rows["effusion", "map on the finding's side, its sentence"]
+    assert effusion.count >= 1
+    # Beside other findings an effusion does not always make its side the brighter one.
+    assert effusion.value is not None
+    assert effusion.value > 0.6
+    for (_, measure), estimate in rows.items():
+        if measure == "map on that side, sentence on the heart" and estimate.count:
+            assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.5, 0.5)
+
+
+def test_the_patients_right_is_the_pictures_left_and_a_middle_column_is_shared() -> None:
+    assert right_share(np.array([[3, 1]], np.float32)) == 0.75
+    assert right_share(np.array([[1, 2, 1], [0, 4, 0]], np.float32)) == 0.5
+    assert right_share(np.array([[2, 1, 0]], np.float32)) == pytest.approx(2.5 / 3)

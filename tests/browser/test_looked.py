@@ -152,6 +152,22 @@ def test_the_map_goes_with_the_caret(looking: Looking) -> None:
     assert not looking.tinted
 
 
+def test_the_map_comes_again_after_a_reload(looking: Looking) -> None:
+    looking.open_text()
+    looking.page.get_by_text("Saved", exact=True).wait_for()
+    looking.answered(lambda: looking.page.keyboard.press("Alt+w"))
+    with looking.page.expect_response("**/desk/pictures/0"):
+        looking.page.on("dialog", lambda dialog: dialog.accept())
+        looking.page.reload()
+    looking.desk.wait_until(lambda: looking.desk.text == SENTENCES)
+    looking.viewer.settle()
+    # Off again, as at every beginning.
+    assert not looking.legend.is_visible()
+    looking.desk.editor.click()
+    looking.answered(lambda: looking.page.keyboard.press("Alt+w"))
+    assert looking.tinted
+
+
 def test_why_there_is_no_map_is_one_sentence(looking: Looking) -> None:
     looking.page.route("**/desk/looked", lambda route: route.fulfill(status=422, json={"error": "There is no image."}))
     looking.open_text()

@@ -27,7 +27,7 @@ const SLOW_MS = 18;
 const LOOKED = "Where the model looked — not validated, not an explanation";
 const LOOKED_TITLE =
   "The attention of the text at the caret to the parts of the picture, less that of the rest of the report. " +
-  "Attention shows what was looked at, not why something was written, and may lie elsewhere than the finding.";
+  "Attention shows what was looked at, not why something was written, and often lies elsewhere than the finding.";
 
 const number = (value) =>
   Math.abs(value) >= 20 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(2);

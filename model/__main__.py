@@ -1,4 +1,4 @@
-"""The model's command line: `python -m model train default|sibling|tokenizer|lora`, `evaluate labels|infill|...`."""
+"""The model's command line: `python -m model train`, `evaluate` and `data`; `--help` lists what each can do."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a model"))
+    _add_data(commands.add_parser("data", help="what a set of questions or reports holds, and what leaks in it"))
     options = parser.parse_args(arguments)
     return int(options.run(options))
 
@@ -196,6 +197,26 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
         evaluate.set_defaults(run=_evaluate)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of the set, as its owners lay it out")
+    parser.add_argument("--against", type=Path, help="folder of a second set, to find what both hold")
+    parser.add_argument("--format", help="of the first set; by default it is told by the names of its files")
+    parser.add_argument("--json", type=Path, help="file for the counts and every shared image, question and report")
+    parser.set_defaults(run=_data)
+
+
+def _data(options: argparse.Namespace) -> int:
+    from model.data.sets.command import data
+    from model.data.sets.files import SetError
+
+    try:
+        print(data(options).text())
+    except SetError as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _count(text: str) -> int:

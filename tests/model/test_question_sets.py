@@ -236,6 +236,21 @@ def test_a_split_needs_enough_images_and_shares_above_nothing(tmp_path: Path) ->
         split_by_image(loaded, {}, 0)
 
 
+def test_the_checksum_follows_the_questions_and_not_the_files(tmp_path: Path) -> None:
+    entries = [rad(1, "a.jpg"), rad(2, "b.jpg")]
+    for name, held in (("one", entries), ("same", entries), ("other", [rad(1, "a.jpg"), rad(2, "b.jpg", answer="No")])):
+        save(tmp_path / name / "trainset.json", held)
+    (tmp_path / "same" / "trainset.json").write_text(json.dumps(entries, indent=4), encoding="utf-8")
+    one, same, other = (load_questions(tmp_path / name).sha256 for name in ("one", "same", "other"))
+    assert one == same != other
+
+
+def test_a_name_that_no_system_bears_is_a_missing_image(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    save(tmp_path / "trainset.json", [rad(1, "a" * 5000)])
+    assert load_questions(tmp_path).missing_images() == ("a" * 5000,)
+
+
 @needs_data
 def test_the_real_vqa_rad() -> None:
     loaded = load_questions(SHARED / "vqa_rad")

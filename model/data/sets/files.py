@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +36,14 @@ def readable(path: Path) -> Iterator[None]:
         raise SetError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file is there; a name that the system does not bear is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def read_text(path: Path) -> str:
     with readable(path):
         return path.read_text(encoding="utf-8-sig")
@@ -46,8 +55,9 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise SetError(f"{path}, line {error.lineno}: this is not JSON ({error.msg}).") from error
-    except RecursionError as error:
-        raise SetError(f"{path} is nested too deep to be a set.") from error
+    except (RecursionError, ValueError) as error:
+        # Nested thousands deep, or a number of thousands of digits.
+        raise SetError(f"{path} is JSON that no set has.") from error
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -106,6 +116,14 @@ def image_name(place: str, name: str) -> str:
     if not name or "\0" in name or "\\" in name or pure.is_absolute() or ".." in pure.parts:
         raise SetError(f"{place}: {name!r} is not the name of an image.")
     return pure.as_posix()
+
+
+def sha256_of(entries: Iterable[object]) -> str:
+    """Of what was read, however it lay in files, so that results tell what data they stand on."""
+    digest = sha256()
+    for entry in entries:
+        digest.update(repr(entry).encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
 
 
 def unique(ids: set[str], wanted: str) -> str:

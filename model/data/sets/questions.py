@@ -18,8 +18,10 @@ from typing import Any
 from model.data.sets.files import (
     SetError,
     image_name,
+    is_there,
     read_lines,
     read_objects,
+    sha256_of,
     text_at,
     unique,
     wanted_folder,
@@ -91,6 +93,11 @@ class QuestionSet:
         held = {question.part for question in self.questions}
         return (*(part for part in PARTS if part in held), *sorted(held - set(PARTS)))
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of all questions with their parts; not of the images."""
+        return sha256_of(self.questions)
+
     def picture(self, question: SetQuestion) -> Path:
         """The file of a question's image, whether it is there or not. Raises SetError where there is no folder."""
         if self.images is None:
@@ -101,7 +108,7 @@ class QuestionSet:
         """The images that are asked about and not there, by name; all of them without a folder."""
         asked = {(question.folder, question.image): question for question in self.questions}
         gone = {
-            question.image for question in asked.values() if self.images is None or not self.picture(question).is_file()
+            question.image for question in asked.values() if self.images is None or not is_there(self.picture(question))
         }
         return tuple(sorted(gone))
 

@@ -6,16 +6,18 @@ import json
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from safetensors.torch import load_file
 
-from model.training.lora.lessons import Lesson
+from model.training.lora.lessons import Course, Lesson
 from model.training.lora.recipe import TrainingError
-from model.training.lora.run import Trainer, new_accelerator
+from model.training.lora.run import Trainer, demand_shareable, new_accelerator
 from model.training.lora.state import read_log, save_adapter
 from tests.model.lora import (
     FAMILIES,
@@ -132,3 +134,36 @@ def test_an_adapter_that_cannot_be_written_leaves_the_old_one(
     files_of_at_most(10**9)
     assert equal(old, load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
     assert not list(tmp_path.glob("adapter.*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "processes", "accumulation", "sentence"),
+    [
+        (DistributedType.MULTI_GPU, 3, 4, "3 devices cannot share an 'accumulation' of 4 evenly"),
+        (DistributedType.FSDP, 2, 4, "FSDP cannot shard DiffusionGemma"),
+        (DistributedType.DEEPSPEED, 2, 4, "cannot be shared by way of DEEPSPEED"),
+    ],
+)
+def test_devices_that_cannot_share_a_run_are_refused(
+    kind: DistributedType, processes: int, accumulation: int, sentence: str, checkpoints: dict[str, Path]
+) -> None:
+    recipe = tiny_recipe(accumulation=accumulation)
+    student = student_of(checkpoints["diffusion"], recipe)
+    devices = SimpleNamespace(num_processes=processes, distributed_type=kind)
+    with pytest.raises(TrainingError, match=sentence):
+        demand_shareable(student, recipe, devices)  # type: ignore[arg-type]
+
+
+def test_adapters_keep_32_bits_beside_weights_in_16(checkpoints: dict[str, Path], lessons: list[Lesson]) -> None:
+    recipe = tiny_recipe(precision="bf16", steps=1)
+    student = student_of(checkpoints["diffusion"], recipe)
+    trainer = Trainer(student, recipe, 0, new_accelerator(cpu=True))
+    assert {parameter.dtype for parameter in trainer.trained.values()} == {torch.float32}
+    frozen = [p for p in student.network.parameters() if not p.requires_grad]
+    assert {parameter.dtype for parameter in frozen} == {torch.bfloat16}
+    course = Course(lessons, recipe, 0, student.encode, 90)
+    before = [parameter.clone() for parameter in frozen]
+    measured = trainer.step(0, trainer.batches(course, 0), 1e-2)
+    assert measured["gradient"] > 0
+    assert all(torch.equal(one, other) for one, other in zip(before, frozen, strict=True))
+    assert all(parameter.grad is None for parameter in frozen)

@@ -51,8 +51,34 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         trained.add_argument("--seed", type=int, default=0)
         trained.add_argument("--workers", type=int, default=2, help="processes that write reports")
         trained.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    _add_lora(what.add_parser("lora", help="a LoRA adapter of any DiffusionGemma or Gemma 4 checkpoint"))
     default.set_defaults(run=_train_default)
     sibling.set_defaults(run=_train_sibling)
+
+
+def _add_lora(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+    parser.add_argument("--recipe", type=Path, help="file in TOML, see docs/recipes")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", help="folders, each a set of questions or of reports in its owner's files"
+    )
+    parser.add_argument("--out", type=Path, help="folder for adapter, log and state; resumed if it has one")
+    parser.add_argument("--seed", type=_count, help="by default the recipe's first")
+    parser.add_argument("--device", choices=["cpu"], help="by default what accelerate finds")
+    parser.add_argument("--steps", type=_count, help="of this call, at most; the same command goes on from there")
+    parser.add_argument(
+        "--published",
+        choices=["diffusion", "autoregressive"],
+        help="instead, measure --steps steps of the published 26B shape with random weights; needs a GPU of 80 GB",
+    )
+    parser.add_argument("--json", type=Path, help="file for what --published measured")
+    parser.set_defaults(run=_train_lora)
+
+
+def _train_lora(options: argparse.Namespace) -> int:
+    from model.training.lora.command import run_lora
+
+    return run_lora(options)
 
 
 def _train_default(options: argparse.Namespace) -> int:

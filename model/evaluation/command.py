@@ -93,6 +93,7 @@ def _looked(options: argparse.Namespace) -> Evaluation:
     rows = evaluate_looked(LocalEngine(drafting_model), radiographs, settings)
     return evaluation(
         "looked",
+        options.typed,
         drafting_model,
         options.model,
         options.adapter,

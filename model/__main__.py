@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_evaluate(commands.add_parser("evaluate", help="measure a model"))
     _add_data(commands.add_parser("data", help="what a set of questions or reports holds, and what leaks in it"))
     options = parser.parse_args(arguments)
+    options.typed = shlex.join(["python", "-m", "model", *(sys.argv[1:] if arguments is None else arguments)])
     return int(options.run(options))
 
 
@@ -156,6 +158,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     infill.add_argument("--real", type=_count, default=300, help="reports of --reports, a gap each (default 300)")
     vqa = what.add_parser("vqa", help="questions about held-out radiographs, answered in words")
     vqa.add_argument("--limit", type=_count, default=150, help="painted radiographs to ask about (default 150)")
+    looked = what.add_parser("looked", help="maps of where the model looks, held against where findings were painted")
+    looked.add_argument("--limit", type=_count, default=300, help="painted radiographs to look at (default 300)")
     speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
     speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
     speed.add_argument(
@@ -172,7 +176,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=SPEED_PARTS,
         help=f"what to measure, with commas between, in this order: {','.join(SPEED_PARTS)} (default: all)",
     )
+    speed.add_argument(
+        "--compare",
+        type=Path,
+        help="folder of the autoregressive sibling: tokens a second and seconds an answer of both, and nothing else",
+    )
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
+    report = what.add_parser("report", help="one Markdown and one HTML file of saved evaluations")
+    report.add_argument("results", type=Path, nargs="+", help="files that evaluate --json wrote")
+    report.add_argument("--out", type=Path, required=True, help="folder for report.md, report.html and the plots")
+    report.add_argument("--title", default="Evaluation", help="the report's heading")
+    report.set_defaults(run=_report)
     for evaluate in (labels, infill):
         evaluate.add_argument(
             "--reports",
@@ -181,20 +195,22 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         )
     for evaluate in (infill, vqa):
         evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
-    for evaluate in (labels, infill, vqa):
+    for evaluate in (labels, infill, vqa, looked):
         evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
+    for evaluate in (labels, infill, vqa):
         evaluate.add_argument(
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
         evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
         evaluate.add_argument("--together", type=_count, default=1, help="drafts under way at a time (default 1)")
     for evaluate in (labels, infill, vqa, speed):
+        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
+    for evaluate in (labels, infill, vqa, looked, speed):
         evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
         evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument("--seed", type=_count, default=0)
-        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
         evaluate.set_defaults(run=_evaluate)
 
@@ -212,7 +228,10 @@ def _data(options: argparse.Namespace) -> int:
     from model.data.sets.files import SetError
 
     try:
-        print(data(options).text())
+        findings = data(options)
+        print(findings.text())
+        if options.json:
+            findings.save(options.json)
     except SetError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2
@@ -234,6 +253,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     try:
         print(evaluate(options).table())
     except (EvaluationError, ModelError) as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from model.evaluation.record import EvaluationError
+    from model.evaluation.report import write_report
+
+    try:
+        for path in write_report(options.results, options.out, options.title):
+            print(path)
+    except EvaluationError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2
     return 0

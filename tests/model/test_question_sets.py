@@ -38,7 +38,8 @@ def slake(qid: int, image: str, **more: Any) -> dict[str, Any]:
 
 def save(path: Path, held: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8")
+    # Half a character is written as JSON escapes it.
+    path.write_text(json.dumps(held, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -128,6 +129,7 @@ def test_vqa_med_in_the_folder_of_one_archive(tmp_path: Path) -> None:
         (rad(1, "/etc/hosts"), "is not the name of an image"),
         (rad(1, ""), "is not the name of an image"),
         (rad(1, "a.jpg", answer=None), "'answer' is not a text"),
+        (rad(1, "a\ud800.jpg"), "half a character"),
         (rad(1, "a.jpg", answer_type="MAYBE"), "neither CLOSED nor OPEN"),
         ("text", "entry 1 is not an object"),
     ],

@@ -90,19 +90,17 @@ class Findings:
 
 
 def data(options: argparse.Namespace) -> Findings:
-    """Does what the command line asks, and writes the file that it names. Raises SetError."""
+    """What the command line asks for; the file that it names is not written yet. Raises SetError."""
+    if options.json is not None and not options.json.parent.is_dir():
+        # Looking at all images may take long: what is sure to fail fails first.
+        raise SetError(f"{options.json} cannot be written: {options.json.parent} is not a folder.")
     first = look_through(options.folder, options.format)
     if options.against is None:
-        findings = Findings((first,), leaks_within(first.parts))
-    else:
-        second = look_through(options.against, None)
-        ours, theirs = (_renamed(looked.parts, looked.folder) for looked in (first, second))
-        sets = (replace(first, parts=ours), replace(second, parts=theirs))
-        leaks = (*leaks_within(ours), *leaks_within(theirs), *leaks_against(ours, theirs))
-        findings = Findings(sets, leaks)
-    if options.json:
-        findings.save(options.json)
-    return findings
+        return Findings((first,), leaks_within(first.parts))
+    second = look_through(options.against, None)
+    ours, theirs = (_renamed(looked.parts, looked.folder) for looked in (first, second))
+    leaks = (*leaks_within(ours), *leaks_within(theirs), *leaks_against(ours, theirs))
+    return Findings((replace(first, parts=ours), replace(second, parts=theirs)), leaks)
 
 
 def _renamed(parts: Sequence[SetPart], folder: str) -> tuple[SetPart, ...]:

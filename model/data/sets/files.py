@@ -107,7 +107,16 @@ def text_at(place: str, entry: dict[str, Any], key: str) -> str:
     value = entry[key]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise SetError(f"{place}: '{key}' is not a text.")
-    return str(value).strip()
+    return written(place, str(value)).strip()
+
+
+def written(place: str, text: str) -> str:
+    """The text itself. Raises SetError for halves of a character, which JSON may name and no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SetError(f"{place} has a text with half a character.") from error
+    return text
 
 
 def image_name(place: str, name: str) -> str:

@@ -5,7 +5,9 @@ whether a cosine is above their median. `NEAR` is chosen by what it costs where 
 million pairs of 7,000 frontal radiographs of adults the closest are 26 bits apart (the next 32), of the 13.6 million
 pairs of 5,216 of children 36, but for 28 pairs of the same bytes. Copies of 450 pictures (radiographs, CT, MR) stayed
 within 8 bits when saved as JPEG of quality 60 or squared, within 20 at half size or with another gamma; of those made
-brighter by a fifth one came to 26. Copies cut by 2 % a side, turned, mirrored or written on are mostly not recognised.
+brighter by a fifth one came to 26. The 40 pictures that two of those collections share, as PNG of 64 pixels and as JPEG
+of 224, are all within 6 bits, and the next of these 5.6 million pairs is at 36. Copies cut by 2 % a side, turned,
+mirrored or written on are mostly not recognised.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def look_at(path: Path) -> Picture | None:
     """None for a file that is not there or cannot be read."""
     try:
         content = path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):
         return None
     grey = _grey(path)
     if grey is None:

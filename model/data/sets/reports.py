@@ -28,6 +28,7 @@ from model.data.sets.files import (
     text_at,
     unique,
     wanted_folder,
+    written,
 )
 from model.data.sets.questions import ALL, PARTS
 from model.data.sets.sections import Sections, sections_of
@@ -170,7 +171,7 @@ def _json_report(folder: Path, place: str, line: str, part: str, ids: set[str]) 
         part = _PART_NAMES[told.lower()]
     return SetReport(
         unique(ids, text_at(place, entry, "id")),
-        tuple(folder / name for name in images),
+        tuple(folder / written(place, name) for name in images),
         text,
         sections.findings,
         sections.impression,

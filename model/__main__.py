@@ -165,6 +165,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_judge(judge)
     judge.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
     judge.set_defaults(run=_evaluate)
+    looked = what.add_parser("looked", help="maps of where the model looks, held against where findings were painted")
+    looked.add_argument("--limit", type=_count, default=300, help="painted radiographs to look at (default 300)")
     speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
     speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
     speed.add_argument(
@@ -200,7 +202,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         )
     for evaluate in (infill, vqa):
         evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
-    for evaluate in (labels, infill):
+    for evaluate in (labels, infill, looked):
         evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
@@ -211,10 +213,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
         evaluate.add_argument("--together", type=_count, default=1, help="drafts under way at a time (default 1)")
     for evaluate in (labels, infill, vqa, speed):
+        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
+    for evaluate in (labels, infill, vqa, looked, speed):
         evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
         evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument("--seed", type=_count, default=0)
-        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
         evaluate.set_defaults(run=_evaluate)
 

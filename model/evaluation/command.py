@@ -18,6 +18,7 @@ import torch
 from model.evaluation.indiana import even_files, read_report
 from model.evaluation.infill import InfillSettings, evaluate_infill
 from model.evaluation.labels import LabelsSettings, evaluate_labels
+from model.evaluation.looked import LookedSettings, evaluate_looked
 from model.evaluation.plots import plot_curves
 from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
@@ -38,14 +39,10 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
         # Looked at before the work, so that a wrong path is told at once.
         if path and not path.parent.is_dir():
             raise EvaluationError(f"{path.parent} is not a folder to write into.")
-    if options.what == "speed":
-        done = _speed(options)
-    elif options.what == "judge":
-        done = evaluate_judge(options)
-    elif getattr(options, "questions", None) and options.what == "vqa":
-        done = evaluate_set(options)
-    else:
-        done = _drafts(options)
+    commands = {"speed": _speed, "looked": _looked, "judge": evaluate_judge}
+    if options.what == "vqa" and options.questions:
+        commands["vqa"] = evaluate_set
+    done = commands.get(options.what, _drafts)(options)
     if options.json:
         _save(done, options.json)
     return done
@@ -102,6 +99,25 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         rows,
         sibling=getattr(options, "sibling", None),
         reports=files,
+    )
+
+
+def _looked(options: argparse.Namespace) -> Evaluation:
+    radiographs = held_out_radiographs(options.data)
+    drafting_model = load(options.model, options.adapter)
+    settings = LookedSettings(options.limit, options.seed)
+    started = time.monotonic()
+    rows = evaluate_looked(LocalEngine(drafting_model), radiographs, settings)
+    return evaluation(
+        "looked",
+        options.typed,
+        drafting_model,
+        options.model,
+        options.adapter,
+        options.data,
+        asdict(settings),
+        time.monotonic() - started,
+        rows,
     )
 
 

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from model.data.sets.files import SetError
-from model.data.sets.questions import load_questions
+from model.data.sets.questions import load_questions, question_formats
+from model.data.sets.reports import load_reports, report_formats
 from model.loading import DEFAULT_MODEL, ModelError
-from model.training.lora.lessons import Lesson, question_lessons
+from model.training.lora.lessons import Lesson, question_lessons, report_lessons
 from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
 
 
@@ -51,7 +52,9 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def lessons_in(folder: Path, recipe: LoraRecipe) -> list[Lesson]:
-    """The lessons of the set that lies in a folder. Raises SetError or TrainingError."""
+    """The lessons of the set that lies in a folder, of questions or of reports. Raises SetError or TrainingError."""
+    if not question_formats(folder) and report_formats(folder):
+        return report_lessons(load_reports(folder), recipe)
     return question_lessons(load_questions(folder), recipe)
 
 

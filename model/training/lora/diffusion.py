@@ -69,11 +69,13 @@ class DiffusionObjective:
     def _draw(self, exercise: Exercise, length: int, seed: int) -> tuple[Tensor, Tensor, bool]:
         """Where a canvas is noised, (length,) bool; the random tokens, (length,); and whether it has a belief."""
         random = torch.Generator().manual_seed(Random(f"{seed} {exercise.place} noise").getrandbits(63))
-        # Drawn before what depends on the canvas's length, which depends on the rest of the batch.
         level, coin = torch.rand(2, generator=random).tolist()
-        noised = torch.rand(length, generator=random) < self._recipe.noise + (1 - self._recipe.noise) * level
+        # For the longest canvas and then cut: how long this one is padded depends on the rest of the batch.
+        longest = self._recipe.canvas
+        noised = torch.rand(longest, generator=random) < self._recipe.noise + (1 - self._recipe.noise) * level
         size = text_config(cast(DiffusionGemmaForBlockDiffusion, self._student.network)).vocab_size
-        return noised, torch.randint(size, (length,), generator=random), coin < self._recipe.believing
+        tokens = torch.randint(size, (longest,), generator=random)
+        return noised[:length], tokens[:length], coin < self._recipe.believing
 
 
 def canvas_of(exercise: Exercise, student: Student, canvas: int, random: Random) -> tuple[list[int], list[bool]]:

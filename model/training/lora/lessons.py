@@ -7,12 +7,11 @@ a run: all of its text is open, or a part of it is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from drafting.report import Report
 from model.canvas import Encode, Layout, lay_out
 from model.data.questions import as_answer
 from model.data.sets.questions import QuestionSet, split_by_image
+from model.data.sets.reports import ReportSet, SetReport
 from model.training.lora.recipe import LoraRecipe, TrainingError
 from model.training.tasks import Range, opened, phrase_ranges
 
@@ -52,25 +52,6 @@ class Exercise:
     report: Report
 
 
-class ReportOfSet(Protocol):
-    """A report of a set, as `model.data.sets` loads it."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def images(self) -> tuple[Path, ...]: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def indication(self) -> str: ...
-
-    @property
-    def part(self) -> str: ...
-
-
 def question_lessons(questions: QuestionSet, recipe: LoraRecipe) -> list[Lesson]:
     """The questions of the recipe's part, less the images that it holds out.
 
@@ -94,29 +75,38 @@ def question_lessons(questions: QuestionSet, recipe: LoraRecipe) -> list[Lesson]
     ]
 
 
-def report_lessons(name: str, reports: Iterable[ReportOfSet], recipe: LoraRecipe) -> list[Lesson]:
-    """The reports of the recipe's part, each with its first image. Raises TrainingError as `question_lessons` does."""
-    of_part = [report for report in reports if report.part == recipe.part and report.text.strip()]
+def report_lessons(reports: ReportSet, recipe: LoraRecipe) -> list[Lesson]:
+    """The reports of the recipe's part, each with its first image, less those whose images it holds out.
+
+    Raises TrainingError as `question_lessons` does.
+    """
+    of_part = [report for report in reports.of(recipe.part) if report.text.strip()]
     if not of_part:
-        raise TrainingError(f"{name} has no report of part '{recipe.part}'.")
+        raise TrainingError(f"{reports.name} has no report of part '{recipe.part}'; it has {', '.join(reports.parts)}.")
     if recipe.held_out:
-        pictures = sorted({report.images[0] if report.images else Path(report.id) for report in of_part})
+        pictures = sorted({_seen(report) for report in of_part})
         Random(recipe.split_seed).shuffle(pictures)
         left_out = set(pictures[: round(recipe.held_out * len(pictures))])
-        of_part = [report for report in of_part if (report.images or (Path(report.id),))[0] not in left_out]
+        of_part = [report for report in of_part if _seen(report) not in left_out]
     missing = [image for report in of_part for image in report.images[:1] if not image.is_file()]
     if missing:
-        raise TrainingError(f"{name}: {len(missing)} images are missing, {missing[0].name} among them.")
+        raise TrainingError(f"{reports.name}: {len(missing)} images are missing, {missing[0].name} among them.")
     return [
         Lesson(
             id=report.id,
             picture=next(iter(report.images), None),
             question="",
             text=report.text.strip(),
-            indication=report.indication or "",
+            facts=report.facts,
+            indication=report.indication,
         )
         for report in of_part
     ]
+
+
+def _seen(report: SetReport) -> str:
+    """What a report is told apart by where whole images are held out: its first image, else itself."""
+    return str(report.images[0]) if report.images else f"report {report.id}"
 
 
 def fitting(lessons: Sequence[Lesson], encode: Encode, room: int) -> list[Lesson]:

@@ -187,7 +187,10 @@ def _as(kept: Tensor, like: Tensor) -> Tensor:
 def new_accelerator(cpu: bool = False) -> Accelerator:
     """The devices that the launcher gives; `cpu` takes none but that."""
     # The encoder's last layer is read for its keys and values alone: what comes after them gets no gradient.
-    return Accelerator(cpu=cpu, kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)])
+    # Precision is the recipe's, so that a run is the same however it is launched.
+    return Accelerator(
+        cpu=cpu, mixed_precision="no", kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)]
+    )
 
 
 def demand_shareable(student: Student, recipe: LoraRecipe, accelerator: Accelerator) -> None:

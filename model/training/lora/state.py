@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def load_state(folder: Path, run: dict[str, Any]) -> RunState | None:
         return None
     try:
         state = RunState(**torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, TypeError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, EOFError, UnpicklingError) as error:
         raise TrainingError(f"{path} is not the state of a run, or broken.") from error
     other = sorted(key for key in {*state.run, *run} if state.run.get(key) != run.get(key))
     if other:

@@ -6,6 +6,7 @@ Unicode code points of the joined text. This module knows nothing of tokens, mod
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
@@ -191,7 +192,7 @@ def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], 
     before: list[Span] = []
     within: list[Span] = []
     after: list[Span] = []
-    serial = report.serial
+    serial = Report.from_spans(report.spans).serial
     at = 0
     for span in report.spans:
         stop = at + len(span.text)
@@ -250,6 +251,39 @@ def focused(report: Report, ids: Collection[str]) -> Report:
         report,
         spans=tuple(span if span.id in ids or span.locked else replace(span, state="locked") for span in report.spans),
     )
+
+
+def word_apart(report: Report, id: str, start: int, end: int, word: str) -> Report:
+    """The report with nothing open but a word: the characters `start` to `end` of the open span `id`.
+
+    `word` is what is meant to stand there. Raises LockedTextError where the span is locked, ReportError where it is
+    gone, or holds something else there or less or more than a word.
+    """
+    span = next((one for one in report.spans if one.id == id), None)
+    if span is None:
+        raise ReportError("This text is gone.")
+    if span.locked:
+        raise LockedTextError("Locked text has no alternatives; open it first.")
+    text = span.text
+    if not 0 <= start < end <= len(text) or text[start:end] != word:
+        raise ReportError("This word has changed since.")
+    cut = (start and _is_of_word(text[start - 1])) or (end < len(text) and _is_of_word(text[end]))
+    if cut or not any(map(_is_of_word, word)) or any(c.isspace() for c in word):
+        raise ReportError("This is not one word.")
+    serial = Report.from_spans(report.spans).serial
+    pieces = (
+        replace(span, id=f"s{serial + 1}", text=text[:start], state="locked"),
+        replace(span, text=word),
+        replace(span, id=f"s{serial + 2}", text=text[end:], state="locked"),
+    )
+    spans: list[Span] = []
+    for one in report.spans:
+        spans += [piece for piece in pieces if piece.text] if one is span else [replace(one, state="locked")]
+    return Report(tuple(spans), serial + 2)
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def parse_markup(markup: str) -> Report:

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame
+from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, WordChoice
 from drafting.imaging import Study
-from drafting.report import Report, Span, focused, merge_draft
+from drafting.report import Report, Span, focused, merge_draft, word_apart
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 FRAMES_KEPT = 128
 MOST_ALTERNATIVES = 8
 MOST_QUESTION_CHARACTERS = 500
+WORDS_LISTED = 8
 
 
 class DeskError(RuntimeError):
@@ -334,6 +335,20 @@ class Session:
             if any(draft.texts.keys() - {id} for draft in found):
                 raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
             return found
+
+    def words(self, id: str, start: int, end: int, word: str, version: int) -> tuple[WordChoice, ...]:
+        """What could stand in the place of `word`: the characters `start` to `end` of the open span `id`.
+
+        `version`: of the report that the place is of. The report stays as it is. Raises VersionConflictError where a
+        newer one is kept, ReportError where the place is not an open word, and what `run` raises.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if version != self._version:
+                raise VersionConflictError("The report has changed since; choose the word again.")
+            run = self._begin(None, word_apart(self._report, id, start, end, word))
+        with self._one_sentence(run, "list of words"):
+            return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
 
     def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
         """Answer a question about the image; yields every frame. The report stays as it is.

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, Frame
+from drafting.engine import Draft, DraftSettings, Frame, WordChoice
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.session import Outcome, Session
@@ -68,6 +68,16 @@ class AlternativesMessage(RunMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class WordsMessage(RunMessage):
+    """What could stand in the place of `word`: the characters `start` to `end` (code points) of a span's text."""
+
+    span: str
+    start: int
+    end: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionMessage(RunMessage):
     """A question about the image."""
 
@@ -97,10 +107,10 @@ def parse_report(message: Mapping[str, Any]) -> ReportMessage:
     )
 
 
-def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | QuestionMessage:
+def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | WordsMessage | QuestionMessage:
     """What the editor asks of the model. Raises WireError and ReportError as `parse_report` does."""
     kind = message.get("kind")
-    if kind not in ("draft", "alternatives", "question"):
+    if kind not in ("draft", "alternatives", "words", "question"):
         raise WireError("The request is not for a draft.")
     steps = message.get("steps")
     try:
@@ -117,6 +127,10 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
     if kind == "alternatives":
         count = _number(message.get("count"), "number of alternatives")
         return AlternativesMessage(token, tab, sent, settings, _id(message.get("span")), count)
+    if kind == "words":
+        first, last = (_number(message.get(name), "place of the word") for name in ("start", "end"))
+        word = _text(message.get("word"), "word")
+        return WordsMessage(token, tab, sent, settings, _id(message.get("span")), first, last, word)
     if kind == "question":
         return QuestionMessage(token, tab, sent, settings, _text(message.get("question"), "question"))
     only, start = message.get("only"), message.get("start")
@@ -217,6 +231,18 @@ def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]
                 }
                 for draft in drafts
             ],
+        }
+    )
+
+
+def words_json(run: str, version: int, span: str, words: Sequence[WordChoice]) -> str:
+    return _dumped(
+        {
+            "kind": "words",
+            "run": run,
+            "version": version,
+            "span": span,
+            "words": [{"text": word.text, "probability": round(word.probability, 4)} for word in words],
         }
     )
 

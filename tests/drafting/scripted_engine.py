@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from drafting.engine import Draft, DraftSettings, Frame, Piece
+from drafting.engine import Draft, DraftSettings, Frame, Piece, WordChoice
 from drafting.imaging import Study
 from drafting.report import Report, Span
 
@@ -89,6 +89,12 @@ class ScriptedEngine:
             )
             for number in range(count)
         )
+
+    def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
+        self.drafted.append((report, indication))
+        self.before_step(1)
+        (word,) = report.open_spans
+        return (WordChoice(word.text, 0.625), WordChoice("large", 0.25), WordChoice("tiny", 0.0625))
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         gap = Report((Span("answer", "", "open", "model"),))

@@ -20,6 +20,7 @@ from drafting.report import (
     merge_draft,
     parse_markup,
     to_markup,
+    word_apart,
 )
 
 TEXT = st.text(
@@ -174,6 +175,47 @@ def test_a_draft_passes_over_spans_that_were_locked_or_removed_while_it_ran() ->
 def test_a_gap_in_locked_text_leaves_its_bytes() -> None:
     report = apply(parse_markup("Heart normal."), InsertGap(5))
     assert [(s.text, s.state) for s in report.spans] == [("Heart", "locked"), ("", "open"), (" normal.", "locked")]
+
+
+def test_a_word_apart_is_all_that_is_open_and_the_text_stays() -> None:
+    report = parse_markup("F: [[A small é left effusion.]] [[]] [[Old.]]")
+    apart = word_apart(report, "s2", 2, 7, "small")
+    assert [(span.text, span.locked) for span in apart.spans] == [
+        ("F: ", True),
+        ("A ", True),
+        ("small", False),
+        (" é left effusion.", True),
+        (" ", True),
+        ("", True),
+        (" ", True),
+        ("Old.", True),
+    ]
+    assert apart.text == report.text
+    assert apart.open_spans[0].id == "s2"
+    assert word_apart(report, "s2", 8, 9, "é").open_spans[0].text == "é"
+
+
+@pytest.mark.parametrize(
+    ("id", "start", "end", "word", "sentence"),
+    [
+        ("s9", 0, 1, "A", "gone"),
+        ("s2", 2, 7, "large", "changed"),
+        ("s2", 2, 99, "small", "changed"),
+        ("s2", 0, 7, "A small", "not one word"),
+        ("s2", 2, 6, "smal", "not one word"),
+        ("s2", 3, 7, "mall", "not one word"),
+        ("s2", 14, 15, ".", "not one word"),
+        ("s2", 4, 4, "", "changed"),
+    ],
+)
+def test_what_is_no_open_word_is_refused(id: str, start: int, end: int, word: str, sentence: str) -> None:
+    with pytest.raises(ReportError, match=sentence):
+        word_apart(parse_markup("F: [[A small nodule.]]"), id, start, end, word)
+
+
+def test_a_locked_word_is_never_set_apart() -> None:
+    with pytest.raises(LockedTextError):
+        word_apart(parse_markup("A small nodule."), "s1", 2, 7, "small")
 
 
 @pytest.mark.parametrize("edit", [Lock(-1, 2), Open(2, 1), Type(0, 99, "x"), InsertGap(99)])

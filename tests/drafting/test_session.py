@@ -13,7 +13,7 @@ import pytest
 
 from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Picture, Study
-from drafting.report import Report, ReportError, Span
+from drafting.report import LockedTextError, Report, ReportError, Span
 from drafting.session import (
     FRAMES_KEPT,
     BusyError,
@@ -432,6 +432,34 @@ def test_alternatives_that_name_another_span_are_refused() -> None:
     session = a_session(ScriptedEngine(texts={"s2": "Pneumothorax!"}), TWO_GAPS)
     with pytest.raises(RunFailedError, match="not asked for"):
         returned(session.alternatives("s3", 2, DraftSettings()))
+
+
+def test_words_are_asked_with_that_word_alone_open_and_leave_the_report_alone() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine, TWO_GAPS)
+    words = session.words("s3", 5, 10, "words", 1)
+    assert [word.text for word in words] == ["words", "large", "tiny"]
+    ((asked, indication),) = engine.drafted
+    assert ([span.text for span in asked.open_spans], asked.text, indication) == (["words"], TWO_GAPS.text, "cough")
+    assert session.report == TWO_GAPS
+    assert not session.is_drafting
+
+
+def test_words_of_an_older_version_of_locked_text_and_during_a_run_are_refused() -> None:
+    session = a_session(ScriptedEngine(), TWO_GAPS)
+    with pytest.raises(VersionConflictError, match="changed since"):
+        session.words("s3", 5, 10, "words", 0)
+    with pytest.raises(LockedTextError):
+        session.words("s2", 3, 15, "pneumothorax", 1)
+    run = session.run(DraftSettings())
+    next(run)
+    with pytest.raises(BusyError):
+        session.words("s3", 5, 10, "words", 1)
+    run.close()
+    failed = a_session(failing(ValueError("secret")), TWO_GAPS)
+    with pytest.raises(RunFailedError, match="list of words failed"):
+        failed.words("s3", 5, 10, "words", 1)
+    assert not failed.is_drafting
 
 
 def test_a_question_is_answered_and_the_report_stays() -> None:

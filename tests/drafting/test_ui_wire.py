@@ -183,6 +183,9 @@ def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
     alternatives = wire.parse_run(asked | {"kind": "alternatives", "span": "c2", "count": 5})
     assert isinstance(alternatives, wire.AlternativesMessage)
     assert (alternatives.span, alternatives.count) == ("c2", 5)
+    words = wire.parse_run(asked | {"kind": "words", "span": "c2", "start": 3, "end": 8, "word": "small"})
+    assert isinstance(words, wire.WordsMessage)
+    assert (words.span, words.start, words.end, words.word) == ("c2", 3, 8, "small")
     question = wire.parse_run(asked | {"kind": "question", "question": "Where?"})
     assert isinstance(question, wire.QuestionMessage)
     assert question.question == "Where?"
@@ -197,6 +200,10 @@ def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
         {"kind": "draft", "start": {"run": "d1", "step": -1}},
         {"kind": "alternatives", "span": "c2"},
         {"kind": "alternatives", "count": 2},
+        {"kind": "words", "span": "c2", "start": 3, "word": "small"},
+        {"kind": "words", "span": "c2", "start": -3, "end": 2, "word": "small"},
+        {"kind": "words", "start": 3, "end": 8, "word": "small"},
+        {"kind": "words", "span": "c2", "start": 3, "end": 8},
         {"kind": "question"},
         {"kind": "sign"},
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Study, StudyFacts
-from drafting.report import Report, Span, merge_draft, parse_markup
+from drafting.report import Report, Span, merge_draft, parse_markup, word_apart
 from model.batching import MOST_RUNS
 from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
 from model.loading import CHECKSUMS, DraftingModel, ModelError, load
@@ -480,6 +481,64 @@ def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, s
         finish(engine.answer(study, " \n", DraftSettings()))
     with pytest.raises(EngineError, match="no text"):
         engine.likelihoods(study, "Is there air?", ["Yes.", ""])
+
+
+# ---- words
+
+
+def open_word(text: str, word: str) -> Report:
+    start = text.index(word)
+    return word_apart(Report((Span("s1", text, "open", "model"),)), "s1", start, start + len(word), word)
+
+
+def test_a_word_that_the_rest_of_the_report_decides_is_the_likeliest(default_engine: LocalEngine) -> None:
+    text = "FINDINGS:\nThere is a small left pleural effusion.\n\nIMPRESSION:\nSmall right pleural effusion."
+    words = default_engine.words(None, open_word(text, "right"), 5)
+    shares = {word.text: word.probability for word in words}
+    assert words[0].text == "left"
+    assert shares["left"] > 3 * shares["right"]
+    assert sum(shares.values()) <= 1 + 1e-9
+    assert default_engine.words(None, open_word(text, "right"), 5) == words
+
+
+def test_words_list_what_stands_there_and_are_words(any_engine: LocalEngine, study: Study) -> None:
+    words = any_engine.words(study, open_word("The heart is zyxolyntic in size.", "zyxolyntic"), 3)
+    assert "zyxolyntic" in [word.text for word in words]
+    assert 1 <= len(words) <= 4
+    assert [word.probability for word in words] == sorted((word.probability for word in words), reverse=True)
+    assert all(0 <= word.probability <= 1 and word.text == word.text.strip() for word in words)
+
+
+def test_words_are_those_of_one_open_word(engine: LocalEngine) -> None:
+    for markup in ("Nothing open.", "[[]]", "[[one]] and [[two]]"):
+        with pytest.raises(EngineError, match="one open word"):
+            engine.words(None, parse_markup(markup), 3)
+
+
+def test_without_blanks_words_have_as_many_tokens(without_blanks: LocalEngine) -> None:
+    words = without_blanks.words(None, open_word("The heart is normal in size.", "normal"), 4)
+    assert "normal" in [word.text for word in words]
+
+
+def test_pinned_positions_read_once_serve_every_text_of_a_slot(default_engine: LocalEngine) -> None:
+    # The reused keys and values are those of another text in the slot; what that does to the shares is little.
+    report = open_word("The heart is mildly enlarged. The lungs are clear.", "enlarged")
+    once = {word.text: word.probability for word in default_engine.words(None, report, 5)}
+    decoder = default_engine.decoder
+
+    class Anew:
+        def __getattr__(self, name: str) -> object:
+            return getattr(decoder, name)
+
+        def beliefs(self, seats: list[Seat], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
+            fresh = [Seat(seat.prefix, seat.tokens, seat.free, seat.opening) for seat in seats]
+            return decoder.beliefs(fresh, canvases)
+
+    exact = copy(default_engine)
+    exact.decoder = Anew()  # type: ignore[assignment]
+    for word in exact.words(None, report, 5):
+        if word.text in once:
+            assert once[word.text] == pytest.approx(word.probability, abs=0.1)
 
 
 def test_text_is_spelled_while_prompts_are_encoded(engine: LocalEngine) -> None:

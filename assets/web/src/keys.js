@@ -106,6 +106,7 @@ export const SHORTCUTS = {
       { command: "draftSection", keys: ["Mod-Shift-Enter"], text: "Draft this section" },
       { command: "draftSpan", keys: ["Alt-Enter"], text: "Draft this span, or the selection" },
       { command: "alternatives", keys: ["Alt-ArrowDown"], text: "Alternatives for the span at the caret" },
+      { command: "words", keys: ["Alt-w"], text: "Alternatives for the word at the caret; or click a word of the model" },
       { command: "timeline", keys: ["Alt-t"], text: "Go to the time line of the last draft" },
       { command: "changes", keys: ["Alt-x"], text: "What the last draft changed" },
       { command: "certainty", keys: ["Alt-c"], text: "Certainty shading on or off" },

@@ -36,6 +36,8 @@ import {
   sectionAt,
   sections,
   tidy,
+  withWord,
+  wordAt,
 } from "./spans.js";
 import { marked } from "./export.js";
 import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
@@ -44,6 +46,8 @@ import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
 /** @typedef {import("./spans.js").Span} Span */
 /** @typedef {'locked'|'drafted'|'undo'|'nothing-to-lock'|'nothing-to-unlock'|'gap-here'|'no-gap-left'|'nothing-to-undo'|'nothing-to-redo'|'nothing-to-accept'|'nothing-open'} Hint */
 
+/** A second click within this time selects the word instead. */
+const DOUBLE_CLICK_MS = 260;
 /** CodeMirror reads the outcome of a composition a moment after its end. */
 const COMPOSED_MS = 60;
 
@@ -240,6 +244,7 @@ function lineDirections(state) {
 /**
  * @param {{parent: HTMLElement, placeholder: string, title: string, label: string,
  *   onChange: () => void, onHint: (hint: Hint) => void, onSelect: () => void, onComposed: () => void,
+ *   onWord: (place: import("./spans.js").Place) => void,
  *   keys: import("@codemirror/view").KeyBinding[]}} options
  */
 export function createReportEditor({
@@ -251,6 +256,7 @@ export function createReportEditor({
   onHint,
   onSelect,
   onComposed,
+  onWord,
   keys,
 }) {
   let history = emptyHistory;
@@ -323,6 +329,20 @@ export function createReportEditor({
             event.preventDefault();
             return true;
           },
+          click(event, self) {
+            clearTimeout(wordTimer);
+            const plain = event.button === 0 && event.detail === 1 && !event.shiftKey && !event.ctrlKey && !event.metaKey;
+            const written = event.target instanceof Element && event.target.closest(".span.open:not(.radiologist):not(.template)");
+            const at = plain && written ? self.posAtCoords({ x: event.clientX, y: event.clientY }) : null;
+            if (at === null || !self.state.selection.main.empty) return false;
+            const state = self.state;
+            wordTimer = setTimeout(() => {
+              if (self.state.doc !== state.doc || !self.state.selection.eq(state.selection) || !self.hasFocus) return;
+              const place = findWord(at);
+              if (place?.author === "model") onWord(place);
+            }, DOUBLE_CLICK_MS);
+            return false;
+          },
           paste(event) {
             const pasted = event.clipboardData?.getData("text/plain").replace(/\r\n?/g, "\n") ?? "";
             const same = copied && copied.text === pasted;
@@ -364,6 +384,7 @@ export function createReportEditor({
     },
   });
 
+  let wordTimer = 0;
   const report = () => view.state.field(reportField);
   const text = () => view.state.doc.toString();
 
@@ -769,6 +790,40 @@ export function createReportEditor({
     if (changes.length) lastDraft = { before: before.doc.replaceAll(GAP, ""), after: withoutGaps() };
   }
 
+  /** The word of open text at a position that no run is writing, or null. @param {number} at */
+  function findWord(at) {
+    const place = wordAt(report(), text(), at);
+    return place && !report().run?.base.has(place.id) ? place : null;
+  }
+
+  /**
+   * Puts a word that the model offered in the place of another, as a draft of that word alone would.
+   * @param {import("./spans.js").Place} place @param {string} word @param {number} probability how likely it is there
+   */
+  function putWord(place, word, probability) {
+    const now = findWord(place.from);
+    if (now?.id !== place.id || now.word !== place.word || now.start !== place.start) {
+      onHint("word-gone");
+      return;
+    }
+    if (word === place.word) return;
+    const span = report().spans.find((one) => one.id === place.id);
+    const from = place.from - span.from,
+      to = place.to - span.from,
+      whole = text().slice(span.from, span.to);
+    const shaded = report().certainty?.get(place.id);
+    startRun([place.id]);
+    finishRun({ [place.id]: whole.slice(0, from) + word + whole.slice(to) });
+    if (shaded)
+      dispatchOwn(
+        {},
+        {
+          ...report(),
+          certainty: new Map([...report().certainty, [place.id, withWord(shaded, from, to, [word, probability, 1])]]),
+        },
+      );
+  }
+
   const withoutGaps = () => text().replaceAll(GAP, "");
 
   /** What the last frame shows, by span. */
@@ -828,6 +883,9 @@ export function createReportEditor({
       const span = openAt();
       return span && { id: span.id, text: span.gap ? "" : text().slice(span.from, span.to) };
     },
+    putWord,
+    /** The word of open text at the caret, or null. */
+    wordAtCaret: () => findWord(caret()),
     isAtGap: () => {
       const span = openAt();
       const { main } = view.state.selection;

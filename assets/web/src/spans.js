@@ -294,6 +294,51 @@ export function replaceTexts(
   return { changes, report: { ...report, spans: assemble(pieces) } };
 }
 
+const WORD = /[\p{L}\p{N}\p{M}]+(?:['’/.-][\p{L}\p{N}\p{M}]+)*/gu;
+
+/**
+ * A word of open text. `from` and `to` are its place in the text, `start` and `end` count characters (code points) from
+ * the beginning of its span, as the server does.
+ * @typedef {{id: string, from: number, to: number, start: number, end: number, word: string, author: Author}} Place
+ */
+/** @param {Report} report @param {string} doc @param {number} at @returns {Place|null} the word of open text there */
+export function wordAt({ spans }, doc, at) {
+  for (const { id, state, author, gap, from, to } of spans) {
+    if (state !== "open" || gap || at < from || to < at) continue;
+    const text = doc.slice(from, to);
+    for (const { index, 0: word } of text.matchAll(WORD)) {
+      if (at < from + index || from + index + word.length < at) continue;
+      const start = [...text.slice(0, index)].length;
+      return { id, from: from + index, to: from + index + word.length, start, end: start + [...word].length, word, author };
+    }
+  }
+  return null;
+}
+
+/**
+ * The pieces of a span, each a text and what is known of it, with one word in place of another.
+ * @param {readonly [string, number, number][]} pieces @param {number} from @param {number} to code units within the span
+ * @param {[string, number, number]} word @returns {[string, number, number][]}
+ */
+export function withWord(pieces, from, to, word) {
+  const laid = [];
+  let at = 0;
+  let isIn = false;
+  for (const [text, ...rest] of pieces) {
+    const before = text.slice(0, Math.max(0, from - at)),
+      after = text.slice(Math.max(0, to - at));
+    if (at + text.length <= from || to <= at) laid.push([text, ...rest]);
+    else {
+      if (before) laid.push([before, ...rest]);
+      if (!isIn) laid.push(word);
+      isIn = true;
+      if (after) laid.push([after, ...rest]);
+    }
+    at += text.length;
+  }
+  return laid;
+}
+
 /** Where a position stands once the spans of `before` are laid out as in `after`, offset kept inside its span.
  * @param {Report} before @param {Report} after @param {number} at */
 export function follow(before, after, at) {

@@ -11,7 +11,7 @@ This module knows nothing of networks and optimisers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
@@ -33,6 +33,9 @@ PREFIX_LENGTH = 128
 IMAGE_TOKENS = 64
 # Tokens of an answer's slot, as the engine gives answers (`model.local_engine.ANSWER_WIDTH`).
 ANSWER_WIDTH = 24
+# The share of reports of which a part is shown, as of one in progress. Without them a gap behind a lone sentence was
+# taken for the end of the report and came back as a full stop.
+IN_PROGRESS = 0.2
 
 Range = tuple[int, int]
 Cut = Callable[[WrittenReport, Random], list[Range]]
@@ -99,19 +102,25 @@ def facts_of(case: Case) -> StudyFacts:
 
 
 def report_task(case: Case, sees: bool, random: Random) -> Task:
-    """The report of a case with open spans cut into it.
+    """The report of a case with open spans cut into it, or a part of it, as of one in progress.
 
     Where the image is seen, what it does not show (`cases.visible`) is opened only where another sentence that stays
     locked says it too: from an image alone nobody could write it.
     """
-    cut = _cut(random)
-    written = write_report(case, random)
-    ranges = cut(written, random)
+    in_progress = random.random() < IN_PROGRESS
+    cut = random.choice((_end, _end, _sentences, _phrases)) if in_progress else _cut(random)
+
+    def opened_of(case: Case) -> tuple[WrittenReport, list[Range]]:
+        written = write_report(case, random)
+        if in_progress:
+            written = _part(written, random)
+        return written, cut(written, random)
+
+    written, ranges = opened_of(case)
     if sees:
         ranges = _without_unseen(written, ranges)
     if not ranges:
-        written = write_report(visible(case), random)
-        ranges = cut(written, random)
+        written, ranges = opened_of(visible(case))
     return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
 
 
@@ -165,6 +174,25 @@ def _sections(written: WrittenReport, random: Random) -> list[Range]:
 def _section(written: WrittenReport, random: Random) -> list[Range]:
     """The impression from the findings, or the findings from the impression."""
     return [random.choice(_sections(written, random))]
+
+
+def _part(written: WrittenReport, random: Random) -> WrittenReport:
+    """One to five sentences in a row, as they stand in a report that has just been begun, or its heading before them.
+
+    Half begin where the report does.
+    """
+    count = len(written.sentences)
+    first = 0 if random.random() < 0.5 else random.randrange(count)
+    chosen = written.sentences[first : first + random.randint(1, 5)]
+    start, end = 0 if first == 0 else chosen[0].start, chosen[-1].end
+    moved = tuple(replace(each, start=each.start - start, end=each.end - start) for each in chosen)
+    return WrittenReport(written.text[start:end], moved)
+
+
+def _end(written: WrittenReport, random: Random) -> list[Range]:
+    """The last sentences: what stands where a report is being written on."""
+    count = min(random.choice((1, 1, 1, 2, 3)), len(written.sentences))
+    return [(written.sentences[-count].start, written.sentences[-1].end)]
 
 
 def _sentences(written: WrittenReport, random: Random) -> list[Range]:

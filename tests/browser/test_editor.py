@@ -10,7 +10,7 @@ import pytest
 from drafting.examples import FOLDER
 from tests.browser.conftest import Desk
 
-SENTENCE = "No pneumothorax."
+SENTENCE = "The lungs are clear."
 
 
 def press(desk: Desk, *keys: str) -> None:
@@ -97,16 +97,17 @@ def test_a_template_is_one_undo_step_and_is_previewed(desk: Desk) -> None:
 
 
 def test_a_whole_template_replaces_a_report_only_when_told_to_and_undo_brings_it_back(desk: Desk) -> None:
-    desk.type(SENTENCE)
+    own = "Sternal wires."
+    desk.type(own)
     press(desk, "Alt+n")
     desk.button("Keep the report").click()
-    assert desk.text == SENTENCE
+    assert desk.text == own
     press(desk, "Alt+n")
     desk.page.get_by_role("dialog").get_by_role("button", name="Replace", exact=True).click()
     desk.page.get_by_text("No acute cardiopulmonary abnormality.").wait_for()
-    assert SENTENCE not in desk.text
+    assert own not in desk.text
     press(desk, "Control+z")
-    assert desk.text == SENTENCE
+    assert desk.text == own
 
 
 def test_one_span_is_drafted_and_the_other_gap_stays(desk: Desk) -> None:
@@ -132,6 +133,7 @@ def test_a_section_is_drafted_and_the_other_stays(desk: Desk) -> None:
 def test_alternatives_are_chosen_by_arrow_and_enter_and_escape_leaves_everything(desk: Desk) -> None:
     drafted(desk)
     before = saved(desk)
+    present = desk.text.removeprefix(SENTENCE).strip()
     press(desk, "Alt+ArrowDown")
     options = desk.page.get_by_role("option")
     options.first.wait_for(timeout=60_000)
@@ -140,9 +142,11 @@ def test_alternatives_are_chosen_by_arrow_and_enter_and_escape_leaves_everything
     press(desk, "Alt+ArrowDown")
     options.first.wait_for(timeout=60_000)
     assert re.search(r"\d+\.\d %", options.first.inner_text())
-    wanted = options.last.locator(".menu-name").inner_text()
-    press(desk, "ArrowUp", "Enter")
-    desk.wait_until(lambda: desk.text == SENTENCE + wanted or desk.text == f"{SENTENCE} {wanted}")
+    # One of them may be what stands there already: to take it is no change, and nothing to undo.
+    names = options.locator(".menu-name").all_inner_texts()
+    wanted = next(name for name in names if name != present)
+    press(desk, *["ArrowDown"] * names.index(wanted), "Enter")
+    desk.wait_until(lambda: desk.text.removeprefix(SENTENCE).strip() == wanted)
     press(desk, "Control+z")
     assert saved(desk) == before
 
@@ -175,9 +179,8 @@ def test_a_run_goes_on_from_a_frame_and_locked_text_stays(desk: Desk) -> None:
     assert r"\"start\":{\"run\":\"d1\",\"step\":1}" in joined.value.post_data
     desk.page.get_by_text(re.compile("Draft ready")).first.wait_for()
     assert not desk.page.locator(".editor .banner").is_visible()
-    # What a small model writes there may be little.
     assert desk.text.startswith(SENTENCE)
-    assert desk.text != SENTENCE
+    assert len(desk.text) > len(SENTENCE) + 5
 
 
 def test_accepted_text_is_no_longer_marked(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, eventually, launched
 
 AXE = ROOT / "assets" / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SENTENCE = "No pneumothorax."
+SENTENCE = "The lungs are clear."
 THEMES = ["dark", "light"]
 SHIFTS = """() => {
     window.shifts = [];

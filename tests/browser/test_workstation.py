@@ -13,7 +13,7 @@ from drafting.export.text import NOTICE, UNREVIEWED_NOTICE, to_text
 from drafting.ui.wire import parse_spans
 from tests.browser.conftest import DICOM, App, Desk
 
-SENTENCE = "No pneumothorax."
+SENTENCE = "The lungs are clear."
 ATTEMPTS = [
     ("Control+Home", "ArrowRight", "x"),
     ("Control+Home", "ArrowRight", "Delete"),

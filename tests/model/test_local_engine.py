@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import DiffusionGemmaForBlockDiffusion
@@ -111,7 +111,12 @@ def test_a_draft_goes_on_from_any_frame_to_where_it_went(
     assert [frame.texts for frame in rest] == [frame.texts for frame in frames[frames.index(start) + 1 :]]
 
 
+def gap_of(text: str) -> Report:
+    return Report.from_spans([Span("s0", text, "open", "radiologist")])
+
+
 @given(drafts=st.lists(st.tuples(reports(), st.integers(0, 1000), st.integers(1, 6)), min_size=2, max_size=5))
+@example(drafts=[(gap_of(""), 0, 2), (gap_of("<["), 0, 2)])
 @settings(QUIET, max_examples=10)
 def test_drafts_written_at_the_same_time_are_those_written_alone(
     any_engine: LocalEngine, study: Study, drafts: list[tuple[Report, int, int]]

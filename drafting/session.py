@@ -66,6 +66,7 @@ class Limits:
 
     report_characters: int = 100_000
     indication_characters: int = 2_000
+    hint_characters: int = 2_000
     spans: int = 2_000
     sessions: int = 32
     idle_seconds: float = 300.0
@@ -266,6 +267,8 @@ class Session:
             raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
         if sum(len(span.text) for span in report.spans) > self._limits.report_characters:
             raise TooLargeError(f"The report is longer than {self._limits.report_characters:,} characters.")
+        if sum(len(span.hint) for span in report.spans) > self._limits.hint_characters:
+            raise TooLargeError(f"The hints together are longer than {self._limits.hint_characters:,} characters.")
         if len(indication) > self._limits.indication_characters:
             raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
         with self._lock:

@@ -19,7 +19,7 @@ import torch
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Piece, WordChoice
 from drafting.imaging import Study
-from drafting.report import Report, Span
+from drafting.report import Report, Span, hints_of
 from model import canvas as canvases
 from model.batching import Batcher, Lane
 from model.canvas import Canvas, Layout, Slot, Width
@@ -121,7 +121,7 @@ class LocalEngine:
         # begin in their callers' threads while the engine's thread encodes prompts.
         self._speller = deepcopy(drafting_model.tokenizer)
         self._batcher = Batcher(self.decoder)
-        self._prefixes: OrderedDict[tuple[str, str, str], Prefix] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, str, str, tuple[str, ...]], Prefix] = OrderedDict()
 
     @classmethod
     def load(cls, model: str | Path | None = None, adapter: str | Path | None = None, bits: int = 16) -> LocalEngine:
@@ -175,7 +175,7 @@ class LocalEngine:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
             raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
-        prefix = self._prefix(study, indication)
+        prefix = self._prefix(study, indication, hints=hints_of(report))
         width = canvases.fixed_width if self._model.blank_id is None else canvases.elastic_width
         return (yield from self._draft(prefix, report, settings, start, started, width))
 
@@ -463,12 +463,12 @@ class LocalEngine:
             torch.tensor([at in starts for at in canvas.free], dtype=torch.bool),
         )
 
-    def _prefix(self, study: Study | None, indication: str, question: str = "") -> Prefix:
-        key = (study.id if study else "", indication, question)
+    def _prefix(self, study: Study | None, indication: str, question: str = "", hints: tuple[str, ...] = ()) -> Prefix:
+        key = (study.id if study else "", indication, question, hints)
 
         def find() -> Prefix:
             if key not in self._prefixes:
-                self._prefixes[key] = encode_prefix(self._model, study, indication, question)
+                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints)
                 while len(self._prefixes) > KEPT_PREFIXES:
                     self._prefixes.popitem(last=False)
             self._prefixes.move_to_end(key)

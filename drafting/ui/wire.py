@@ -162,9 +162,7 @@ def held_json(session: Session) -> dict[str, Any]:
 
 def resumed_json(session: Session) -> dict[str, Any]:
     """All that a page needs to show a session as it was when its page was left. That a run was cut off is told once."""
-    spans = [
-        {"id": span.id, "text": span.text, "state": span.state, "author": span.author} for span in session.report.spans
-    ]
+    spans = [_span_json(span) for span in session.report.spans]
     study = session.study
     return held_json(session) | {
         "spans": spans,
@@ -267,7 +265,9 @@ def template_json(template: Template) -> dict[str, Any]:
         "code": template.code,
         "title": template.title,
         "whole": template.whole,
-        "spans": [{"text": span.text, "state": span.state, "author": span.author} for span in template.report.spans],
+        "spans": [
+            {name: value for name, value in _span_json(span).items() if name != "id"} for span in template.report.spans
+        ],
     }
 
 
@@ -303,7 +303,18 @@ def _span(span: Any) -> Span:
     reviewed = span.get("reviewed", False)
     if not isinstance(reviewed, bool):
         raise WireError("A span of the report is neither reviewed nor not.")
-    return Span(id, _text(span.get("text"), "text of a span"), cast(State, state), cast(Author, author), reviewed)
+    text, hint = _text(span.get("text"), "text of a span"), _text(span.get("hint", ""), "hint of a gap")
+    return Span(id, text, cast(State, state), cast(Author, author), reviewed, hint)
+
+
+def _span_json(span: Span) -> dict[str, Any]:
+    """As the editor sends it: `reviewed` and `hint` only where there is something to say."""
+    said: dict[str, Any] = {"id": span.id, "text": span.text, "state": span.state, "author": span.author}
+    if span.reviewed:
+        said["reviewed"] = True
+    if span.hint:
+        said["hint"] = span.hint
+    return said
 
 
 def _id(value: Any) -> str:

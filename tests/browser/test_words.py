@@ -141,3 +141,86 @@ def test_a_report_that_another_page_wrote_meanwhile_is_refused_in_a_sentence(des
     press(desk, "Control+End", "ArrowLeft", "Alt+w")
     desk.page.get_by_text(re.compile("newer version|changed in another tab")).first.wait_for()
     assert desk.page.get_by_role("option").count() == 0
+
+
+# ---- hints
+
+
+def hint(desk: Desk, text: str) -> None:
+    press(desk, "Alt+h")
+    desk.page.get_by_label("Hint for the gap").fill(text)
+    press(desk, "Enter")
+
+
+def test_a_hint_is_typed_at_a_gap_shown_saved_and_kept_over_a_reload(desk: Desk) -> None:
+    desk.type("Pleura: ")
+    press(desk, "Control+g")
+    hint(desk, "size of [effusion]?")
+    chip = desk.page.get_by_label("Gap, hint: size of effusion ?")
+    chip.wait_for()
+    assert chip.inner_text() == "size of effusion ?"
+    desk.page.get_by_text("Hint: size of effusion ?").wait_for()
+    before = saved(desk)
+    assert [span.get("hint") for span in before] == [None, "size of effusion ?"]
+    desk.page.once("dialog", lambda dialog: dialog.accept())
+    desk.page.reload()
+    chip.wait_for()
+    assert desk.text.startswith("Pleura:")
+
+
+def test_a_hint_is_one_undo_step_stays_through_a_draft_and_goes_with_the_lock(desk: Desk) -> None:
+    desk.type("Pleura: ")
+    press(desk, "Control+g")
+    hint(desk, "side?")
+    press(desk, "Control+z")
+    assert [span.get("hint") for span in saved(desk)] == [None, None]
+    press(desk, "Control+y")
+    assert [span.get("hint") for span in saved(desk)] == [None, "side?"]
+    press(desk, "Control+Enter")
+    desk.finish()
+    desk.editor.focus()
+    assert [span.get("hint") for span in saved(desk)] == [None, "side?"]
+    assert desk.page.get_by_title("Hint: side?").inner_text() == SENTENCE
+    press(desk, "Control+End", "ArrowLeft", "Control+l")
+    assert [span.get("hint") for span in saved(desk) if span["text"].strip()] == [None, None]
+
+
+def test_escape_leaves_the_hint_as_it_was(desk: Desk) -> None:
+    press(desk, "Alt+h")
+    desk.editor.click()
+    press(desk, "Alt+h")
+    desk.page.get_by_text("Nothing is open here").wait_for()
+    press(desk, "Control+g")
+    press(desk, "Alt+h")
+    desk.page.get_by_label("Hint for the gap").fill("size?")
+    press(desk, "Escape")
+    assert [span.get("hint") for span in saved(desk)] == [None]
+
+
+# ---- undo
+
+
+def test_undo_takes_back_a_lock_an_unlock_and_an_acceptance_and_redo_brings_them_again(desk: Desk) -> None:
+    drafted(desk)
+
+    def states() -> list[tuple[str, str, bool]]:
+        return [(span["text"], span["state"], bool(span.get("reviewed"))) for span in saved(desk)]
+
+    first = states()
+    press(desk, "Control+End", "ArrowLeft", "Control+l")
+    locked = states()
+    assert {state for _, state, _ in locked} == {"locked"}
+    press(desk, "Control+z")
+    assert states() == first
+    press(desk, "Control+y")
+    assert states() == locked
+    press(desk, "Control+Home", "Control+u")
+    assert states()[0][1] == "open"
+    press(desk, "Control+z")
+    assert states() == locked
+    press(desk, "Control+z", "Control+End", "ArrowLeft", "Control+k")
+    assert any(reviewed for _, _, reviewed in states())
+    press(desk, "Control+z")
+    assert states() == first
+    press(desk, "Control+z")
+    assert SENTENCE not in desk.text

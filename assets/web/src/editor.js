@@ -8,6 +8,7 @@ import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
 import { createAsk } from "./ask.js";
 import { diff } from "./diff.js";
+import { createHint } from "./hint.js";
 import { createFind } from "./find.js";
 import { createMenu } from "./menu.js";
 import { createTimeline } from "./timeline.js";
@@ -412,6 +413,7 @@ export function mountEditor({ element }) {
     ask: () => ask.open(),
     find: () => find.open(),
     certainty: () => toggleCertainty(),
+    hint: () => askHint(),
     timeline: () => timeline.focus(),
     changes: () => toggleChanges(),
   };
@@ -814,6 +816,11 @@ export function mountEditor({ element }) {
       },
     });
     menu = mine;
+    lay(mine, atCaret);
+    return mine;
+  }
+  /** Lays a list over the report, below the caret or at the top. */
+  function lay(mine, atCaret) {
     overlay.replaceChildren(mine.node);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();
@@ -822,7 +829,26 @@ export function mountEditor({ element }) {
     mine.node.style.top = `${top}px`;
     mine.node.style.maxHeight = `${box.height - top - 8}px`;
     mine.focus();
-    return mine;
+  }
+  function askHint() {
+    const span = report.openSpan();
+    if (!span || run) {
+      showHint(run ? "busy" : "nothing-open");
+      return;
+    }
+    leaveTimeline();
+    menu?.close();
+    const mine = createHint({
+      text: span.hint,
+      ontake(text) {
+        report.setHint(span.id, text);
+        changed();
+        say(report.openSpan()?.hint ? `Hint: ${report.openSpan().hint}` : "No hint");
+      },
+      onclose: () => report.view.focus(),
+    });
+    menu = mine;
+    lay(mine, true);
   }
 
   async function showAlternatives() {

@@ -468,7 +468,7 @@ class LocalEngine:
 
         def find() -> Prefix:
             if key not in self._prefixes:
-                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints)
+                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints=hints)
                 while len(self._prefixes) > KEPT_PREFIXES:
                     self._prefixes.popitem(last=False)
             self._prefixes.move_to_end(key)

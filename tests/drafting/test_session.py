@@ -462,6 +462,17 @@ def test_words_of_an_older_version_of_locked_text_and_during_a_run_are_refused()
     assert not failed.is_drafting
 
 
+def test_hints_go_to_the_engine_and_have_a_limit_together() -> None:
+    engine = ScriptedEngine()
+    report = Report.from_spans(Span(f"s{n}", "", "open", "model", hint="x" * 100) for n in range(20))
+    session = a_session(engine, report)
+    finish(session.run(DraftSettings()))
+    assert [span.hint for span in engine.drafted[0][0].spans] == ["x" * 100] * 20
+    assert {span.hint for span in session.report.spans} == {"x" * 100}
+    with pytest.raises(TooLargeError, match="hints"):
+        session.receive(Report((*report.spans, Span("t1", "", "open", "model", hint="y"))), 2, "")
+
+
 def test_a_question_is_answered_and_the_report_stays() -> None:
     session = a_session(ScriptedEngine())
     with pytest.raises(RunFailedError, match="open a study first"):

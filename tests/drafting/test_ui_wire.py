@@ -10,8 +10,9 @@ import pytest
 
 from drafting.engine import DraftSettings, Frame, Piece
 from drafting.imaging import Picture, Study, StudyFacts, Window
-from drafting.report import ReportError, Span
+from drafting.report import ReportError, Span, parse_markup
 from drafting.session import Outcome
+from drafting.templates import Template
 from drafting.ui import wire
 
 SPAN = {"id": "c7", "text": "Clear.\r\n", "state": "open", "author": "model"}
@@ -219,3 +220,22 @@ def test_accepted_text_is_reviewed_and_nothing_else_is_taken_for_it() -> None:
     assert (plain.unreviewed, accepted.unreviewed) == (True, False)
     with pytest.raises(wire.WireError):
         wire.parse_spans([span | {"reviewed": "yes"}])
+
+
+def test_a_hint_comes_and_goes_with_its_gap_and_only_there() -> None:
+    gap = {"id": "c1", "text": "", "state": "open", "author": "model"}
+    (span,) = wire.parse_spans([gap | {"hint": "size of effusion?"}]).spans
+    assert span.hint == "size of effusion?"
+    for hint in (7, None, "\ud800"):
+        with pytest.raises(wire.WireError):
+            wire.parse_spans([gap | {"hint": hint}])
+    for refused in (gap | {"hint": "x" * 121}, gap | {"hint": "a|b"}, gap | {"state": "locked", "hint": "size?"}):
+        with pytest.raises(ReportError):
+            wire.parse_spans([refused])
+    template = Template("eff", "Effusion", False, parse_markup("Pleura: [[?size?]]"))
+    assert wire.template_json(template)["spans"][1] == {
+        "text": "",
+        "state": "open",
+        "author": "radiologist",
+        "hint": "size?",
+    }

@@ -19,12 +19,13 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Study, StudyFacts
-from drafting.report import Report, Span, merge_draft, parse_markup, word_apart
+from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
+from model import local_engine
 from model.batching import MOST_RUNS
 from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
 from model.loading import CHECKSUMS, DraftingModel, ModelError, load
 from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.prefix import encode_prefix
+from model.prefix import Prefix, encode_prefix, instruction
 from model.sampler import Run, State, draws
 
 
@@ -486,6 +487,41 @@ def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, s
         finish(engine.answer(study, " \n", DraftSettings()))
     with pytest.raises(EngineError, match="no text"):
         engine.likelihoods(study, "Is there air?", ["Yes.", ""])
+
+
+# ---- hints
+
+
+def test_hints_are_part_of_what_the_model_is_told_in_the_order_of_the_gaps() -> None:
+    facts = StudyFacts(age=60)
+    plain = "Write the report of this radiograph. Age 60. Indication: cough"
+    assert instruction(facts, "cough", hints=()) == plain
+    hinted = f"{plain} Gap 1: size of effusion? Gap 3: side?"
+    assert instruction(facts, "cough", hints=("size of effusion?", "", "side?")) == hinted
+
+
+def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
+    tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+
+    def encode(
+        model: DraftingModel, study: Study | None, indication: str, question: str, hints: tuple[str, ...]
+    ) -> Prefix:
+        told.append(hints)
+        return encode_prefix(model, study, indication, question, hints)
+
+    monkeypatch.setattr(local_engine, "encode_prefix", encode)
+    engine = LocalEngine(tiny_model)
+    plain, hinted = parse_markup("Pleura: [[]] Heart: [[]]"), parse_markup("Pleura: [[]] Heart: [[?size?]]")
+    for report in (plain, hinted, plain, hinted, focused(hinted, {"s2"})):
+        run(engine, study, report, seed=1, steps=2)
+    assert told == [(), ("", "size?")]
+    engine.words(study, word_apart(parse_markup("[[?size?|large]]"), "s1", 0, 5, "large"), 3)
+    assert len(told) == 2
+    engine.release(study)
+    run(engine, study, hinted, seed=1, steps=2)
+    assert len(told) == 3
 
 
 # ---- words

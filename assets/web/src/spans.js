@@ -50,7 +50,7 @@ const said = (reviewed, hint) => ({ ...(reviewed ? { reviewed: true } : {}), ...
 export const MOST_HINT_CHARACTERS = 120;
 /** A hint as the server takes it: one line, without what the markup sets it apart by. @param {string} text */
 export const asHint = (text) =>
-  [...clean(text).replace(/[[\]|\p{Cc}\u2028\u2029]+/gu, " ").trim()].slice(0, MOST_HINT_CHARACTERS).join("").trim();
+  [...clean(text).replace(/[[\]|\s\p{Cc}]+/gu, " ").trim()].slice(0, MOST_HINT_CHARACTERS).join("").trim();
 
 /** @param {readonly Span[]} spans @param {number} from @param {number} to @returns {Piece[]} */
 export function slice(spans, from, to) {

@@ -36,13 +36,19 @@ _WORDINGS = {
     "nasogastric_tube": ("nasogastric tube", "NG tube"),
     "change": ("change", "comparison with prior"),
 }
-_SIZED = {"effusion", "pneumothorax", "nodule", "cardiomegaly", "opacity"}
+_SIZED = {"effusion", "pneumothorax", "nodule", "opacity"}
 _SIDED = {"effusion", "pneumothorax", "nodule", "opacity", "atelectasis"}
 _NORMAL = {"cardiomegaly", "mediastinum", "lungs", "bones"}
 _SIZE = re.compile(
     r"\b(trace|tiny|minimal|small|mild(?:ly)?|moderate(?:ly)?|large|massive|marked(?:ly)?|severe(?:ly)?)\b"
 )
-_ABSENT = re.compile(r"\b(no|not|without|free of|negative for|clear|normal|unremarkable|limits)\b", re.IGNORECASE)
+_ABSENT = re.compile(
+    r"\b(no|not|without|free of|negative for|clear|normal|unremarkable|limits|sharp|intact|preserved)\b", re.IGNORECASE
+)
+# A gap of less than a sentence has a hint only where it wants a word of weight, not an 'of the'.
+_TELLING = re.compile(r"[a-z]{6}", re.IGNORECASE)
+# Neither there nor absent, so a person would rather ask.
+_OPEN = re.compile(r"\b(may|cannot|possible|possibly|likely|probable|resolved|excluded|versus)\b", re.IGNORECASE)
 
 
 def hinted(report: Report, written: WrittenReport, random: Random) -> Report:
@@ -53,7 +59,8 @@ def hinted(report: Report, written: WrittenReport, random: Random) -> Report:
         stop = at + len(span.text)
         inside = [each for each in written.sentences if at <= each.start and each.end <= stop]
         touched = [each for each in written.sentences if each.start < stop and at < each.end]
-        if span.locked or random.random() >= HINTED_GAPS:
+        says_something = inside or _TELLING.search(span.text)
+        if span.locked or not says_something or random.random() >= HINTED_GAPS:
             spans.append(span)
         else:
             spans.append(replace(span, hint=hint_of(span.text, inside or touched, random)))
@@ -78,11 +85,12 @@ def hint_of(text: str, sentences: Sequence[Sentence], random: Random) -> str:
         return random.choice((", ".join(listed), " and ".join(listed), f"{', '.join(listed)}?"))
     name = names[matter]
     side = next(iter(own)) if len(own) == 1 else "both sides" if own else ""
-    if random.random() < 0.5:
+    is_absent = _ABSENT.search(text) is not None
+    if random.random() < 0.5 or _OPEN.search(text) or matter not in (_NORMAL if is_absent else set()) | _SIDED:
         return _asked(matter, name, random)
-    if matter in _NORMAL and _ABSENT.search(text):
+    if matter in _NORMAL:
         return random.choice((f"{name} normal", f"normal {name}", f"{name}: normal"))
-    if matter in _SIDED and _ABSENT.search(text):
+    if is_absent:
         return random.choice((f"no {name}", f"no {name}", f"{name}: none", f"without {name}"))
     size = _SIZE.search(text.lower())
     said = " ".join(filter(None, (size[0] if size else "", side if side != "both sides" else "bilateral", name)))
@@ -90,9 +98,9 @@ def hint_of(text: str, sentences: Sequence[Sentence], random: Random) -> str:
 
 
 def _asked(matter: str, name: str, random: Random) -> str:
-    asked = [name, f"{name}?", f"any {name}?", f"describe the {name}"]
+    asked = [name, f"{name}?", f"describe the {name}"]
     if matter in _SIZED:
         asked += [f"size of {name}?", f"how large is the {name}?"]
     if matter in _SIDED:
-        asked += [f"side of {name}?", f"{name}: which side?"]
+        asked += [f"any {name}?", f"side of {name}?", f"{name}: which side?"]
     return random.choice(asked)

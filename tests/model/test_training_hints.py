@@ -32,6 +32,9 @@ def test_a_hint_of_what_is_absent_says_so_and_one_of_both_sides_names_neither() 
     assert {"no pneumothorax", "pneumothorax?"} <= set(absent)
     assert not any("left" in hint or "right" in hint for hint in absent)
     assert "bilateral effusion" in hints("Bilateral effusions.", "effusion_right", "effusion_left")
+    assert "no effusion" in hints("The left costophrenic angle is sharp.", "effusion_left")
+    unsure = hints("A small right effusion cannot be excluded.", "effusion_right")
+    assert not any(hint.startswith(("no ", "small ", "there is ")) for hint in unsure)
     assert "normal heart" in hints("The heart is normal in size.", "cardiomegaly")
 
 

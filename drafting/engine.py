@@ -144,6 +144,14 @@ class Engine(Protocol):
         """
         ...
 
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        """How probable each of some texts of a report's one open span is, set against the others: they add up to 1.
+
+        A text is judged by what the model expects at each place of it before it has seen the rest, not by how sure it
+        is once all is written, which it always is. Raises EngineError where not one span is open.
+        """
+        ...
+
     def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
         """What could stand in the place of a word: the only open span of the report, which holds it.
 

@@ -84,6 +84,16 @@ class Outcome:
     stopped: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
+    in the list, 0 to 1."""
+
+    text: str
+    share: float
+    seed: int
+
+
 def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
     """Log that `what` failed: the error's type and where it was raised, never its message, which may quote a report."""
     frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
@@ -313,7 +323,7 @@ class Session:
 
     def alternatives(
         self, id: str, count: int, settings: DraftSettings
-    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+    ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
         """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
 
         The report stays as it is. Stop ends the run with no alternatives. Raises what `run` raises.
@@ -337,7 +347,12 @@ class Session:
                 drafts.close()
             if any(draft.texts.keys() - {id} for draft in found):
                 raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
-            return found
+            texts = [draft.texts.get(id, "") for draft in found]
+            shares = self._engine.shares(run.study, run.report, texts, run.indication)
+            made = [
+                Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
+            ]
+            return tuple(sorted(made, key=lambda one: -one.share))
 
     def words(self, id: str, start: int, end: int, word: str, version: int) -> tuple[WordChoice, ...]:
         """What could stand in the place of `word`: the characters `start` to `end` of the open span `id`.

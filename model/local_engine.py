@@ -51,6 +51,8 @@ NOISES = 2
 # network is less sure of a single word: of 60 words cut out of written reports 65 % were the likeliest in their place
 # (mean share 55 %) with one position more, 62 % (46 %) with two.
 WORD_END = 1
+# In so many parts a text is read when it is set against others, a token or some at a time.
+PARTS = 12
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
 REFRESH_ON_CPU = 8
 
@@ -183,27 +185,15 @@ class LocalEngine:
         if len(report.open_spans) != 1 or not report.open_spans[0].text:
             raise EngineError("Alternatives of a word are those of one open word.")
         prefix = self._prefix(study, indication)
-        id, blank = report.open_spans[0].id, self._model.blank_id
+        blank = self._model.blank_id
         narrow = self._lay_out(report, canvases.fixed_width).slots[0]
         length = narrow.stop - narrow.start
         width = length if blank is None else min(length + WORD_END, self._room)
-        layout = self._lay_out(report, canvases.chosen_width({id: width}))
-        canvas = canvases.canvas_for(
-            layout,
-            layout.slots,
-            {},
-            self._room,
-            self._model.before,
-            self._model.after,
-            0 if self._model.traits.fitted_canvas else self._model.canvas_length,
-            self._pad_id,
-        )
+        canvas = self._one_slot(report, width)
         slot = canvas.slots[0]
         present = self._without_filler(canvas.ids[slot.start : slot.stop])
         # The same noise before every text, and of every draw a seat of its own, whose pinned positions have seen it.
-        noises = [
-            draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)
-        ]
+        noises = self._noises(width)
         seats = [self._seat(prefix, canvas) for _ in noises]
 
         def believe(beginnings: Sequence[Tokens]) -> torch.Tensor:
@@ -254,9 +244,7 @@ class LocalEngine:
         width = max([ANSWER_WIDTH * ends, *(len(own) + ends for own in encoded)])
         seats = [self._answer_seat(prefix, own, width) for own in encoded]
         # The same noise before every answer: what stands there must not decide between them.
-        noises = [
-            draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)
-        ]
+        noises = self._noises(width)
 
         def score() -> list[float]:
             means = []
@@ -267,6 +255,67 @@ class LocalEngine:
             return means
 
         return self._batcher.call(score)
+
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        if len(report.open_spans) != 1:
+            raise EngineError("Only texts of one open span can be set against each other.")
+        prefix = self._prefix(study, indication, hints=hints_of(report))
+        (span,), blank = report.open_spans, self._model.blank_id
+        holding = [
+            replace(report, spans=tuple(replace(one, text=text) if one is span else one for one in report.spans))
+            for text in texts
+        ]
+        slots = [self._lay_out(one, canvases.fixed_width).slots[0] for one in holding]
+        lengths = [slot.stop - slot.start if text else 0 for slot, text in zip(slots, texts, strict=True)]
+        ends = int(blank is not None)
+        # In slots of one width, each text ended by a blank; without blanks in one of its own length.
+        widths = [min((max(lengths) if ends else length) + ends, self._room) for length in lengths]
+        written = [own for own in range(len(texts)) if lengths[own]]
+        scored = {own: self._chained(prefix, holding[own], widths[own], lengths[own] + ends) for own in written}
+        most = max(scored.values(), default=0.0)
+        parts = [math.exp(scored[own] - most) if own in scored else 0.0 for own in range(len(texts))]
+        return [part / sum(parts) if any(parts) else 0.0 for part in parts]
+
+    def _chained(self, prefix: Prefix, report: Report, width: int, counted: int) -> float:
+        """How probable the first `counted` tokens of a report's one slot are: nats, taken from left to right.
+
+        In so many parts, each read where all before it stands and the rest is noise; averaged over draws of noise.
+        """
+        canvas = self._one_slot(report, width)
+        slot = canvas.slots[0]
+        present = torch.tensor(canvas.ids[slot.start : slot.stop])
+        counted = min(counted, width)
+        borders = sorted({round(counted * part / PARTS) for part in range(PARTS)})
+        noises = self._noises(width)
+        seats = [self._seat(prefix, canvas) for _ in noises]
+        self._batcher.call(lambda: self.decoder.beliefs(seats, noises))
+        places = [seat for seat in seats for _ in borders]
+        filled = [torch.cat([present[:at], noise[at:]]) for noise in noises for at in borders]
+        read = self._batcher.call(lambda: self.decoder.beliefs(places, filled))
+        total = 0.0
+        for number, belief in enumerate(read):
+            part = number % len(borders)
+            rows = slice(borders[part], [*borders, counted][part + 1])
+            total += belief[rows].gather(-1, present[rows, None]).sum().item()
+        return total / len(noises)
+
+    def _one_slot(self, report: Report, width: int) -> Canvas:
+        """The canvas of a report with one open span, in a slot of `width` positions."""
+        layout = self._lay_out(report, canvases.chosen_width({report.open_spans[0].id: width}))
+        return canvases.canvas_for(
+            layout,
+            layout.slots,
+            {},
+            self._room,
+            self._model.before,
+            self._model.after,
+            0 if self._model.traits.fitted_canvas else self._model.canvas_length,
+            self._pad_id,
+        )
+
+    def _noises(self, width: int) -> list[torch.Tensor]:
+        """Draws of noise for a slot, each (width,); the same every time."""
+        return [draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)]
 
     def _answer_seat(self, prefix: Prefix, tokens: Sequence[int], width: int) -> Seat:
         """A canvas whose one slot holds `tokens` and then blanks."""

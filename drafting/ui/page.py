@@ -109,8 +109,8 @@ class Drafting:
                 yield wire.answer_json(run, version, outcome)
             case wire.AlternativesMessage():
                 drafting = session.alternatives(asked.span, asked.count, asked.settings)
-                drafts = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
-                yield wire.alternatives_json(run, version, asked.span, drafts)
+                others = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
+                yield wire.alternatives_json(run, version, asked.span, others)
 
 
 def _streamed(source: Generator[T, None, R], as_message: Callable[[T], str]) -> Generator[str, None, R]:

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, Frame, WordChoice
+from drafting.engine import DraftSettings, Frame, WordChoice
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
-from drafting.session import Outcome, Session
+from drafting.session import Alternative, Outcome, Session
 from drafting.templates import Template
 
 WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
@@ -213,8 +213,8 @@ def progress_json(run: str, version: int, frames: Sequence[Frame]) -> str:
     )
 
 
-def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]) -> str:
-    """`likelihood`: the geometric mean of the probabilities of a text's tokens, 0 to 1."""
+def alternatives_json(run: str, version: int, span: str, alternatives: Sequence[Alternative]) -> str:
+    """`likelihood`: a text's share among these, 0 to 1."""
     return _dumped(
         {
             "kind": "alternatives",
@@ -222,12 +222,7 @@ def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]
             "version": version,
             "span": span,
             "alternatives": [
-                {
-                    "text": draft.texts.get(span, ""),
-                    "likelihood": round(math.exp(min(draft.mean_log_probability, 0.0)), 4),
-                    "seed": draft.seed,
-                }
-                for draft in drafts
+                {"text": one.text, "likelihood": round(one.share, 4), "seed": one.seed} for one in alternatives
             ],
         }
     )

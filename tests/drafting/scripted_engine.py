@@ -90,6 +90,9 @@ class ScriptedEngine:
             for number in range(count)
         )
 
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        return [2.0 ** -(number + 1) for number in range(len(texts))]
+
     def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
         self.drafted.append((report, indication))
         self.before_step(1)

@@ -16,6 +16,7 @@ from drafting.imaging import Picture, Study
 from drafting.report import LockedTextError, Report, ReportError, Span
 from drafting.session import (
     FRAMES_KEPT,
+    Alternative,
     BusyError,
     DeskError,
     Limits,
@@ -421,9 +422,8 @@ def test_a_draft_of_nothing_open_is_refused_and_the_next_may_begin(only: set[str
 
 def test_alternatives_name_their_likelihoods_and_leave_the_report_alone() -> None:
     session = a_session(ScriptedEngine(), TWO_GAPS)
-    drafts = returned(session.alternatives("s3", 3, DraftSettings(seed=5)))
-    assert isinstance(drafts, tuple)
-    assert [(draft.texts, draft.seed) for draft in drafts] == [({"s3": f"Alternative {n}."}, 5 + n) for n in range(3)]
+    others = returned(session.alternatives("s3", 3, DraftSettings(seed=5)))
+    assert others == tuple(Alternative(f"Alternative {n}.", 2.0 ** -(n + 1), 5 + n) for n in range(3))
     assert session.report == TWO_GAPS
     assert not session.is_drafting
 

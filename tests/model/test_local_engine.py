@@ -524,6 +524,39 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
     assert len(told) == 3
 
 
+# ---- texts set against each other
+
+
+def test_of_several_texts_the_one_that_fits_has_the_largest_share(default_engine: LocalEngine) -> None:
+    report = parse_markup("FINDINGS:\nThe heart is normal in size. [[]]\n\nIMPRESSION: Small left pleural effusion.")
+    texts = [
+        "There is a small right pleural effusion.",
+        "There is a small left pleural effusion.",
+        "Effusion small a left pleural is there.",
+        "",
+    ]
+    shares = default_engine.shares(None, report, texts)
+    assert sum(shares) == pytest.approx(1)
+    assert shares[1] > 0.8
+    assert shares[2] < 1e-3
+    assert shares[3] == 0
+    assert default_engine.shares(None, report, texts) == shares
+    assert default_engine.shares(None, report, [texts[1]]) == [1.0]
+
+
+def test_texts_of_any_length_can_be_set_against_each_other(
+    any_engine: LocalEngine, without_blanks: LocalEngine, study: Study
+) -> None:
+    report = parse_markup("The heart [[was|is]] large.")
+    for engine in (any_engine, without_blanks):
+        shares = engine.shares(study, report, ["is", "is not so very", "is " * 300])
+        assert sum(shares) == pytest.approx(1)
+        assert engine.shares(study, report, [""]) == [0.0]
+    assert any_engine.shares(study, report, []) == []
+    with pytest.raises(EngineError, match="one open span"):
+        any_engine.shares(None, parse_markup("[[]] [[]]"), ["a"])
+
+
 # ---- words
 
 

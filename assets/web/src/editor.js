@@ -45,6 +45,8 @@ const HINTS = {
   "nothing-to-undo": "Nothing to undo.",
   "nothing-to-redo": "Nothing to redo.",
 };
+const TEXT_SHARE =
+  "How probable the model finds this text, set against the others in this list. The model's belief, not a chance of being right.";
 const WORD_SHARE =
   "Its share among the single words, no longer in tokens than this one, that the model would write here, with the image and the rest of the report as they are. The model's belief, not a chance of being right.";
 const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
@@ -889,10 +891,11 @@ export function mountEditor({ element }) {
           name: text.trim() || "(nothing)",
           note: `${(likelihood * 100).toFixed(1)} %`,
           part: likelihood,
+          title: TEXT_SHARE,
           value: text,
         })),
       );
-      list.say("↑ ↓ choose · Enter take · Esc leave · % is the mean likelihood of a token");
+      list.say("↑ ↓ choose · Enter take · Esc leave · % is the share among these texts");
     } catch (error) {
       if (!left) list.say(error.message);
     }

@@ -97,9 +97,10 @@ class Draft:
 class WordChoice:
     """A word that could stand in the place of another, and how probable the model finds it there.
 
-    `probability`: 0 to 1, its share among the single words that the model would write there, of no more tokens than
-    the present one, with the image and all around as they are. What the choices of one place lack to 1 is what words
-    that are not listed have. It is the model's belief about this place alone, not a chance of being right.
+    `probability`: 0 to 1, its share among the single words that the model would write there and leave standing, of no
+    more tokens than the present one, with the image and all around as they are. What the choices of one place lack to
+    1 is what words that are not listed have. It is the model's belief about this place alone, not a chance of being
+    right.
     """
 
     text: str

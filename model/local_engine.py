@@ -49,8 +49,11 @@ ANSWER_WIDTH = 24
 NOISES = 2
 # Positions of a word's slot beyond the tokens that stand there: one, for the blank that ends it. In wider ones the
 # network is less sure of a single word: of 60 words cut out of written reports 65 % were the likeliest in their place
-# (mean share 55 %) with one position more, 62 % (46 %) with two.
+# (mean share 56 %) with one position more, 62 % (51 %) with two.
 WORD_END = 1
+# What ends a word; and the share from which a word is listed: less is shown as nothing.
+NOT_IN_A_WORD = re.compile(r"[^\w'\u2019/.-]|\w[.](?!\w)")
+LEAST_SHARE = 5e-4
 # In so many parts a text is read when it is set against others, a token or some at a time.
 PARTS = 12
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
@@ -208,22 +211,33 @@ class LocalEngine:
             own = [belief[len(beginnings[at % len(beginnings)])] for at, belief in enumerate(read)]
             return torch.stack(own).unflatten(0, (len(noises), -1)).logsumexp(dim=0) - math.log(len(noises))
 
+        def keep(texts: Sequence[Tokens]) -> list[float]:
+            ends = [self._filler] * (blank is not None)
+            whole = [torch.tensor([*text, *ends * (width - len(text))]) for text in texts]
+            read = self._batcher.call(lambda: self.decoder.beliefs([seats[0]] * len(whole), whole))
+            return [own.gather(-1, text[:, None]).sum().item() for own, text in zip(read, whole, strict=True)]
+
         self._batcher.call(lambda: self.decoder.beliefs(seats, noises))
         line_end = "\r\n" if "\r\n" in report.text else "\n"
 
+        def spaced(tokens: Tokens) -> bool:
+            pieces = canvases.decode_pieces(tokens, self._model.tokenizer, blank)
+            return bool(pieces) and pieces[0][0][:1].isspace()
+
         def is_word(tokens: Tokens) -> bool:
-            return not re.search(r"[^\w'\u2019/.-]|\w[.](?!\w)", self._text(tokens, slot, line_end).strip())
+            # A token that would run into the word before is no word, whatever `fitted` makes of it.
+            text = self._text(tokens, slot, line_end).strip()
+            return spaced(tokens) == spaced(present) and not NOT_IN_A_WORD.search(text)
 
         stands = report.open_spans[0].text
         shares: dict[str, float] = {}
-        for tokens, share in likeliest_words(believe, width, blank, is_word, present).items():
+        for tokens, share in likeliest_words(believe, keep, width, blank, is_word, present).items():
             text = stands if tokens == present else self._text(tokens, slot, line_end).strip()
             if text == stands or any(map(str.isalnum, text)):
                 shares[text] = shares.get(text, 0.0) + share
         likeliest = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
-        return tuple(
-            WordChoice(text, share) for at, (text, share) in enumerate(likeliest) if at < count or text == stands
-        )
+        listed = [(text, share) for text, share in likeliest if share >= LEAST_SHARE][:count]
+        return tuple(WordChoice(text, share) for text, share in likeliest if (text, share) in listed or text == stands)
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()

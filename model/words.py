@@ -3,7 +3,8 @@
 A word is often several tokens, so no single token's probability is a word's. The text of a slot is taken from left to
 right instead: the probability of its first token where all of the slot is noise, times that of its second where the
 first stands and the rest is noise, and so on to the blank that ends it. By the chain rule these products add up to 1
-over all texts that fit the slot. Only words are wanted, so texts of several are left out and the rest is taken as the
+over all texts that fit the slot. Only words are wanted, so texts of several are left out. So is what the network would
+take back as soon as it stands there, as drafting would: mostly the beginnings of longer words. The rest is taken as the
 whole: the share of a word among the single words that the network would write there.
 
 This module works on token ids; it knows nothing of text, networks or canvases.
@@ -21,6 +22,8 @@ Believe = Callable[[Sequence[Tokens]], Tensor]
 """(beginnings of a slot's text, each shorter than the slot) -> of each next token, log-probabilities (beginnings,
 vocabulary), nats."""
 
+Keep = Callable[[Sequence[Tokens]], Sequence[float]]
+"""texts of a slot -> how probable the network finds each where it stands there whole: log-probabilities, nats."""
 Continues = Callable[[Tokens], bool]
 """Whether tokens are the beginning of one word, or all of it."""
 
@@ -28,10 +31,12 @@ Continues = Callable[[Tokens], bool]
 FOLLOWED = 24
 # Beginnings less probable than this, set against the likeliest word, are not followed.
 LEAST_PROBABLE = math.log(1e-3)
+# A word that the network holds less probable than this when it sees it there is taken back.
+LEAST_KEPT = math.log(0.5)
 
 
 def likeliest_words(
-    believe: Believe, width: int, blank: int | None, is_word: Continues, present: Tokens
+    believe: Believe, keep: Keep, width: int, blank: int | None, is_word: Continues, present: Tokens
 ) -> dict[Tokens, float]:
     """Words that could stand in a slot of `width` positions, `present` among them, each with its share of all of them.
 
@@ -57,6 +62,8 @@ def likeliest_words(
             break
     if blank is None:
         found = {tokens: total for tokens, total in beginnings.items() if len(tokens) == width}
+    words = list(found)
+    found = {word: found[word] for word, kept in zip(words, keep(words), strict=True) if kept >= LEAST_KEPT}
     if present not in found:
         found[present] = log_probability(believe, present, width, blank)
     most = max(found.values())

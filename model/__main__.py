@@ -1,8 +1,9 @@
-"""The model's command line: `python -m model train default|sibling|tokenizer`, `evaluate labels|infill|vqa|speed`."""
+"""The model's command line: `python -m model train`, `evaluate` and `data`; `--help` lists what each can do."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_train(commands.add_parser("train", help="train a model"))
     _add_evaluate(commands.add_parser("evaluate", help="measure a model"))
+    _add_data(commands.add_parser("data", help="what a set of questions or reports holds, and what leaks in it"))
     options = parser.parse_args(arguments)
+    options.typed = shlex.join(["python", "-m", "model", *(sys.argv[1:] if arguments is None else arguments)])
     return int(options.run(options))
 
 
@@ -145,7 +148,17 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         default=SPEED_PARTS,
         help=f"what to measure, with commas between, in this order: {','.join(SPEED_PARTS)} (default: all)",
     )
+    speed.add_argument(
+        "--compare",
+        type=Path,
+        help="folder of the autoregressive sibling: tokens a second and seconds an answer of both, and nothing else",
+    )
     speed.add_argument("--plots", type=Path, help="folder for the plots, an SVG each")
+    report = what.add_parser("report", help="one Markdown and one HTML file of saved evaluations")
+    report.add_argument("results", type=Path, nargs="+", help="files that evaluate --json wrote")
+    report.add_argument("--out", type=Path, required=True, help="folder for report.md, report.html and the plots")
+    report.add_argument("--title", default="Evaluation", help="the report's heading")
+    report.set_defaults(run=_report)
     for evaluate in (labels, infill):
         evaluate.add_argument(
             "--reports",
@@ -172,6 +185,29 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         evaluate.set_defaults(run=_evaluate)
 
 
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of the set, as its owners lay it out")
+    parser.add_argument("--against", type=Path, help="folder of a second set, to find what both hold")
+    parser.add_argument("--format", help="of the first set; by default it is told by the names of its files")
+    parser.add_argument("--json", type=Path, help="file for the counts and every shared image, question and report")
+    parser.set_defaults(run=_data)
+
+
+def _data(options: argparse.Namespace) -> int:
+    from model.data.sets.command import data
+    from model.data.sets.files import SetError
+
+    try:
+        findings = data(options)
+        print(findings.text())
+        if options.json:
+            findings.save(options.json)
+    except SetError as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def _count(text: str) -> int:
     count = int(text)
     if count < 0:
@@ -187,6 +223,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     try:
         print(evaluate(options).table())
     except (EvaluationError, ModelError) as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from model.evaluation.record import EvaluationError
+    from model.evaluation.report import write_report
+
+    try:
+        for path in write_report(options.results, options.out, options.title):
+            print(path)
+    except EvaluationError as error:
         print(f"python -m model: {error}", file=sys.stderr)
         return 2
     return 0

@@ -18,6 +18,10 @@ from model.evaluation.record import EvaluationError, Row, SavedRows, load_rows
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
+# In the names of measures that are no shares.
+_SCORES = ("auroc", "f1", "kappa", "correlation")
+_NO_SHARE = (*_SCORES, "median", "seconds", "steps", "times", "nats", "gigabytes", "tokens")
+
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
@@ -53,42 +57,65 @@ def aims_table(rows: Sequence[Row]) -> str:
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Markdown tables: for each kind of pictures, one for the subjects that are measured alike, one for the rest.
-
-    Subjects are measured alike where their first measure is the same.
-    """
+    """Markdown tables of `table_blocks`, under the pictures that they stand on."""
     parts: list[str] = []
     for images in dict.fromkeys(row.images for row in rows):
-        within = [row for row in rows if row.images == images]
-        subjects = [_Subject(name, tuple(found)) for name, found in groupby(within, key=lambda row: row.subject)]
-        firsts = [subject.measures[0] for subject in subjects]
-        rest = [row for subject in subjects if firsts.count(subject.measures[0]) == 1 for row in subject.rows]
         parts.append(f"**{images[0].upper()}{images[1:]}**")
-        for first in dict.fromkeys(measure for measure in firsts if firsts.count(measure) > 1):
-            alike = [subject for subject in subjects if subject.measures[0] == first]
-            widest = max((subject.measures for subject in alike), key=len)
-            lines = [f"| | {' | '.join(widest)} |", "|---" * (len(widest) + 1) + "|"]
-            for subject in alike:
-                cells = [_cell(row) for row in subject.rows] + [""] * (len(widest) - len(subject.rows))
-                lines.append(f"| {subject.name} | {' | '.join(cells)} |")
-            parts.append("\n".join(lines))
-        if rest:
-            lines = ["| what | measure | value |", "|---|---|---|"]
-            lines += [f"| {row.subject} | {row.measure} | {_cell(row)} |" for row in rest]
-            parts.append("\n".join(lines))
+        for head, *lines in table_blocks([row for row in rows if row.images == images]):
+            rule = "|---" * len(head) + "|"
+            parts.append("\n".join([_line(head), rule, *(_line(cells) for cells in lines)]))
     return "\n\n".join(parts)
+
+
+def table_blocks(rows: Sequence[Row]) -> list[list[list[str]]]:
+    """Tables of the rows of one kind of pictures, each a heading and its lines: one for the subjects that are measured
+    alike, which are those whose first measure is the same, and one for the rest."""
+    subjects = [_Subject(name, tuple(found)) for name, found in groupby(rows, key=lambda row: row.subject)]
+    firsts = [subject.measures[0] for subject in subjects]
+    rest = [row for subject in subjects if firsts.count(subject.measures[0]) == 1 for row in subject.rows]
+    blocks: list[list[list[str]]] = []
+    for first in dict.fromkeys(measure for measure in firsts if firsts.count(measure) > 1):
+        alike = [subject for subject in subjects if subject.measures[0] == first]
+        widest = max((subject.measures for subject in alike), key=len)
+        lines = [["", *widest]]
+        for subject in alike:
+            cells = [_cell(row) for row in subject.rows] + [""] * (len(widest) - len(subject.rows))
+            lines.append([subject.name, *cells])
+        blocks.append(lines)
+    if rest:
+        blocks.append([["what", "measure", "value"], *([row.subject, row.measure, _cell(row)] for row in rest)])
+    return blocks
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |" if cells[0] else "| | " + " | ".join(cells[1:]) + " |"
+
+
+def is_share(row: Row) -> bool:
+    """Whether a row's value is a share of things, and not a number with a unit, a curve's point, F1, AUROC or kappa."""
+    name = row.measure.lower()
+    return not any(unit in name for unit in _NO_SHARE) and not name.replace(".", "").isdigit()
+
+
+def is_score(row: Row) -> bool:
+    """Whether it is AUROC, F1, kappa or a correlation, and not the median of one."""
+    name = row.measure.lower()
+    return any(score in name for score in _SCORES) and "median" not in name
 
 
 def _cell(row: Row) -> str:
     one = row.estimate
-    if one.value is None or one.low is None or one.high is None:
+    if one.value is None:
         return "-"
-    if row.measure.startswith(("AUROC", "F1")) or row.measure.endswith("F1"):
-        return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f}), n = {one.count}"
-    if "median" in row.measure:
-        return f"{one.value:.1f} ({one.low:.1f} to {one.high:.1f}), n = {one.count}"
-    low, high = (_percent(end).removesuffix(" %") for end in (one.low, one.high))
-    return f"{_percent(one.value)} ({low} to {high}), n = {one.count}"
+    show = _percent if is_share(row) else "{:.2f}".format if is_score(row) else _number
+    if one.low is None or one.high is None:
+        return f"{show(one.value)}, n = {one.count}"
+    low, high = (show(end).removesuffix(" %") for end in (one.low, one.high))
+    return f"{show(one.value)} ({low} to {high}), n = {one.count}"
+
+
+def _number(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _percent(share: float) -> str:

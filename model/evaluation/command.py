@@ -21,7 +21,7 @@ from model.evaluation.labels import LabelsSettings, evaluate_labels
 from model.evaluation.plots import plot_curves
 from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
-from model.evaluation.speed import PARTS, SpeedSettings, curve_rows, evaluate_speed
+from model.evaluation.speed import COMPARE, PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
 from model.evaluation.vqa import VqaSettings, evaluate_vqa
 from model.loading import DraftingModel, load
@@ -71,6 +71,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
             rows = evaluate_infill(engine, drafting_model, radiographs, settings, drafts, sibling, real)
     return evaluation(
         options.what,
+        options.typed,
         drafting_model,
         options.model,
         options.adapter,
@@ -96,17 +97,22 @@ def _speed(options: argparse.Namespace) -> Evaluation:
         raise EvaluationError(f"{options.plots} is not a folder to write into.")
     if unknown := set(options.parts) - set(PARTS):
         raise EvaluationError(f"There is no part {', '.join(sorted(unknown))} of speed; there are {', '.join(PARTS)}.")
+    if options.compare and options.published:
+        raise EvaluationError("--compare needs a checkpoint beside the sibling's, not --published.")
     widenings = 0 if options.published else WIDENINGS
     settings = SpeedSettings(options.limit, options.seed, options.steps, widenings)
     drafting_model = _published(options.bits) if options.published else load(options.model, options.adapter)
     started = time.monotonic()
     done: Evaluation | None = None
-    for speed in evaluate_speed(drafting_model, settings, options.parts):
+    sibling = _sibling(options.compare, drafting_model.device)
+    parts = (COMPARE,) if sibling else options.parts
+    for speed in evaluate_speed(drafting_model, settings, parts, sibling):
         seconds = time.monotonic() - started
         said = f"speed: {len(speed.rows)} rows and {len(speed.curves)} curves after {seconds:.0f} s"
         print(said, file=sys.stderr, flush=True)
         done = evaluation(
             "speed",
+            options.typed,
             drafting_model,
             options.model,
             options.adapter,
@@ -115,6 +121,7 @@ def _speed(options: argparse.Namespace) -> Evaluation:
             seconds,
             [*speed.rows, *curve_rows(speed.curves)],
             random_weights=options.published,
+            sibling=options.compare,
         )
         if options.json:
             done.save(options.json)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
+from model.data.sets.files import SetError
+from model.data.sets.reports import read_open_i
 from model.evaluation.record import EvaluationError
 
 SECTIONS = ("findings", "impression")
@@ -57,19 +58,19 @@ def read_report(path: Path) -> IndianaReport | None:
     if number % 2:
         raise EvaluationError(f"Report {number} has an odd number: it is kept back and not read.")
     try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+        read = read_open_i(path)
+    except SetError as error:
         raise EvaluationError(f"{path} is not a report of the collection.") from error
-    held = {str(node.get("Label")).lower(): " ".join((node.text or "").split()) for node in root.iter("AbstractText")}
-    if not all(held.get(section) for section in SECTIONS):
+    if not read.findings or not read.impression:
         return None
-    text = ""
-    parts: list[Part] = []
-    for section in SECTIONS:
-        text += f"{section.upper()}:\n"
-        parts += [Part(len(text) + start, len(text) + end, section) for start, end in sentence_ranges(held[section])]
-        text += held[section] + ("\n\n" if section == SECTIONS[0] else "")
-    return IndianaReport(number, held.get("indication", ""), text, tuple(parts))
+    # Findings stand behind their heading, the impression at the end.
+    placed = ((len("FINDINGS:\n"), read.findings), (len(read.text) - len(read.impression), read.impression))
+    parts = tuple(
+        Part(begin + start, begin + end, section)
+        for section, (begin, words) in zip(SECTIONS, placed, strict=True)
+        for start, end in sentence_ranges(words)
+    )
+    return IndianaReport(number, read.indication, read.text, parts)
 
 
 def read_reports(folder: Path) -> list[IndianaReport]:

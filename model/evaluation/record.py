@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -53,9 +53,13 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A finished evaluation. `settings`: what was asked for, as the command line has it; `seconds`: the whole time."""
+    """A finished evaluation. `settings`: what was asked for; `command`: the same, as it was typed.
+
+    `seconds`: the whole time.
+    """
 
     name: str
+    command: str
     model: str
     weights_sha256: str | None
     adapter_sha256: str | None
@@ -101,10 +105,11 @@ def _shown(estimate: Estimate) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SavedRows:
-    """What a card takes of a saved evaluation."""
+    """A saved evaluation. `about`: all of its file but the name and the rows, as it stands there."""
 
     name: str
     rows: tuple[Row, ...]
+    about: Mapping[str, Any]
 
 
 def load_rows(path: Path) -> SavedRows:
@@ -122,6 +127,7 @@ def load_rows(path: Path) -> SavedRows:
                 )
                 for row in saved["rows"]
             ),
+            {key: value for key, value in saved.items() if key not in ("name", "rows")},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{path} is not a saved evaluation.") from error
@@ -129,6 +135,7 @@ def load_rows(path: Path) -> SavedRows:
 
 def evaluation(
     name: str,
+    command: str,
     drafting_model: DraftingModel,
     model: str | None,
     adapter: str | None,
@@ -148,6 +155,7 @@ def evaluation(
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     return Evaluation(
         name=name,
+        command=command,
         model=drafting_model.name,
         weights_sha256=None if random_weights else _weights_hash(model if model is not None else str(DEFAULT_MODEL)),
         adapter_sha256=_weights_hash(adapter) if adapter is not None else None,

@@ -33,12 +33,14 @@ from model.canvas import Canvas
 from model.data.cases import sample_case
 from model.data.grammar import write_report
 from model.decoder import Decoder, Look, PackedDecoder, Seat
+from model.evaluation.compare import compare_rows
 from model.evaluation.record import EvaluationError, Row, with_progress
 from model.evaluation.statistics import Estimate, mean, median, share
 from model.loading import DraftingModel
 from model.local_engine import WIDENINGS, LocalEngine
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, advance, begin, draws, temperature
+from model.sibling import Sibling
 
 ENGINE, GENERATE, COMPILED = "engine", "transformers' generate()", "transformers' generate(), compiled"
 # Tokens of the reports that a sentence is drafted again in: about 120.
@@ -55,6 +57,8 @@ SESSIONS = (1, 2, 4, 8)
 # Never met, so that every step of a measurement is made.
 NEVER = 1e-12
 PARTS = ("warm-up", "steps", "sessions", "generate", "sentences", "whole", "curves", "compiled")
+# Only with the sibling's folder.
+COMPARE = "compare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,15 @@ class _Timed:
 
 
 def evaluate_speed(
-    drafting_model: DraftingModel, settings: SpeedSettings, parts: Sequence[str] = PARTS
+    drafting_model: DraftingModel,
+    settings: SpeedSettings,
+    parts: Sequence[str] = PARTS,
+    sibling: Sibling | None = None,
 ) -> Iterator[Speed]:
-    """The table and the curves, given again after each of `parts`: what is measured is not lost with what follows."""
+    """The table and the curves, given again after each of `parts`: what is measured is not lost with what follows.
+
+    `sibling`: whom the part COMPARE is about.
+    """
     bench = _Bench(drafting_model, settings)
     rows: dict[str, Callable[[], list[Row]]] = {
         "warm-up": bench.warm_up_rows,
@@ -112,6 +122,8 @@ def evaluate_speed(
         "whole": bench.whole_rows,
         "compiled": bench.compiled_step_rows,
     }
+    if sibling:
+        rows[COMPARE] = partial(bench.compare_rows, sibling)
     # The longest prefix comes last: on a GPU it needs more room, and with that new graphs.
     curves = (bench.by_canvas, bench.by_spans, bench.by_sessions, bench.by_prefix)
     done = Speed([], [])
@@ -238,6 +250,20 @@ class _Bench:
         ratio = medians[SESSIONS[-1]] / medians[SESSIONS[0]]
         rows.append(self._row(f"a re-draft of {REDRAFT_STEPS} steps", "8 sessions over 1", "times", [ratio]))
         return rows
+
+    def compare_rows(self, sibling: Sibling) -> list[Row]:
+        """The autoregressive sibling at the same work."""
+        reports = self._reports(self._settings.limit)
+        return compare_rows(
+            self._engine,
+            self._model,
+            sibling,
+            self._study,
+            reports,
+            self._settings.seed,
+            self._settings.steps,
+            self._where,
+        )
 
     def memory_rows(self) -> list[Row]:
         peak: float = torch.cuda.max_memory_allocated() if self._device.type == "cuda" else _resident_peak()

@@ -77,6 +77,15 @@ def pooled(sums: Sequence[float], counts: Sequence[int]) -> Estimate:
     return _estimate(right.sum() / total, _ratios(right, counted, _draws(len(counted))), total)
 
 
+def rate(amounts: Sequence[float], seconds: Sequence[float]) -> Estimate:
+    """All amounts over all seconds, both above 0."""
+    amount, time = np.asarray(amounts, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
+    if not len(amount):
+        return Estimate(None, None, None, 0)
+    draws = _draws(len(amount))
+    return _estimate(amount.sum() / time.sum(), (draws @ amount) / (draws @ time), len(amount))
+
+
 def f1(hits: Sequence[int], said: Sequence[int], wanted: Sequence[int]) -> Estimate:
     """Micro-averaged F1: per report how many statements are right, how many were made, and how many were wanted."""
     both = (np.asarray(said, dtype=np.float64) + np.asarray(wanted, dtype=np.float64)) / 2

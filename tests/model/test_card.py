@@ -84,7 +84,7 @@ def test_subjects_measured_alike_stand_in_one_table_and_others_apart() -> None:
 
 
 def test_the_card_begins_with_the_aims() -> None:
-    card = with_figures(f"before{BEGIN}old{END}after", [SavedRows("infill", (row(REAL, "diffusion", F1, 0.5),))])
+    card = with_figures(f"before{BEGIN}old{END}after", [SavedRows("infill", (row(REAL, "diffusion", F1, 0.5),), {})])
     assert card.index("### aims") < card.index("### infill")
     assert card.endswith("after")
     assert "old" not in card

@@ -18,7 +18,7 @@ from model.__main__ import SPEED_PARTS, main
 from model.data.cases import Case, Lung, sample_case
 from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import SPLITS, pack, split_of
-from model.evaluation import infill, labels, speed
+from model.evaluation import compare, infill, labels, speed
 from model.evaluation.card import BEGIN, END, with_figures
 from model.evaluation.labeler import (
     BOTH,
@@ -234,6 +234,7 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     assert main([*command, "--steps", "2", "--json", str(out), "--drafts", str(drafts)]) == 0
     saved = json.loads(out.read_text(encoding="utf-8"))
     assert saved["name"] == what
+    assert saved["command"].startswith(f"python -m model evaluate {what} --data ")
     assert saved["settings"]["limit"] == 2
     assert len(saved["weights_sha256"]) == 64
     assert saved["versions"]["torch"]
@@ -260,12 +261,18 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     assert "old figures" not in card
 
 
+@pytest.fixture(scope="module")
+def tiny_sibling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sibling") / "sibling"
+    tokenizer = fresh_tokenizer(TEXTS, TINY.vocabulary)
+    save_checkpoint(fresh_sibling(TINY, len(tokenizer)), tokenizer, folder)
+    return folder
+
+
 def test_the_sibling_and_real_reports_stand_beside_the_model(
-    packed: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: Path, tiny_checkpoint: Path, tiny_sibling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
-    tokenizer = fresh_tokenizer(TEXTS, TINY.vocabulary)
-    save_checkpoint(fresh_sibling(TINY, len(tokenizer)), tokenizer, tmp_path / "sibling")
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "8.xml").write_text(
         "<report><AbstractText Label='FINDINGS'>Clear lungs.</AbstractText>"
@@ -274,7 +281,7 @@ def test_the_sibling_and_real_reports_stand_beside_the_model(
     )
     out = tmp_path / "rows.json"
     command = ["evaluate", "infill", "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "1"]
-    beside = ["--sibling", str(tmp_path / "sibling"), "--reports", str(tmp_path / "reports"), "--blank", "0"]
+    beside = ["--sibling", str(tiny_sibling), "--reports", str(tmp_path / "reports"), "--blank", "0"]
     assert main([*command, *beside, "--steps", "2", "--json", str(out)]) == 0
     saved = json.loads(out.read_text(encoding="utf-8"))
     assert len(saved["sibling_sha256"]) == len(saved["reports_sha256"]) == 64
@@ -334,6 +341,35 @@ def test_speed_leaves_a_table_and_a_plot_of_each_curve(
     plots = sorted(path.name for path in tmp_path.glob("*.svg"))
     assert plots == [f"speed-{name}.svg" for name in ("canvas", "prefix", "sessions", "spans")]
     assert "transformers' generate()" in capsys.readouterr().out
+
+
+def test_both_siblings_are_timed_at_the_same_work(
+    tiny_checkpoint: Path, tiny_sibling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "SHORTEST", 1)
+    monkeypatch.setattr(speed, "LONGEST", 1000)
+    monkeypatch.setattr(speed, "write_report", lambda case, random: short_report())
+    monkeypatch.setattr("model.sibling.MOST_NEW_TOKENS", 8)
+    out = tmp_path / "speed.json"
+    arguments = ["evaluate", "speed", "--model", str(tiny_checkpoint), "--limit", "5", "--steps", "2"]
+    assert main([*arguments, "--compare", str(tiny_sibling), "--json", str(out)]) == 0
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert len(saved["sibling_sha256"]) == 64
+    found = {(row["subject"], row["measure"]): row for row in saved["rows"]}
+    for task, count in (
+        ("an answer to a question", 5),
+        ("a sentence in a report of 120 tokens", 5),
+        ("a whole report", 2),
+    ):
+        for who in (compare.DIFFUSION, compare.CACHED, compare.SIBLING):
+            row = found[f"{task}: {who}", "tokens a second"]
+            assert row["count"] == count
+            assert 0 < row["low"] <= row["value"] <= row["high"]
+        ratio = found[f"{task}: {compare.RATIO}", "times the seconds"]
+        assert ratio["value"] > 0
+    # Both begin with the picture unknown; whoever knows it already writes the same.
+    same = [found[f"a whole report: {who}", "tokens (median)"]["value"] for who in (compare.DIFFUSION, compare.CACHED)]
+    assert same[0] == same[1]
 
 
 def test_the_parts_of_speed_are_those_the_command_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,9 @@
 /** Beyond this many words on both sides the middle is shown as replaced whole: the table would grow too large. */
 const MOST_CELLS = 4_000_000;
 
+/** Fewer unchanged words than this between two changes are shown as changed too: nobody can read a text in shreds. */
+const LEAST_KEPT = 3;
+
 const words = (text) => text.match(/\s+|[^\s]+/g) ?? [];
 
 /** @param {string} before @param {string} after @returns {Change[]} joined, in order, what went before what came */
@@ -27,9 +30,43 @@ export function diff(before, after) {
   add("same", a.slice(0, start));
   const gone = a.slice(start, a.length - end),
     come = b.slice(start, b.length - end);
-  for (const [kind, word] of middle(gone, come)) add(kind, [word]);
+  for (const [kind, list] of inBlocks(middle(gone, come))) add(kind, list);
   add("same", end ? a.slice(a.length - end) : []);
   return changes;
+}
+
+/**
+ * Steps in blocks: what went before what came, and between two blocks enough that stayed to be read.
+ * @param {[Change["kind"], string][]} steps @returns {[Change["kind"], string[]][]}
+ */
+function inBlocks(steps) {
+  const blocks = [];
+  let gone = [],
+    come = [],
+    kept = [];
+  const close = () => {
+    blocks.push(["gone", gone], ["new", come]);
+    gone = [];
+    come = [];
+  };
+  for (const [kind, word] of steps) {
+    if (kind === "same") {
+      kept.push(word);
+      continue;
+    }
+    if (kept.filter((one) => one.trim()).length >= LEAST_KEPT) {
+      close();
+      blocks.push(["same", kept]);
+    } else {
+      gone.push(...kept);
+      come.push(...kept);
+    }
+    kept = [];
+    (kind === "gone" ? gone : come).push(word);
+  }
+  close();
+  blocks.push(["same", kept]);
+  return blocks;
 }
 
 /** @param {string[]} a @param {string[]} b @returns {[Change["kind"], string][]} */

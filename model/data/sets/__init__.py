@@ -1,0 +1,1 @@
+"""Sets of questions and of reports that a user brings, in their owners' files, and what leaks between their parts."""

@@ -10,6 +10,9 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drafting.imaging import Study
 from drafting.report import Report
 
@@ -107,6 +110,19 @@ class WordChoice:
     probability: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """Where the model looked for a text: how much more of its attention each part of the image has.
+
+    `weights`: (rows, columns) float32, at least 0; the parts are equal and cover the study's first picture, as it is
+    stored, without a rest. Their sum, from 0 to 1, is the share of the attention to the image that lies elsewhere than
+    for the rest of the report. `share`: of all attention of the text, what goes to the image, 0 to 1.
+    """
+
+    weights: NDArray[np.float32]
+    share: float
+
+
 class Engine(Protocol):
     """What runs the denoising."""
 
@@ -173,6 +189,15 @@ class Engine(Protocol):
 
         The answers stand in slots of one width, so that they can be compared. Raises EngineError where nothing is
         asked or an answer is empty.
+        """
+        ...
+
+    def looked(
+        self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
+    ) -> Looked:
+        """Where the model looked for the text of the open span `id`, or for a part of it: a start and a stop in it.
+
+        Raises EngineError without a study, and where there is no text or more than the model can see in one go.
         """
         ...
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, WordChoice
+from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
 from drafting.imaging import Study
 from drafting.report import Report, Span, focused, merge_draft, word_apart
 
@@ -55,6 +55,10 @@ class BusyError(DeskError):
 
 class RunFailedError(DeskError):
     """A run ended without a draft; the report is as it was."""
+
+
+class NotLookedError(DeskError):
+    """There is no telling where the model looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +386,30 @@ class Session:
         with self._one_sentence(run, "answer"):
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
+
+    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> Looked:
+        """Where the model looked for the open span `id`, or for `part` of it, in the version that the asker sees.
+
+        Raises VersionConflictError where the desk holds another one, and NotLookedError with a sentence.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if (version, writer) != (self._version, self._writer):
+                raise VersionConflictError("Another version of this report has been saved meanwhile.")
+            study, report, indication = self._study, self._report, self._indication
+        if study is None:
+            raise NotLookedError("There is no image that the model could have looked at: open a study first.")
+        try:
+            return self._engine.looked(study, report, id, part, indication)
+        except EngineBusyError as error:
+            raise BusyError(str(error)) from None
+        except EngineError as error:
+            raise NotLookedError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
+            log_failure(logger, "Looking where the model looked", error)
+            raise NotLookedError("Where the model looked could not be found out.") from None
+        finally:
+            self._release_if_gone(study)
 
     def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
         """The name of the last draft that ended well and its frames, at most some hundred; None before the first."""

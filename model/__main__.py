@@ -51,8 +51,34 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         trained.add_argument("--seed", type=int, default=0)
         trained.add_argument("--workers", type=int, default=2, help="processes that write reports")
         trained.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    _add_lora(what.add_parser("lora", help="a LoRA adapter of any DiffusionGemma or Gemma 4 checkpoint"))
     default.set_defaults(run=_train_default)
     sibling.set_defaults(run=_train_sibling)
+
+
+def _add_lora(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+    parser.add_argument("--recipe", type=Path, help="file in TOML, see docs/recipes")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", help="folders, each a set of questions or of reports in its owner's files"
+    )
+    parser.add_argument("--out", type=Path, help="folder for adapter, log and state; resumed if it has one")
+    parser.add_argument("--seed", type=_count, help="by default the recipe's first")
+    parser.add_argument("--device", choices=["cpu"], help="by default what accelerate finds")
+    parser.add_argument("--steps", type=_count, help="of this call, at most; the same command goes on from there")
+    parser.add_argument(
+        "--published",
+        choices=["diffusion", "autoregressive"],
+        help="instead, measure --steps steps of the published 26B shape with random weights; needs a GPU of 80 GB",
+    )
+    parser.add_argument("--json", type=Path, help="file for what --published measured")
+    parser.set_defaults(run=_train_lora)
+
+
+def _train_lora(options: argparse.Namespace) -> int:
+    from model.training.lora.command import run_lora
+
+    return run_lora(options)
 
 
 def _train_default(options: argparse.Namespace) -> int:
@@ -132,6 +158,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     infill.add_argument("--real", type=_count, default=300, help="reports of --reports, a gap each (default 300)")
     vqa = what.add_parser("vqa", help="questions about held-out radiographs, answered in words")
     vqa.add_argument("--limit", type=_count, default=150, help="painted radiographs to ask about (default 150)")
+    looked = what.add_parser("looked", help="maps of where the model looks, held against where findings were painted")
+    looked.add_argument("--limit", type=_count, default=300, help="painted radiographs to look at (default 300)")
     speed = what.add_parser("speed", help="how fast drafts are, beside transformers' generate()")
     speed.add_argument("--limit", type=_count, default=200, help="reports with a sentence each (default 200)")
     speed.add_argument(
@@ -167,20 +195,22 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         )
     for evaluate in (infill, vqa):
         evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
-    for evaluate in (labels, infill, vqa):
+    for evaluate in (labels, infill, vqa, looked):
         evaluate.add_argument(
             "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
         )
+    for evaluate in (labels, infill, vqa):
         evaluate.add_argument(
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
         evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
         evaluate.add_argument("--together", type=_count, default=1, help="drafts under way at a time (default 1)")
     for evaluate in (labels, infill, vqa, speed):
+        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
+    for evaluate in (labels, infill, vqa, looked, speed):
         evaluate.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
         evaluate.add_argument("--adapter", help="folder or hub id of a PEFT adapter")
         evaluate.add_argument("--seed", type=_count, default=0)
-        evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")
         evaluate.add_argument("--json", type=Path, help="file for the rows with intervals, settings and versions")
         evaluate.set_defaults(run=_evaluate)
 

@@ -21,12 +21,15 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, 
 from jinja2 import TemplateError
 from peft import PeftModel
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoTokenizer,
     DiffusionGemmaForBlockDiffusion,
     DiffusionGemmaTextConfig,
     Gemma4ImageProcessorPil,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
@@ -34,11 +37,13 @@ from transformers.utils import logging
 from model.experts import experts_implementation, quantise_experts
 
 Result = TypeVar("Result")
+Network = TypeVar("Network", bound=PreTrainedModel)
 
 DEFAULT_MODEL = Path(__file__).parents[1] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
 CHECKSUMS = "SHA256SUMS"
 BLANK_TOKEN = "<blank>"
+BLANK_FILE = "blank.safetensors"
 
 
 # What the libraries raise for files that are missing, cut short, not what their names say, or at odds with each other.
@@ -58,10 +63,14 @@ class Traits:
     `square_picture`: pictures are squeezed to a square before the image processor sees them.
     `fitted_canvas`: the canvas is as long as the report needs; else always the configuration's `canvas_length`, the
     rest padding.
+    `image_tokens`: how many a picture has at most; None is what the image processor says. `taught_blank`: the row of
+    the embedding that an adapter has taught to be a blank, see `teach_blank`.
     """
 
     square_picture: bool = False
     fitted_canvas: bool = False
+    image_tokens: int | None = None
+    taught_blank: int | None = None
 
     def save(self, folder: Path) -> None:
         (folder / TRAITS_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
@@ -190,7 +199,7 @@ def _load(
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
         before, after = scaffold(tokenizer)
         image_processor = Gemma4ImageProcessorPil.from_pretrained(source)
         # What is downloaded may take an hour and shows it.
@@ -201,16 +210,13 @@ def _load(
     if bits < 16:
         quantise_experts(network, bits, device)
         cast(torch.nn.Module, network).to(device)
-    traits = _traits(source)
+    traits = traits_of(source)
     name = Path(source).name if Path(source).exists() else source
     if adapter is not None:
-        try:
-            tuned = PeftModel.from_pretrained(network, str(adapter))
-        except UNUSABLE as error:
-            raise ModelError(f"{adapter} cannot be loaded as an adapter of {source}: {_first_line(error)}") from error
-        network = cast(DiffusionGemmaForBlockDiffusion, tuned.get_base_model())
-        traits = _traits(str(adapter), traits)
+        network, tokenizer, traits = with_adapter(network, tokenizer, traits, str(adapter), source)
         name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
+    if traits.image_tokens is not None:
+        image_processor.max_soft_tokens = traits.image_tokens
     network.set_experts_implementation(experts_implementation(device, dtype))
     network.eval().requires_grad_(False)
     return DraftingModel(
@@ -223,6 +229,37 @@ def _load(
         before=before,
         after=after,
     )
+
+
+def with_adapter(
+    network: Network, tokenizer: PreTrainedTokenizerBase, traits: Traits, adapter: str, source: str
+) -> tuple[Network, PreTrainedTokenizerBase, Traits]:
+    """A network with a PEFT adapter, unmerged, and the tokenizer and traits that belong to it.
+
+    Raises ModelError where the adapter is missing, incomplete or another checkpoint's than `source`.
+    """
+    try:
+        tuned = PeftModel.from_pretrained(network, adapter)
+        traits = traits_of(adapter, traits)
+        if traits.taught_blank is not None:
+            tokenizer = AutoTokenizer.from_pretrained(adapter)
+            _teach(network, _beside(adapter, BLANK_FILE), traits.taught_blank)
+    except UNUSABLE as error:
+        raise ModelError(f"{adapter} cannot be loaded as an adapter of {source}: {_first_line(error)}") from error
+    return cast(Network, tuned.get_base_model()), tokenizer, traits
+
+
+def _teach(network: PreTrainedModel, path: Path | None, row: int) -> None:
+    if path is None:
+        raise ValueError(f"it was taught a blank and has no {BLANK_FILE}")
+    teach_blank(network, row, load_file(path)["blank"])
+
+
+@torch.no_grad()
+def teach_blank(network: PreTrainedModel, row: int, embedding: Tensor) -> None:
+    """Put a blank's embedding (hidden,) into its row of the embedding, which input and output share."""
+    weight = cast(Tensor, network.get_input_embeddings().weight)
+    weight[row] = embedding.to(weight)
 
 
 def user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: bool) -> str:
@@ -284,15 +321,21 @@ def scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple
     return tuple(encode(before)), tuple(encode(after.strip()))
 
 
-def _traits(source: str, default: Traits | None = None) -> Traits:
+def _beside(source: str, name: str) -> Path | None:
+    """A file of a folder or hub id; None where there is none."""
+    if Path(source).exists():
+        return Path(source) / name if (Path(source) / name).exists() else None
+    try:
+        return Path(hf_hub_download(source, name))
+    except (EntryNotFoundError, LocalEntryNotFoundError):
+        return None
+
+
+def traits_of(source: str, default: Traits | None = None) -> Traits:
+    """The traits of a checkpoint or adapter, `default` where it tells none. Raises ModelError for a broken file."""
     default = default or Traits()
-    path = Path(source) / TRAITS_FILE
-    if not Path(source).exists():
-        try:
-            path = Path(hf_hub_download(source, TRAITS_FILE))
-        except (EntryNotFoundError, LocalEntryNotFoundError):
-            return default
-    if not path.exists():
+    path = _beside(source, TRAITS_FILE)
+    if path is None:
         return default
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

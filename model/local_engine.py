@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import torch
 
-from drafting.engine import Draft, DraftSettings, EngineError, Frame, Piece, WordChoice
+from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
 from drafting.imaging import Study
 from drafting.report import Report, Span, hints_of
 from model import canvas as canvases
@@ -27,6 +27,7 @@ from model.decoder import Decoder, PackedDecoder, Seat
 from model.experts import can_be_captured
 from model.graphs import GraphDecoder
 from model.loading import DraftingModel, in_a_thread_that_ends, load
+from model.looking import BlindError, particular_map
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, State, draws, is_over
 from model.words import Tokens, likeliest_words
@@ -331,6 +332,33 @@ class LocalEngine:
         """Draws of noise for a slot, each (width,); the same every time."""
         return [draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)]
 
+    def looked(
+        self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
+    ) -> Looked:
+        if study is None:
+            raise EngineError("There is no image that the model could have looked at: open a study first.")
+        alone = _part_alone(report, id, part)
+        (text,) = alone.open_spans
+        if len(self._encode(text.text)) > self._room:
+            raise EngineError("This text is longer than what the model sees in one go.")
+        layout = self._lay_out(alone, canvases.fixed_width)
+        canvas = canvases.canvas_for(
+            layout, layout.slots, {}, self._room, self._model.before, self._model.after, 0, self._pad_id
+        )
+        padding = 0 if self._model.traits.fitted_canvas else self._model.canvas_length - len(canvas.ids)
+        tokens = torch.tensor((*canvas.ids, *[self._pad_id] * padding))
+        (slot,) = canvas.slots
+        if len(canvas.ids) == slot.stop - slot.start:
+            raise EngineError("There is nothing beside this text to compare it with.")
+        prefix = self._prefix(study, indication)
+        try:
+            weights, share = self._batcher.call(
+                lambda: particular_map(self._model, prefix, tokens, slice(slot.start, slot.stop), len(canvas.ids))
+            )
+        except BlindError:
+            raise EngineError("The study's words are too many for the model to see its image beside them.") from None
+        return Looked(weights.numpy(), share)
+
     def _answer_seat(self, prefix: Prefix, tokens: Sequence[int], width: int) -> Seat:
         """A canvas whose one slot holds `tokens` and then blanks."""
         before, after = self._model.before, self._model.after
@@ -631,6 +659,25 @@ def _likeliest(states: Sequence[State]) -> int:
     """The lane whose free positions have the best mean log-probability."""
     means = [state.reading.log_probability.mean().item() if state.reading else 0.0 for state in states]
     return max(range(len(states)), key=lambda lane: means[lane])
+
+
+def _part_alone(report: Report, id: str, part: tuple[int, int] | None) -> Report:
+    """The report with nothing open but the part of the open span `id`; white space before the part goes with it."""
+    text = next((span.text for span in report.open_spans if span.id == id), "")
+    start, stop = part or (0, len(text))
+    # A word's token begins with its space.
+    start = len(text[:start].rstrip(" "))
+    if not text[start:stop].strip():
+        raise EngineError("There is no text of the model here.")
+    spans: list[Span] = []
+    for span in report.spans:
+        if span.id == id:
+            spans.append(Span("before", text[:start], "locked", "model"))
+            spans.append(Span("looked", text[start:stop], "open", "model"))
+            spans.append(Span("after", text[stop:], "locked", "model"))
+        else:
+            spans.append(replace(span, id=f"of {span.id}", state="locked", hint=""))
+    return Report(tuple(spans))
 
 
 def _asked(question: str) -> str:

@@ -23,15 +23,29 @@ KeysValues = tuple[Tensor, Tensor]
 """A layer's keys and values, each (tokens, key heads, width)."""
 
 
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """Where a prefix holds its image: `rows` x `columns` tokens from the token `start` on, row by row.
+
+    Together they cover the whole picture without a rest, each an equal part of its height and width: the picture is
+    resized to a whole number of tokens, never padded.
+    """
+
+    start: int
+    rows: int
+    columns: int
+
+
 @dataclass(frozen=True, eq=False)
 class Prefix:
     """An encoded prefix of `length` tokens: the keys and values that each layer keeps of them.
 
-    A layer with a sliding window keeps no more than that window's last.
+    A layer with a sliding window keeps no more than that window's last. `image`: None without a study.
     """
 
     layers: tuple[KeysValues, ...]
     length: int
+    image: ImagePlace | None = None
 
 
 def instruction(facts: StudyFacts, indication: str, question: str = "", hints: Sequence[str] = ()) -> str:
@@ -67,14 +81,16 @@ def encode_prefix(
     told = instruction(study.facts if study else StudyFacts(), indication, question, hints)
     text = user_turn(tokenizer, told, study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    pixels = positions = None
+    pixels = positions = image = None
     if study is not None:
         pixels, positions, pieces = patches(drafting_model, study.model_picture)
         ids = with_image_tokens(ids, pieces, image_tokens(network))
+        columns = int(positions[0, :, 0].max() + 1) // drafting_model.image_processor.pooling_kernel_size
+        image = ImagePlace(ids.index(image_tokens(network).piece), pieces // columns, columns)
     input_ids = torch.tensor([ids], device=network.device)
     cache = encode_tokens(network, input_ids, pixels, positions)
     layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
-    return Prefix(layers, len(ids))
+    return Prefix(layers, len(ids), image)
 
 
 class Seeing(Protocol):

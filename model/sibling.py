@@ -26,7 +26,17 @@ from drafting.engine import DraftSettings
 from drafting.imaging import Study, StudyFacts
 from drafting.report import Report
 from model import canvas as canvases
-from model.loading import BLANK_TOKEN, UNUSABLE, ImageTokens, ModelError, Traits, scaffold, user_turn
+from model.loading import (
+    BLANK_TOKEN,
+    UNUSABLE,
+    ImageTokens,
+    ModelError,
+    Traits,
+    scaffold,
+    traits_of,
+    user_turn,
+    with_adapter,
+)
 from model.prefix import instruction, patches, with_image_tokens
 
 Sides = Literal["left", "both"]
@@ -143,20 +153,35 @@ def marked(turn: Sequence[int], line: Sequence[int], report: Sequence[int], end_
     return [*turn[:at], *line, *report, *turn[at:]]
 
 
-def load_sibling(folder: str | Path, temperature: float = 0.0, device: str | torch.device = "cpu") -> Sibling:
-    """Load a sibling's checkpoint. Raises ModelError where it is missing, incomplete or of another architecture."""
+def load_sibling(
+    folder: str | Path,
+    temperature: float = 0.0,
+    device: str | torch.device = "cpu",
+    adapter: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Sibling:
+    """Load a sibling's checkpoint, a folder or a hub id, with or without a PEFT adapter.
+
+    Raises ModelError where it is missing, incomplete or of another architecture.
+    """
     source = str(folder)
     try:
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "gemma4":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a Gemma 4 one.")
         network = Gemma4ForConditionalGeneration.from_pretrained(
-            source, dtype=torch.float32, device_map={"": torch.device(device)}
+            source, dtype=dtype, device_map={"": torch.device(device)}
         )
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
         image_processor = Gemma4ImageProcessorPil.from_pretrained(source)
     except UNUSABLE as error:
         raise ModelError(f"{source} cannot be loaded as a Gemma 4 checkpoint: {error}") from error
+    traits = traits_of(source)
+    name = Path(source).name if Path(source).exists() else source
+    if adapter is not None:
+        network, tokenizer, traits = with_adapter(network, tokenizer, traits, str(adapter), source)
+        name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
+    if traits.image_tokens is not None:
+        image_processor.max_soft_tokens = traits.image_tokens
     network.eval().requires_grad_(False)
-    traits = Traits(square_picture=True, fitted_canvas=True)
-    return Sibling(network, tokenizer, image_processor, traits, Path(source).name, temperature)
+    return Sibling(network, tokenizer, image_processor, traits, name, temperature)

@@ -51,6 +51,8 @@ STATUS: Mapping[type[Exception], int] = {
 }
 # A decoder may take all the memory that its limits allow.
 DECODERS = 2
+# Where the model looked is computed between the steps of everybody's drafts.
+LOOKERS = 2
 
 
 class DeskRoutes:
@@ -64,6 +66,7 @@ class DeskRoutes:
         self._examples = {example.name: example for example in examples}
         self._study_limits = study_limits
         self._decoders = CapacityLimiter(DECODERS)
+        self._lookers = CapacityLimiter(LOOKERS)
 
     def mount(self) -> BaseRoute:
         routes = [
@@ -178,10 +181,11 @@ class DeskRoutes:
         return JSONResponse({})
 
     def _editor_routes(self) -> list[BaseRoute]:
-        """What the report side asks for beside saving: templates, and the frames of the last run."""
+        """What the report side asks for beside saving: templates, the last run's frames, and where the model looked."""
         return [
             Route("/templates", self.templates, methods=["GET"]),
             Route("/frames", self.frames, methods=["GET"]),
+            Route("/looked", self.looked, methods=["POST"]),
         ]
 
     async def templates(self, request: Request) -> Response:
@@ -194,6 +198,14 @@ class DeskRoutes:
             return JSONResponse({"run": None, "frames": []})
         # Put into words in a thread of its own: a hundred frames of a long report are megabytes.
         return JSONResponse(await to_thread.run_sync(wire.frames_json, *last))
+
+    async def looked(self, request: Request) -> Response:
+        session = self._session(request)
+        asked = wire.parse_looked(wire.parse_object(await request.body()))
+        looked = await to_thread.run_sync(
+            session.looked, asked.span, asked.part, asked.version, asked.writer, limiter=self._lookers
+        )
+        return JSONResponse(wire.looked_json(looked))
 
     def _session(self, request: Request) -> Session:
         return self._sessions.find(request.headers.get("x-desk", ""))

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import DraftSettings, Frame, WordChoice
+from drafting.engine import DraftSettings, Frame, Looked, WordChoice
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.session import Alternative, Outcome, Session
@@ -84,6 +84,16 @@ class QuestionMessage(RunMessage):
     question: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookedMessage:
+    """The text that is asked of where the model looked for it: a span, and a part of it in code points."""
+
+    span: str
+    part: tuple[int, int] | None
+    version: int
+    writer: str
+
+
 def parse_object(body: object) -> dict[str, Any]:
     """A JSON object from its text. Raises WireError."""
     if not isinstance(body, str | bytes):
@@ -148,6 +158,19 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
     )
 
 
+def parse_looked(message: Mapping[str, Any]) -> LookedMessage:
+    """Raises WireError."""
+    part = message.get("part")
+    if part is not None and not (isinstance(part, list) and len(part) == 2):
+        raise WireError("The part of the span is not a start and a stop.")
+    return LookedMessage(
+        _id(message.get("span")),
+        None if part is None else (_number(part[0], "start"), _number(part[1], "stop")),
+        _number(message.get("version"), "version"),
+        _writer(message.get("writer", "")),
+    )
+
+
 def parse_spans(spans: Any) -> Report:
     """Raises WireError for anything that is not a list of spans, ReportError for a report that cannot be."""
     if not isinstance(spans, list):
@@ -163,11 +186,12 @@ def held_json(session: Session) -> dict[str, Any]:
 def resumed_json(session: Session) -> dict[str, Any]:
     """All that a page needs to show a session as it was when its page was left. That a run was cut off is told once."""
     spans = [_span_json(span) for span in session.report.spans]
-    study = session.study
+    study, prior = session.study, session.prior
     return held_json(session) | {
         "spans": spans,
         "indication": session.indication,
         "study": study_json(study) if study else None,
+        "prior": study_json(prior) if prior else None,
         "drafting": session.is_drafting,
         "cut_off": session.take_cut_off(),
     }
@@ -252,6 +276,12 @@ def answer_json(run: str, version: int, outcome: Outcome) -> str:
             "seed": outcome.seed,
         }
     )
+
+
+def looked_json(looked: Looked) -> dict[str, Any]:
+    """`weights`: rows from the top of the picture as it is stored."""
+    weights = [[round(float(weight), 6) for weight in row] for row in looked.weights]
+    return {"weights": weights, "share": round(looked.share, 4)}
 
 
 def template_json(template: Template) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 from model.evaluation.indiana import even_files, read_report
 from model.evaluation.infill import InfillSettings, evaluate_infill
 from model.evaluation.labels import LabelsSettings, evaluate_labels
+from model.evaluation.looked import LookedSettings, evaluate_looked
 from model.evaluation.plots import plot_curves
 from model.evaluation.published import published_config, random_model
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
@@ -37,7 +38,7 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
         # Looked at before the work, so that a wrong path is told at once.
         if path and not path.parent.is_dir():
             raise EvaluationError(f"{path.parent} is not a folder to write into.")
-    done = _speed(options) if options.what == "speed" else _drafts(options)
+    done = {"speed": _speed, "looked": _looked}.get(options.what, _drafts)(options)
     if options.json:
         done.save(options.json)
     return done
@@ -81,6 +82,25 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         rows,
         sibling=getattr(options, "sibling", None),
         reports=files,
+    )
+
+
+def _looked(options: argparse.Namespace) -> Evaluation:
+    radiographs = held_out_radiographs(options.data)
+    drafting_model = load(options.model, options.adapter)
+    settings = LookedSettings(options.limit, options.seed)
+    started = time.monotonic()
+    rows = evaluate_looked(LocalEngine(drafting_model), radiographs, settings)
+    return evaluation(
+        "looked",
+        options.typed,
+        drafting_model,
+        options.model,
+        options.adapter,
+        options.data,
+        asdict(settings),
+        time.monotonic() - started,
+        rows,
     )
 
 

@@ -5,10 +5,19 @@ This module knows nothing of how anything is measured.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from accelerate import init_empty_weights
 from torch import nn
-from transformers import AutoTokenizer, DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, Gemma4ImageProcessorPil
+from transformers import (
+    AutoTokenizer,
+    DiffusionGemmaConfig,
+    DiffusionGemmaForBlockDiffusion,
+    Gemma4ImageProcessorPil,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     DiffusionGemmaGenerationConfig,
     EntropyBoundSamplerConfig,
@@ -18,6 +27,8 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import Diffusi
 from model.experts import experts_implementation, quantise_experts
 from model.loading import DEFAULT_MODEL, DraftingModel, Traits, scaffold
 from model.training.fresh import BEGIN_IMAGE, BLANK, BOS, END_IMAGE, EOS, IMAGE, PAD
+
+Network = TypeVar("Network", bound=PreTrainedModel)
 
 IMAGE_TOKENS = 280
 _STANDARD_DEVIATION = 0.02
@@ -76,15 +87,13 @@ def random_model(
     `bits`: 8 or 4 quantise the experts. The canvas is as long as the report needs; the tokenizer is the default
     model's.
     """
-    with init_empty_weights(include_buffers=False):
-        network = DiffusionGemmaForBlockDiffusion(config)
-    network.tie_weights()
+    network = empty_network(DiffusionGemmaForBlockDiffusion, config)
     if bits < 16:
-        _fill(network, device, dtype, passing_over=DiffusionGemmaTextExperts)
+        fill(network, device, dtype, passing_over=DiffusionGemmaTextExperts)
         # A layer at a time, so that a GPU which could not hold all in 16 bits can build it.
-        quantise_experts(network, bits, device, lambda experts: _fill(experts, device, dtype))
+        quantise_experts(network, bits, device, lambda experts: fill(experts, device, dtype))
     else:
-        _fill(network, device, dtype)
+        fill(network, device, dtype)
     network.generation_config = DiffusionGemmaGenerationConfig(
         max_denoising_steps=48,
         sampler_config=EntropyBoundSamplerConfig(entropy_bound=0.1),
@@ -112,7 +121,15 @@ def random_model(
     )
 
 
-def _fill(
+def empty_network(kind: type[Network], config: PreTrainedConfig) -> Network:
+    """A network of a configuration whose parameters have no data yet, tied as in a checkpoint; `fill` gives it some."""
+    with init_empty_weights(include_buffers=False):
+        network = kind(config)
+    network.tie_weights()
+    return network
+
+
+def fill(
     network: nn.Module, device: torch.device, dtype: torch.dtype, passing_over: type[nn.Module] | None = None
 ) -> None:
     """Give parameters without data random data on `device`; what is tied stays tied. Buffers are moved."""

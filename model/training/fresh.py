@@ -103,21 +103,24 @@ def fresh_config(shape: Shape, vocabulary: int) -> DiffusionGemmaConfig:
 
 def sibling_config(shape: Shape, vocabulary: int) -> Gemma4Config:
     """The configuration of the small DiffusionGemma's autoregressive sibling."""
-    # What Gemma 4 has as options, DiffusionGemma has built in.
-    built_in = {
-        "enable_moe_block": True,
-        "attention_k_eq_v": True,
-        "hidden_size_per_layer_input": 0,
-        "final_logit_softcapping": 30.0,
-    }
     return Gemma4Config(
-        text_config={**_text(shape, vocabulary), **built_in},
+        text_config={**_text(shape, vocabulary), **sibling_options()},
         vision_config=_vision(shape),
         audio_config=None,
         image_token_id=IMAGE,
         boi_token_id=BEGIN_IMAGE,
         eoi_token_id=END_IMAGE,
     )
+
+
+def sibling_options() -> dict[str, Any]:
+    """What Gemma 4 has as options of its text configuration, and DiffusionGemma has built in."""
+    return {
+        "enable_moe_block": True,
+        "attention_k_eq_v": True,
+        "hidden_size_per_layer_input": 0,
+        "final_logit_softcapping": 30.0,
+    }
 
 
 def _text(shape: Shape, vocabulary: int) -> dict[str, Any]:

@@ -204,9 +204,8 @@ def _sentences(written: WrittenReport, random: Random) -> list[Range]:
     return sorted((sentence.start, sentence.end) for sentence in random.sample(written.sentences, count))
 
 
-def _phrases(written: WrittenReport, random: Random) -> list[Range]:
-    """One to eight runs of one to six words, no two touching."""
-    text = written.text
+def phrase_ranges(text: str, random: Random) -> list[Range]:
+    """One to eight runs of one to six words of a text, no two touching."""
     starts = [index for index, c in enumerate(text) if c.isalnum() and (index == 0 or text[index - 1].isspace())]
     ranges: list[Range] = []
     for first in sorted(random.sample(range(len(starts)), min(random.randint(1, 8), len(starts)))):
@@ -220,6 +219,10 @@ def _phrases(written: WrittenReport, random: Random) -> list[Range]:
         if end > starts[first] and (not ranges or starts[first] > ranges[-1][1] + 1):
             ranges.append((starts[first], end))
     return ranges
+
+
+def _phrases(written: WrittenReport, random: Random) -> list[Range]:
+    return phrase_ranges(written.text, random)
 
 
 def _sentences_and_phrases(written: WrittenReport, random: Random) -> list[Range]:

@@ -113,12 +113,12 @@ def test_escape_leaves_everything_and_typing_goes_on_in_the_report(desk: Desk) -
 
 def test_a_key_lists_the_words_at_the_caret_and_locked_words_have_none(desk: Desk) -> None:
     drafted(desk)
-    press(desk, "Control+Home", "Alt+w")
+    press(desk, "Control+Home", "Alt+o")
     desk.page.get_by_text("No word of open text here.").wait_for()
     click_word(desk, "pneumothorax")
     desk.page.wait_for_timeout(500)
     assert desk.page.get_by_role("option").count() == 0
-    press(desk, "Control+End", "ArrowLeft", "Alt+w")
+    press(desk, "Control+End", "ArrowLeft", "Alt+o")
     desk.page.get_by_role("option").first.wait_for()
     assert desk.page.get_by_role("dialog", name="Instead of “size”").is_visible()
     press(desk, "Escape")
@@ -138,7 +138,7 @@ def test_a_report_that_another_page_wrote_meanwhile_is_refused_in_a_sentence(des
     saved(desk)
     session = site.desk.sessions.find(desk.tokens[-1])
     session.receive(session.report, session.version + 5, "", "other")
-    press(desk, "Control+End", "ArrowLeft", "Alt+w")
+    press(desk, "Control+End", "ArrowLeft", "Alt+o")
     desk.page.get_by_text(re.compile("newer version|changed in another tab")).first.wait_for()
     assert desk.page.get_by_role("option").count() == 0
 

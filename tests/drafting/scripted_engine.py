@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from drafting.engine import Draft, DraftSettings, Frame, Piece, WordChoice
+import numpy as np
+
+from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
 from drafting.imaging import Study
 from drafting.report import Report, Span
 
@@ -31,6 +33,7 @@ class ScriptedEngine:
     started_at: list[int] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     texts: dict[str, str] = field(default_factory=dict)
+    looked_at: list[tuple[str, tuple[int, int] | None]] = field(default_factory=list)
 
     @property
     def model(self) -> str:
@@ -105,6 +108,18 @@ class ScriptedEngine:
 
     def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
         raise NotImplementedError("No script compares answers.")
+
+    def looked(
+        self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
+    ) -> Looked:
+        """The part of the picture that is as far right as the part of the span begins late, and low down."""
+        self.looked_at.append((id, part))
+        text = next((span.text for span in report.open_spans if span.id == id), "")
+        if not text:
+            raise EngineError("There is no text of the model here.")
+        weights = np.zeros((3, 4), np.float32)
+        weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
+        return Looked(weights, 0.2)
 
     def release(self, study: Study) -> None:
         self.released.append(study.id)

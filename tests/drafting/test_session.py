@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame
+from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
 from drafting.imaging import Picture, Study
 from drafting.report import LockedTextError, Report, ReportError, Span
 from drafting.session import (
@@ -20,6 +20,7 @@ from drafting.session import (
     BusyError,
     DeskError,
     Limits,
+    NotLookedError,
     Outcome,
     RunFailedError,
     Session,
@@ -534,3 +535,49 @@ def test_closing_the_session_and_another_study_forget_the_frames() -> None:
     finish(session.run(DraftSettings()))
     session.open_study(a_study())
     assert session.last_run() is None
+
+
+WRITTEN = Report.from_spans((Span("s1", LOCKED, "locked", "radiologist"), Span("s2", SENTENCE, "open", "model")))
+
+
+def test_where_the_model_looked_changes_nothing() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine, WRITTEN)
+    with pytest.raises(NotLookedError, match="open a study first"):
+        session.looked("s2", None, 1, "")
+    session.open_study(a_study())
+    assert session.looked("s2", (4, 9), 1, "").weights.sum() == pytest.approx(0.25)
+    assert engine.looked_at == [("s2", (4, 9))]
+    assert (session.report, session.version) == (WRITTEN, 1)
+    with pytest.raises(NotLookedError, match="no text"):
+        session.looked("s1", None, 1, "")
+    with pytest.raises(VersionConflictError):
+        session.looked("s2", None, 2, "")
+
+
+def test_a_failure_of_looking_is_one_sentence_that_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(ScriptedEngine):
+        def looked(self, *of: object, **more: object) -> Looked:
+            raise ValueError(LOCKED)
+
+    session = a_session(Failing(), WRITTEN)
+    session.open_study(a_study())
+    with pytest.raises(NotLookedError, match="could not be found out"):
+        session.looked("s2", None, 1, "")
+    assert "pneumothorax" not in caplog.text
+
+
+def test_a_study_put_away_while_it_is_looked_at_is_released_once_more() -> None:
+    former, engine = a_study(), ScriptedEngine()
+    session = a_session(engine, WRITTEN)
+    session.open_study(former)
+    looked = engine.looked
+
+    def during(*of: object) -> Looked:
+        session.open_study(a_study())
+        engine.released.clear()
+        return looked(*of)  # type: ignore[arg-type]
+
+    engine.looked = during  # type: ignore[method-assign, assignment]
+    session.looked("s2", None, 1, "")
+    assert former.id in engine.released

@@ -73,6 +73,7 @@ def test_a_session_that_was_closed_is_not_found(tab: Tab) -> None:
         ("PUT", "/desk/report"),
         ("POST", "/desk/stop"),
         ("GET", "/desk/frames"),
+        ("POST", "/desk/looked"),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Desk": ""}, {"X-Desk": "A" * 43}])
@@ -432,6 +433,7 @@ def test_a_page_that_comes_back_finds_its_session_as_it_was() -> None:
         held = answer["resumed"]
         assert (held["spans"], held["version"], held["cut_off"]) == (SPANS, 3, False)
         assert held["study"] == described
+        assert held["prior"] is None
         assert len(site.desk.sessions) == 1
 
 
@@ -476,3 +478,32 @@ def test_what_another_page_has_written_is_not_overwritten_unseen(tab: Tab) -> No
 def test_a_page_may_not_call_itself_anything(tab: Tab, writer: object) -> None:
     body = {"version": 1, "writer": writer, "spans": SPANS, "indication": ""}
     assert tab.request("PUT", "/desk/report", json=body).status_code == 422
+
+
+# ---- where the model looked
+
+
+def test_where_the_model_looked_is_told_for_the_version_that_the_page_has(site: Site, tab: Tab) -> None:
+    text = "The heart is normal. No effusion."
+    tab.put_report(3, [{"id": "c1", "text": text, "state": "open", "author": "model"}])
+    asked = {"span": "c1", "part": [21, 33], "version": 3, "writer": ""}
+    without = tab.request("POST", "/desk/looked", json=asked)
+    assert (without.status_code, "open a study" in without.json()["error"]) == (422, True)
+    tab.open_example()
+    looked = tab.request("POST", "/desk/looked", json=asked)
+    assert looked.status_code == 200
+    assert looked.json() == {"weights": [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0.25, 0]], "share": 0.2}
+    for other in ({"version": 2}, {"version": 4}, {"writer": "another"}):
+        assert tab.request("POST", "/desk/looked", json=asked | other).status_code == 409
+    for wrong in ({"span": 7}, {"part": [1]}, {"part": ["a", 2]}, {"part": [-1, 2]}, {"version": None}):
+        assert tab.request("POST", "/desk/looked", json=asked | wrong).status_code == 422
+    nobody = tab.request("POST", "/desk/looked", json=asked | {"span": "c9"})
+    assert nobody.json() == {"error": "There is no text of the model here."}
+
+
+def test_a_prior_is_told_to_a_page_that_comes_back(tab: Tab) -> None:
+    tab.open_example("effusion")
+    prior = tab.request("POST", "/desk/prior/example", json={"name": "no-finding"}).json()
+    assert tab.request("GET", "/desk/report").json()["prior"] == prior
+    tab.request("DELETE", "/desk/prior")
+    assert tab.request("GET", "/desk/report").json()["prior"] is None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from model.data.sets.questions import load_questions
 from model.loading import DraftingModel, load
-from model.training.fresh import Shape, fresh_model, fresh_tokenizer, save_checkpoint
+from model.training.fresh import Shape, fresh_model, fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.training.lora.lessons import Lesson, question_lessons
 
 TINY = Shape(
     hidden=64,
@@ -39,3 +42,32 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_model(tiny_checkpoint: Path) -> DraftingModel:
     # On the CPU everywhere: the tests compare in float32 with tensors that they make there.
     return load(tiny_checkpoint, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both families' tiny checkpoints, with room for a token more than their tokenizer has."""
+    folder = tmp_path_factory.mktemp("families")
+    tokenizer = fresh_tokenizer(TEXTS, TINY.vocabulary)
+    for family, fresh in (("diffusion", fresh_model), ("autoregressive", fresh_sibling)):
+        network = fresh(TINY, len(tokenizer) + 1)
+        # A frozen embedding as small as at the start of training lets no token become likely.
+        with torch.no_grad():
+            network.get_input_embeddings().weight.mul_(8)
+        save_checkpoint(network, tokenizer, folder / family)
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def set_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fifteen questions about three pictures, as VQA-RAD lies in its folder."""
+    from tests.model.lora import write_questions
+
+    return write_questions(tmp_path_factory.mktemp("questions") / "set", images=3)
+
+
+@pytest.fixture(scope="session")
+def lessons(set_folder: Path) -> list[Lesson]:
+    from tests.model.lora import tiny_recipe
+
+    return question_lessons(load_questions(set_folder), tiny_recipe())

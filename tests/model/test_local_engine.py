@@ -519,6 +519,8 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
     assert told == [(), ("", "size?")]
     engine.words(study, word_apart(parse_markup("[[?size?|large]]"), "s1", 0, 5, "large"), 3)
     assert len(told) == 2
+    engine.looked(study, parse_markup("[[?size?|Large.]] [[?side?]] More."), "s1")
+    assert len(told) == 2
     engine.release(study)
     run(engine, study, hinted, seed=1, steps=2)
     assert len(told) == 3

@@ -16,7 +16,8 @@ export function createAutosave({ now, send, tell, onOther }) {
     timer = 0,
     saving = null,
     savedText = "",
-    paused = false;
+    paused = false,
+    written = 0; // the last version that this page itself has written
 
   function changed() {
     if (!paused) timer ||= setTimeout(save, SAVE_MS);
@@ -45,7 +46,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     saving = send(sent);
     try {
       await saving;
-      version = sent.version;
+      version = written = sent.version;
       savedText = text;
       tell("Saved", false);
       return sent;
@@ -63,10 +64,18 @@ export function createAutosave({ now, send, tell, onOther }) {
   return {
     changed,
     put,
+    /** The version, of this page's own writing, that the desk has of the report as it is now; sent where it has none. */
+    async current() {
+      await saving?.catch(() => {});
+      if (paused) throw new Error("This report was changed in another tab; choose first which is kept.");
+      if (written !== version || !written || JSON.stringify(now()) !== savedText) await put();
+      return { version, writer };
+    },
     writer,
     /** The desk has a report with this number: what is written next comes after it. */
     after(number) {
       version = number;
+      written = 0;
       paused = false;
     },
     /** What is on screen stands on the desk already. */

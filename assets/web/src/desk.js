@@ -3,6 +3,7 @@
 // of the tab's history entry: a reload finds its session by it, and a closed tab takes it along.
 
 import { createConnection } from "./connection.js";
+import { createLooking } from "./looked.js";
 
 /** @typedef {{name: string, title: string, description: string}} Example */
 /** @typedef {{center: number, width: number, name: string}} Window */
@@ -12,7 +13,7 @@ import { createConnection } from "./connection.js";
 /** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[], note: string}} Study */
 /** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
 /** What the desk has kept of a page that was left. @typedef {{spans: any[], indication: string, version: number, writer: string,
- *   study: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
+ *   study: Study|null, prior: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
 
 export class DeskError extends Error {
   /** @param {string} message one sentence for the radiologist @param {number} status 0 where the server was not reached */
@@ -266,6 +267,8 @@ export const desk = {
   draft,
   /** The last run's frames. */
   frames: async () => (await call("desk/frames", {})).json(),
+  /** Where the model looked for a part of a span. @returns {Promise<import("./looked.js").Looked>} */
+  looked: async (request) => (await call("desk/looked", json("POST", request))).json(),
   templates: async () => (await (await call("desk/templates", {})).json()).templates,
   stop: () => call("desk/stop", { method: "POST" }),
 };
@@ -278,6 +281,7 @@ export const shared = {
    *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean}|null} */ viewer: null,
   /** @type {{show: (name: string, notice: any) => void, drop: (name: string) => void}|null} */ notices: null,
   /** @type {{start: () => void}|null} */ guide: null,
+  looking: createLooking({ ask: (request) => desk.looked(request) }),
 };
 
 let watching = false;

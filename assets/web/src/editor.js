@@ -359,9 +359,15 @@ export function mountEditor({ element }) {
     label: "Report",
     placeholder: "Type, or press Draft to let the model write the whole report.",
     title: `Tab goes to the next gap or unreviewed text. To leave the editor press Escape, then Tab.`,
-    onChange: () => changed(),
+    onChange: () => {
+      changed();
+      shared.looking.moved();
+    },
     onHint: (name) => showHint(name === "drafted" && timeline.isScrubbing ? "frame" : name),
-    onSelect: () => refreshTools(),
+    onSelect: () => {
+      refreshTools();
+      shared.looking.moved();
+    },
     onWord: (place) => showWords(place),
     onComposed: () => {
       for (const { of, message } of held.splice(0)) receive(of, message);
@@ -416,9 +422,14 @@ export function mountEditor({ element }) {
     find: () => find.open(),
     certainty: () => toggleCertainty(),
     hint: () => askHint(),
+    whereLooked: () => shared.looking.toggle(),
     timeline: () => timeline.focus(),
     changes: () => toggleChanges(),
   };
+  shared.looking.ofReport({
+    target: () => (run || aside || report.isComposing() ? null : report.lookable()),
+    sent: () => autosave.current(),
+  });
   const find = createFind({ report });
   body.before(find.bar);
   const ask = createAsk({ answer, insert: insertAnswer, stop: () => stopAside(), onclose: () => report.view.focus() });
@@ -590,6 +601,7 @@ export function mountEditor({ element }) {
       showHint("nothing-open");
       return;
     }
+    shared.looking.moved();
     const mine = { sent: false, shown: false, started: performance.now(), stopping: false, clock: setInterval(tick, 1000) };
     run = mine;
     root.classList.add("running");
@@ -687,6 +699,7 @@ export function mountEditor({ element }) {
     stopButton.hidden = true;
     draftButton.hidden = false;
     if (focused) draftButton.focus();
+    shared.looking.moved();
     progress.classList.remove("waiting");
     setProgress(0);
     stepLine.textContent = "";

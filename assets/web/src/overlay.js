@@ -11,6 +11,13 @@ export function svg(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Where the keyboard points. @param {SVGElement} layer @param {import("./geometry.js").Point} at */
+export function drawCross(layer, { x, y }) {
+  const line = (kind) =>
+    svg("path", { class: kind, d: `M${x - 12} ${y}h8m8 0h8M${x} ${y - 12}v8m0 8v8` });
+  layer.append(svg("g", { class: "cross" }, line("casing"), line("line")));
+}
+
 /**
  * @param {SVGElement} layer @param {import("./measure.js").Measure[]} measures
  * @param {(point: import("./geometry.js").Point) => import("./geometry.js").Point} toStage

@@ -4,8 +4,9 @@
 import { createCine, SPEEDS } from "./cine.js";
 import { button, el, icon } from "./dom.js";
 import { edgeLetters, fitZoom, isMirrored, scaleBar, toPicture, toStage, turned, UPRIGHT } from "./geometry.js";
+import { heat, placeOf } from "./heat.js";
 import { POINTS, under, wordsOf } from "./measure.js";
-import { drawMeasures, svg } from "./overlay.js";
+import { drawCross, drawMeasures, svg } from "./overlay.js";
 import { grayTable, halve, paint, readPixels, windowsOf, wordTable } from "./windowing.js";
 
 /** @typedef {import("./desk.js").Study} Study */
@@ -17,8 +18,16 @@ const KEPT_BYTES = 256 * 2 ** 20;
 const MAX_ZOOM = 32;
 const LENS_SIDE = 220;
 const LENS_POWER = 2.5;
+/** CSS pixels that an arrow key moves the cross by. */
+const NUDGE = 2,
+  NUDGE_FAR = 25;
 /** A picture that takes longer to draw, in milliseconds, is drawn coarser while it moves. */
 const SLOW_MS = 18;
+
+const LOOKED = "Where the model looked — not validated, not an explanation";
+const LOOKED_TITLE =
+  "The attention of the text at the caret to the parts of the picture, less that of the rest of the report. " +
+  "Attention shows what was looked at, not why something was written, and often lies elsewhere than the finding.";
 
 const number = (value) =>
   Math.abs(value) >= 20 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(2);
@@ -26,6 +35,21 @@ const put = (node, ...lines) => {
   const text = lines.filter(Boolean).join("\n");
   if (node.textContent !== text) node.textContent = text;
 };
+
+/** What is drawn from here on is in pixels of the picture, as it lies. @param {CanvasRenderingContext2D} target */
+function toPixels(target, size, { picture, view, ratio }) {
+  const [a, b, c, d] = view.turn;
+  const sx = view.zoom * ratio,
+    sy = sx * picture.aspect;
+  target.setTransform(
+    a * sx,
+    c * sx,
+    b * sy,
+    d * sy,
+    (size.width / 2) * ratio - (a * sx * view.middle.x * picture.width + b * sy * view.middle.y * picture.height),
+    (size.height / 2) * ratio - (c * sx * view.middle.x * picture.width + d * sy * view.middle.y * picture.height),
+  );
+}
 
 /** Draws a level's part through the window; keeps what it needs from one picture to the next. */
 function createPainter() {
@@ -64,17 +88,7 @@ function createPainter() {
       }
       paint(level, x0, y0, w, h, tables.grays, tables.words, new Uint32Array(image.data.buffer));
       context.putImageData(image, 0, 0);
-      const [a, b, c, d] = view.turn;
-      const sx = view.zoom * ratio,
-        sy = sx * picture.aspect;
-      target.setTransform(
-        a * sx,
-        c * sx,
-        b * sy,
-        d * sy,
-        ((size.width / 2) * ratio) - (a * sx * view.middle.x * picture.width + b * sy * view.middle.y * picture.height),
-        ((size.height / 2) * ratio) - (c * sx * view.middle.x * picture.width + d * sy * view.middle.y * picture.height),
-      );
+      toPixels(target, size, { picture, view, ratio });
       target.imageSmoothingEnabled = true;
       target.imageSmoothingQuality = moving ? "low" : "high";
       target.drawImage(painted, 0, 0, w, h, x0 / across, y0 / down, w / across, h / down);
@@ -128,6 +142,20 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
   const letters = Object.fromEntries(
     ["left", "right", "top", "bottom"].map((edge) => [edge, el("div", { class: `letter ${edge}`, hidden: true })]),
   );
+  const lookedNote = el("div", { class: "looked-note" });
+  const lookedLegend = el(
+    "div",
+    { class: "looked-legend", hidden: true, title: LOOKED_TITLE },
+    el("div", {}, LOOKED),
+    el(
+      "div",
+      { class: "looked-scale" },
+      el("span", {}, "less"),
+      el("span", { class: "looked-shades", "aria-hidden": "true" }),
+      el("span", {}, "more"),
+    ),
+    lookedNote,
+  );
   const mirrored = el("div", { class: "mirrored", hidden: true }, "Mirrored");
   const playButton = button({
     name: "Play",
@@ -156,6 +184,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     corner.br,
     ...Object.values(letters),
     mirrored,
+    lookedLegend,
     images,
     lens,
   );
@@ -224,7 +253,15 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     const how = { picture: picture(), level, view, ratio, windowNow, invert, moving };
     painter.draw(context, stage, how);
     if (!coarser) lastCost = performance.now() - began;
+    if (looked?.map && index === 0) {
+      toPixels(context, stage, how);
+      context.imageSmoothingEnabled = true;
+      context.imageSmoothingQuality = "medium";
+      context.drawImage(looked.map, 0, 0, picture().width, picture().height);
+    }
+    lookedLegend.hidden = !looked || index !== 0;
     drawMeasures(lines, measures.get(index) ?? [], shown, picture(), selected, stage);
+    if (cross && tools.mode !== "window") drawCross(lines, shown(cross));
     drawLens();
     tell();
   }
@@ -276,6 +313,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     mirrored.hidden = !isMirrored(view.turn);
     element.dataset.mode = tools.mode;
     element.classList.toggle("narrow", size().width < 460);
+    element.classList.toggle("slim", size().width < 760);
     onState();
   }
 
@@ -434,7 +472,72 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     canvas.focus({ preventScroll: true });
   });
 
+  // ---- where the model looked
+
+  /** Null where it is off; without a `map` where there is none to show. @type {{map: HTMLCanvasElement|null, weights: number[][]}|null} */
+  let looked = null;
+  function showLooked(state) {
+    looked = null;
+    if (state && study) {
+      const weights = state.looked?.weights ?? null;
+      looked = { map: weights && mapOf(weights), weights };
+      put(lookedNote, state.note);
+      lookedNote.hidden = !state.note;
+      corner.help.hidden = true; // it stands where the legend does
+    }
+    lookedLegend.hidden = !looked;
+    redraw();
+  }
+  function mapOf(weights) {
+    const { width, height, data } = heat(weights);
+    const map = el("canvas", { width, height });
+    map.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
+    return map;
+  }
+
   // ---- measures
+
+  /** Where the keyboard points while it measures, in picture pixels. @type {{x: number, y: number}|null} */
+  let cross = null;
+  /** Moves the cross by an arrow key; whether there is one to move. @param {KeyboardEvent} event */
+  function nudge({ key, shiftKey }) {
+    if (!study || tools.mode === "window" || document.activeElement !== canvas) return false;
+    placeCross();
+    const by = shiftKey ? NUDGE_FAR : NUDGE,
+      at = shown(cross);
+    at.x += { ArrowLeft: -by, ArrowRight: by }[key] ?? 0;
+    at.y += { ArrowUp: -by, ArrowDown: by }[key] ?? 0;
+    cross = inPicture(at);
+    if (hold) hold.measure.points[hold.point] = cross;
+    redraw(true);
+    return true;
+  }
+  function placeCross() {
+    const { width, height } = size();
+    cross ??= inPicture({ x: width / 2, y: height / 2 });
+  }
+  /** Sets the next point of a measure where the cross is; the first press brings the cross. */
+  function setPoint() {
+    if (!study || tools.mode === "window" || document.activeElement !== canvas) return false;
+    tools.written = true;
+    if (!cross) {
+      placeCross();
+      say("Move the cross with the arrow keys, with Shift far; Enter sets a point.");
+      redraw();
+    } else if (hold) letGo();
+    else {
+      begin(cross);
+      say("First point set.");
+      redraw();
+    }
+    return true;
+  }
+  function begin(start) {
+    const measure = { id: ++lastMeasure, kind: tools.mode, points: [start, { ...start }] };
+    here().push(measure);
+    selected = measure.id;
+    hold = { measure, point: 1, fresh: true };
+  }
 
   /** What the hand holds: a measure and which of its points, -1 for all of it. @type {any} */
   let hold = null;
@@ -455,16 +558,14 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       redraw(true);
       return true;
     }
+    // Begun by the keyboard; the hand begins anew.
+    cancelMeasure();
     const found = under(here(), shown, at);
     if (found && tools.written) {
       selected = found.measure.id;
       hold = { ...found, from: toPicture(view, picture(), size(), at), points: found.measure.points.map((p) => ({ ...p })) };
     } else if (tools.mode !== "window") {
-      const start = inPicture(at);
-      const measure = { id: ++lastMeasure, kind: tools.mode, points: [start, { ...start }] };
-      here().push(measure);
-      selected = measure.id;
-      hold = { measure, point: 1, fresh: true };
+      begin(inPicture(at));
     } else {
       selected = 0;
       redraw();
@@ -505,6 +606,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     redraw();
   }
   function cancelMeasure() {
+    if (cross) redraw();
+    cross = null;
     if (!hold) return false;
     const { measure, fresh, points } = hold;
     if (fresh) here().splice(here().indexOf(measure), 1);
@@ -653,7 +756,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     kept.clear();
     coming.clear();
     measures.clear();
-    hold = drag = null;
+    hold = drag = cross = looked = null;
+    lookedLegend.hidden = true;
     study = null;
     selected = 0;
     painter.forget();
@@ -717,6 +821,12 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     },
     cancelMeasure,
     deleteSelected,
+    nudge,
+    setPoint,
+    /** Lays where the model looked over the first picture: null takes it away. @param {{looked?: import("./looked.js").Looked, note?: string}|null} state */
+    showLooked,
+    /** Where most of it lies as it is seen, in words. */
+    lookedAt: () => (looked?.weights ? placeOf(looked.weights, view.turn) : ""),
     /** How the picture lies, in parts of its fit, so that another can lie the same way. */
     get placed() {
       return study && { fitted, factor: view.zoom / fitting(), middle: { ...view.middle } };

@@ -914,6 +914,22 @@ export function createReportEditor({
     },
     /** The word of open text at the caret, or null. */
     wordAtCaret: () => findWord(caret()),
+    /**
+     * The selected part of the open span at the caret, or its sentence there: `part` in code points of the span's text.
+     * @returns {import("./looked.js").Target|null}
+     */
+    lookable() {
+      const span = openAt();
+      if (!span || span.gap || report().run) return null;
+      const { main } = view.state.selection;
+      const range = main.empty ? sentenceAt(text(), main.head) : main;
+      const from = Math.max(span.from, range.from),
+        to = Math.min(span.to, range.to);
+      const words = text().slice(from, to);
+      const points = (start, end) => [...text().slice(start, end)].length;
+      const start = points(span.from, from);
+      return words.trim() ? { id: span.id, part: [start, start + points(from, to)], words: words.trim() } : null;
+    },
     isAtGap: () => {
       const span = openAt();
       const { main } = view.state.selection;

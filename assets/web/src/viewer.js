@@ -94,6 +94,12 @@ export function mountViewer({ element }) {
     angle: tool("Measure angle", "angle", "Measure an angle (N): drag one arm, press for the other", () =>
       setMode("angle"),
     ),
+    looked: tool(
+      "Where the model looked",
+      "looked",
+      "Where the model looked for the text at the caret (W): not validated, not an explanation",
+      () => shared.looking.toggle(),
+    ),
     written: tool("Overlay", "text", "Writing over the picture (T)", () => toggleTool("written")),
     reset: tool("Reset", "reset", "Reset window, zoom, position and turns (Space, or double click)", () =>
       active.reset(),
@@ -107,7 +113,7 @@ export function mountViewer({ element }) {
     group("fit", "actual", "lens"),
     group("flipAcross", "flipDown", "left", "right"),
     group("length", "angle"),
-    group("written", "reset"),
+    group("looked", "written", "reset"),
   );
 
   const emptyThumbs = el("div", { class: "thumbs" });
@@ -252,7 +258,7 @@ export function mountViewer({ element }) {
     const at = windows.findIndex(({ center, width }) => center === windowNow.center && width === windowNow.width);
     presets.value = String(at);
     presets.disabled = windows.length < 2;
-    const pressed = { invert, lens: tools.lens, written: tools.written };
+    const pressed = { invert, lens: tools.lens, written: tools.written, looked: shared.looking.isOn };
     for (const mode of ["length", "angle"]) pressed[mode] = tools.mode === mode;
     for (const [name, on] of Object.entries(pressed)) toolButtons[name].setAttribute("aria-pressed", String(on));
   }
@@ -360,7 +366,16 @@ export function mountViewer({ element }) {
     putPriorAway();
     study = null;
     pane.putAway();
+    shared.looking.forget();
   }
+  shared.looking.ofStudy({
+    show({ on, looked, words, note }) {
+      pane.showLooked(on ? { looked, note } : null);
+      if (looked) say(`Where the model looked for “${words}”: most ${pane.lookedAt()}. Not validated, not an explanation.`);
+      else if (!on) say("");
+      tell(active);
+    },
+  });
   function showNone() {
     stage.dataset.state = "empty";
     empty.hidden = false;
@@ -386,6 +401,7 @@ export function mountViewer({ element }) {
     factsLine.textContent = name;
     factsLine.title = name;
     say(`Opened ${name}.`);
+    shared.looking.forget();
     if (study.note) fail(study.note);
   }
 
@@ -541,7 +557,11 @@ export function mountViewer({ element }) {
   }
   desk.session().then(({ examples, resumed }) => {
     // The file's name was never on the desk.
-    if (resumed?.study && !study) open(async () => resumed.study, "Study from before the reload", true);
+    if (resumed?.study && !study)
+      open(async () => resumed.study, "Study from before the reload", true).then(() => {
+        // Where it cannot be shown again, it is closed on the desk too.
+        if (resumed.prior) openPrior(async () => resumed.prior, "Prior from before the reload");
+      });
     emptyThumbs.replaceChildren(...examples.map(thumb));
     strip.replaceChildren(...examples.map(thumb));
     if (!examples.length)
@@ -571,14 +591,18 @@ export function mountViewer({ element }) {
     turnRight: () => active.turn("right"),
     length: () => setMode("length"),
     angle: () => setMode("angle"),
+    point: () => active.setPoint(),
     remove: () => active.deleteSelected(),
     written: () => toggleTool("written"),
+    looked: () => {
+      shared.looking.toggle();
+    },
     prior: () => togglePrior(),
     cine: () => several() && active.cine.toggle(),
     zoomIn: () => active.zoomAt(1.25),
     zoomOut: () => active.zoomAt(0.8),
-    nextFrame: () => active.step(1),
-    previousFrame: () => active.step(-1),
+    nextFrame: (event) => active.nudge(event) || active.step(1),
+    previousFrame: (event) => active.nudge(event) || active.step(-1),
     // When it is let go; held down, it turns a drag into a move.
     reset: () => {
       spaceDown = true;
@@ -613,7 +637,7 @@ export function mountViewer({ element }) {
     const onButton = focus instanceof HTMLButtonElement;
     const found = commands.get(keyName(event));
     if (!found || ((onButton || focus === active.slider) && event.key.startsWith("Arrow"))) return;
-    if (found.command === "reset" && onButton) return;
+    if ((found.command === "reset" || found.command === "point") && onButton) return;
     if (found.run(event) !== false) event.preventDefault();
   });
   document.addEventListener("keyup", (event) => {

@@ -67,3 +67,23 @@ test("the theme is the address's, dark where it says nothing that is known", () 
   assert.equal(themeOf(""), "dark");
   assert.equal(themeOf("?theme=pink"), "dark");
 });
+
+test("the version that the desk has is told, and sent only where it has none of this page's writing", async () => {
+  const desk = aDesk(),
+    page = aPage(desk);
+  page.text = "one";
+  const first = await page.autosave.current();
+  assert.deepEqual(first, { version: 1, writer: page.autosave.writer });
+  assert.deepEqual(await page.autosave.current(), first);
+  page.text = "two";
+  assert.equal((await page.autosave.current()).version, 2);
+  assert.equal(desk.held.text, "two");
+
+  // After a reload the version is another page's, although the text is the same.
+  const again = aPage(desk);
+  again.text = "two";
+  again.autosave.after(2);
+  again.autosave.isSaved();
+  assert.deepEqual(await again.autosave.current(), { version: 3, writer: again.autosave.writer });
+  assert.equal(desk.held.writer, again.autosave.writer);
+});

@@ -1,0 +1,62 @@
+"""`python -m model train lora`: from the command line's options to a run, and to one sentence where it cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from model.data.sets.files import SetError
+from model.data.sets.questions import load_questions, question_formats
+from model.data.sets.reports import load_reports, report_formats
+from model.loading import DEFAULT_MODEL, ModelError
+from model.training.lora.lessons import Lesson, question_lessons, report_lessons
+from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
+
+
+def run_lora(options: argparse.Namespace) -> int:
+    """Returns the exit code: 0, or 2 with a sentence on standard error, or 130 where the user stopped it."""
+    # Batches are made beside the device's work; the tokenizer's own threads would fight for the same cores.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        if options.published:
+            from model.training.lora.published import measure_steps
+
+            recipe = load_recipe(options.recipe) if options.recipe else None
+            return measure_steps(options.published, options.steps or 3, options.json, recipe, say)
+        _train(options)
+    except (TrainingError, ModelError, SetError) as error:
+        say(f"python -m model: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("Stopped. The same command goes on from the last state that was saved.")
+        return 130
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    for name in ("recipe", "out"):
+        if getattr(options, name) is None:
+            raise TrainingError(f"--{name} must be given.")
+    if not options.data:
+        raise TrainingError("--data must name at least one folder.")
+    recipe = load_recipe(options.recipe)
+    lessons = [lesson for folder in options.data for lesson in lessons_in(folder, recipe)]
+    seed = recipe.seeds[0] if options.seed is None else options.seed
+    # Only now, because it loads torch's distributed part and finds the devices.
+    from model.training.lora.run import new_accelerator, train_lora
+
+    accelerator = new_accelerator(cpu=options.device == "cpu")
+    train_lora(str(options.model or DEFAULT_MODEL), recipe, lessons, options.out, seed, accelerator, say, options.steps)
+
+
+def lessons_in(folder: Path, recipe: LoraRecipe) -> list[Lesson]:
+    """The lessons of the set that lies in a folder, of questions or of reports. Raises SetError or TrainingError."""
+    if not question_formats(folder) and report_formats(folder):
+        return report_lessons(load_reports(folder), recipe)
+    return question_lessons(load_questions(folder), recipe)
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

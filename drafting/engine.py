@@ -96,6 +96,20 @@ class Draft:
     full: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class WordChoice:
+    """A word that could stand in the place of another, and how probable the model finds it there.
+
+    `probability`: 0 to 1, its share among the single words that the model would write there and leave standing, of no
+    more tokens than the present one, with the image and all around as they are. What the choices of one place lack to
+    1 is what words that are not listed have. It is the model's belief about this place alone, not a chance of being
+    right.
+    """
+
+    text: str
+    probability: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
     """Where the model looked for a text: how much more of its attention each part of the image has.
@@ -144,6 +158,22 @@ class Engine(Protocol):
 
         Yields the drafts' newest frames and returns the different drafts, the likeliest first; each is what `draft`
         gives with its seed. Raises what `draft` raises.
+        """
+        ...
+
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        """How probable each of some texts of a report's one open span is, set against the others: they add up to 1.
+
+        A text is judged by what the model expects at each place of it before it has seen the rest, not by how sure it
+        is once all is written, which it always is. Raises EngineError where not one span is open.
+        """
+        ...
+
+    def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
+        """What could stand in the place of a word: the only open span of the report, which holds it.
+
+        Gives up to `count` words, the likeliest first, and always the one that stands there. The same every
+        time. Raises EngineError where the report has not one open span with text.
         """
         ...
 

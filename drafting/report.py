@@ -6,12 +6,19 @@ Unicode code points of the joined text. This module knows nothing of tokens, mod
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 State = Literal["locked", "open"]
 Author = Literal["radiologist", "model", "template"]
+
+
+MOST_HINT_CHARACTERS = 120
+# What the markup sets a hint apart by, and brackets, which it keeps for itself.
+NOT_IN_HINTS = re.compile(r"[\[\]|\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ReportError(ValueError):
@@ -27,7 +34,8 @@ class Span:
     """A run of report text with one state and one author.
 
     `id` is what drafts are merged by; it is unique within a report. An open span without text is a gap. `reviewed`: a
-    person has accepted this text of a model as it stands; a draft that changes it takes that away.
+    person has accepted this text of a model as it stands; a draft that changes it takes that away. `hint`: what a
+    person wants written in an open span ('size of effusion?'); the model is told, the report does not say it.
     """
 
     id: str
@@ -35,6 +43,7 @@ class Span:
     state: State
     author: Author
     reviewed: bool = False
+    hint: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -43,6 +52,12 @@ class Span:
             raise ReportError(f"A span is 'locked' or 'open', not {self.state!r}.")
         if self.author not in get_args(Author):
             raise ReportError(f"A span's author is 'radiologist', 'model' or 'template', not {self.author!r}.")
+        if self.hint and self.locked:
+            raise ReportError("Only an open span can have a hint.")
+        if len(self.hint) > MOST_HINT_CHARACTERS:
+            raise ReportError(f"A hint has at most {MOST_HINT_CHARACTERS} characters.")
+        if NOT_IN_HINTS.search(self.hint) or self.hint != self.hint.strip():
+            raise ReportError("A hint is one line without '[', ']', '|' and white space around it.")
 
     @property
     def locked(self) -> bool:
@@ -178,20 +193,26 @@ def _with_state(report: Report, start: int, end: int, state: State) -> Report:
     if start == end:
         return report
     before, within, after, serial = _cut(report, start, end)
-    changed = (replace(span, state=state) if span.text else span for span in within)
+    changed = (_in_state(span, state) if span.text else span for span in within)
     return _joined((*before, *changed, *after), serial)
+
+
+def _in_state(span: Span, state: State) -> Span:
+    """The span locked or open. Nothing is left to write in a locked one, so its hint goes."""
+    return replace(span, state=state, hint="" if state == "locked" else span.hint)
 
 
 def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], list[Span], int]:
     """The spans before, within and after a range, those across its borders cut in two.
 
-    The first piece of a cut span keeps its id, so that a draft under way still finds it. Gaps at a border stay
-    outside the range: at its start they count as before it, at its end as after it; at an empty range, as after it.
+    The first piece of a cut span keeps its id, so that a draft under way still finds it, and its hint. Gaps at a border
+    stay outside the range: at its start they count as before it, at its end as after it; at an empty range, as after
+    it.
     """
     before: list[Span] = []
     within: list[Span] = []
     after: list[Span] = []
-    serial = report.serial
+    serial = Report.from_spans(report.spans).serial
     at = 0
     for span in report.spans:
         stop = at + len(span.text)
@@ -204,7 +225,7 @@ def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], 
             if piece:
                 if fresh:
                     serial += 1
-                room.append(replace(span, id=f"s{serial}" if fresh else span.id, text=piece))
+                room.append(replace(span, id=f"s{serial}", text=piece, hint="") if fresh else replace(span, text=piece))
                 fresh = True
         at = stop
     return before, within, after, serial
@@ -248,21 +269,63 @@ def focused(report: Report, ids: Collection[str]) -> Report:
         raise ReportError("Nothing is open here: insert a gap or unlock text first.")
     return replace(
         report,
-        spans=tuple(span if span.id in ids or span.locked else replace(span, state="locked") for span in report.spans),
+        spans=tuple(span if span.id in ids else _in_state(span, "locked") for span in report.spans),
     )
+
+
+def hints_of(report: Report) -> tuple[str, ...]:
+    """The hints of the open spans, in order, empty where a span has none; () where none has one."""
+    hints = tuple(span.hint for span in report.open_spans)
+    return hints if any(hints) else ()
+
+
+def word_apart(report: Report, id: str, start: int, end: int, word: str) -> Report:
+    """The report with nothing open but a word: the characters `start` to `end` of the open span `id`, without hints.
+
+    `word` is what is meant to stand there. Raises LockedTextError where the span is locked, ReportError where it is
+    gone, or holds something else there or less or more than a word.
+    """
+    span = next((one for one in report.spans if one.id == id), None)
+    if span is None:
+        raise ReportError("This text is gone.")
+    if span.locked:
+        raise LockedTextError("Locked text has no alternatives; open it first.")
+    text = span.text
+    if not 0 <= start < end <= len(text) or text[start:end] != word:
+        raise ReportError("This word has changed since.")
+    cut = (start and _is_of_word(text[start - 1])) or (end < len(text) and _is_of_word(text[end]))
+    if cut or not any(map(_is_of_word, word)) or any(c.isspace() for c in word):
+        raise ReportError("This is not one word.")
+    serial = Report.from_spans(report.spans).serial
+    pieces = (
+        replace(_in_state(span, "locked"), id=f"s{serial + 1}", text=text[:start]),
+        replace(span, text=word, hint=""),
+        replace(_in_state(span, "locked"), id=f"s{serial + 2}", text=text[end:]),
+    )
+    spans: list[Span] = []
+    for one in report.spans:
+        spans += [piece for piece in pieces if piece.text] if one is span else [_in_state(one, "locked")]
+    return Report(tuple(spans), serial + 2)
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def parse_markup(markup: str) -> Report:
     """A report from text whose open spans stand in double square brackets; all else is locked, character for character.
 
-    `[[text]]` may be rewritten, `[[]]` is a gap. `]]` without an opening pair is ordinary text.
-    Raises ReportError for a pair that is not closed, or opened again inside.
+    `[[text]]` may be rewritten, `[[]]` is a gap. `]]` without an opening pair is ordinary text. An open span that
+    begins with a question mark has a hint up to the first bar or its end: `[[?size of effusion?]]` is a gap with one,
+    `[[?size of effusion?|small]]` holds text too. A hint holds neither, so nothing else can be meant; text that itself
+    begins with a question mark stands behind an empty hint: `[[?|?cardiomegaly]]`.
+    Raises ReportError for a pair that is not closed, or opened again inside, and for a hint that cannot be.
     """
     spans: list[Span] = []
     rest, line = markup, 1
 
-    def add(text: str, state: State) -> None:
-        spans.append(Span(f"s{len(spans) + 1}", text, state, "radiologist"))
+    def add(text: str, state: State, hint: str = "") -> None:
+        spans.append(Span(f"s{len(spans) + 1}", text, state, "radiologist", hint=hint))
 
     while True:
         locked, opening, tail = rest.partition("[[")
@@ -277,7 +340,10 @@ def parse_markup(markup: str) -> Report:
         if "[[" in text:
             raise ReportError(f"The open span that begins in line {line} holds another '[['; close it with ']]' first.")
         line += text.count("\n")
-        add(text, "open")
+        hint = ""
+        if text.startswith("?"):
+            hint, _, text = text[1:].partition("|")
+        add(text, "open", hint.strip())
 
 
 def to_markup(report: Report) -> str:
@@ -292,8 +358,11 @@ def to_markup(report: Report) -> str:
         else:
             if "[[" in span.text or "]]" in span.text or span.text.endswith("]"):
                 raise ReportError("An open span holds square brackets that the markup cannot express.")
-            pieces.append(f"[[{span.text}]]")
+            hinted = f"?{span.hint}{'|' if span.text else ''}" if span.hint or span.text.startswith("?") else ""
+            pieces.append(f"[[{hinted}{span.text}]]")
     markup = "".join(pieces)
-    if [span.text for span in parse_markup(markup).open_spans] != [span.text for span in report.open_spans]:
+    if [(span.hint, span.text) for span in parse_markup(markup).open_spans] != [
+        (span.hint, span.text) for span in report.open_spans
+    ]:
         raise ReportError("Locked text holds '[[', which the markup cannot express.")
     return markup

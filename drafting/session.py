@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked
+from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
 from drafting.imaging import Study
-from drafting.report import Report, Span, focused, merge_draft
+from drafting.report import Report, Span, focused, merge_draft, word_apart
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 FRAMES_KEPT = 128
 MOST_ALTERNATIVES = 8
 MOST_QUESTION_CHARACTERS = 500
+WORDS_LISTED = 8
 
 
 class DeskError(RuntimeError):
@@ -69,6 +70,7 @@ class Limits:
 
     report_characters: int = 100_000
     indication_characters: int = 2_000
+    hint_characters: int = 2_000
     spans: int = 2_000
     sessions: int = 32
     idle_seconds: float = 300.0
@@ -84,6 +86,16 @@ class Outcome:
     seconds: float
     seed: int
     stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
+    in the list, 0 to 1."""
+
+    text: str
+    share: float
+    seed: int
 
 
 def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
@@ -269,6 +281,8 @@ class Session:
             raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
         if sum(len(span.text) for span in report.spans) > self._limits.report_characters:
             raise TooLargeError(f"The report is longer than {self._limits.report_characters:,} characters.")
+        if sum(len(span.hint) for span in report.spans) > self._limits.hint_characters:
+            raise TooLargeError(f"The hints together are longer than {self._limits.hint_characters:,} characters.")
         if len(indication) > self._limits.indication_characters:
             raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
         with self._lock:
@@ -313,7 +327,7 @@ class Session:
 
     def alternatives(
         self, id: str, count: int, settings: DraftSettings
-    ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+    ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
         """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
 
         The report stays as it is. Stop ends the run with no alternatives. Raises what `run` raises.
@@ -337,7 +351,26 @@ class Session:
                 drafts.close()
             if any(draft.texts.keys() - {id} for draft in found):
                 raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
-            return found
+            texts = [draft.texts.get(id, "") for draft in found]
+            shares = self._engine.shares(run.study, run.report, texts, run.indication)
+            made = [
+                Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
+            ]
+            return tuple(sorted(made, key=lambda one: -one.share))
+
+    def words(self, id: str, start: int, end: int, word: str, version: int) -> tuple[WordChoice, ...]:
+        """What could stand in the place of `word`: the characters `start` to `end` of the open span `id`.
+
+        `version`: of the report that the place is of. The report stays as it is. Raises VersionConflictError where a
+        newer one is kept, ReportError where the place is not an open word, and what `run` raises.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if version != self._version:
+                raise VersionConflictError("The report has changed since; choose the word again.")
+            run = self._begin(None, word_apart(self._report, id, start, end, word))
+        with self._one_sentence(run, "list of words"):
+            return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
 
     def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
         """Answer a question about the image; yields every frame. The report stays as it is.

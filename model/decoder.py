@@ -113,6 +113,14 @@ class Decoder(Protocol):
         """
         ...
 
+    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+        """What the network believes of free positions that hold `canvases`, each (free,): log-probabilities.
+
+        Gives (free, vocabulary) for each, nats, on the CPU. A seat that was read before reuses the keys and values of
+        its pinned positions from then, so a new one stands here once, and then as often as wanted.
+        """
+        ...
+
 
 class PackedDecoder:
     """Runs the network on any device, on rows packed without padding.
@@ -170,6 +178,18 @@ class PackedDecoder:
         hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
         logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
         return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
+
+    @torch.inference_mode()
+    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+        looks = []
+        for seat, canvas in zip(seats, canvases, strict=True):
+            nothing = torch.zeros(len(canvas), dtype=torch.bool)
+            state = State(0, canvas, None, nothing, 0, settled=False, anchor=seat.context_of)
+            looks.append(Look(seat, state, 1.0, torch.zeros(len(canvas))))
+        hidden = self._forward(looks)
+        openings = torch.cat([seat.opening for seat in seats]).to(hidden.device)
+        logits = bar(capped_logits(self._network, hidden), self._barred, openings, self._blank_id)
+        return list(logits.log_softmax(dim=-1).cpu().split([len(canvas) for canvas in canvases]))
 
     def _forward(self, looks: Sequence[Look]) -> Tensor:
         """The last hidden states of the free rows: (free rows of all, hidden)."""

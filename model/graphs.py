@@ -116,6 +116,9 @@ class GraphDecoder:
     def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         return self._packed.score(seat, canvas)
 
+    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+        return self._packed.beliefs(seats, canvases)
+
     @torch.inference_mode()
     def warm_up(self, prefix_length: int) -> None:
         """Capture what drafts with prefixes up to a length begin with, so that none of them waits for it."""

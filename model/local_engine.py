@@ -6,6 +6,7 @@ It joins the rooms of `model`; it knows nothing of browsers and files.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
@@ -16,9 +17,9 @@ from typing import TypeVar
 
 import torch
 
-from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece
+from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
 from drafting.imaging import Study
-from drafting.report import Report, Span
+from drafting.report import Report, Span, hints_of
 from model import canvas as canvases
 from model.batching import Batcher, Lane
 from model.canvas import Canvas, Layout, Slot, Width
@@ -29,6 +30,7 @@ from model.loading import DraftingModel, in_a_thread_that_ends, load
 from model.looking import BlindError, particular_map
 from model.prefix import Prefix, encode_prefix
 from model.sampler import Run, SamplerSettings, State, draws, is_over
+from model.words import Tokens, likeliest_words
 
 Result = TypeVar("Result")
 
@@ -46,6 +48,15 @@ WORDS_BESIDE_IMAGE = 64
 # Tokens of an answer's slot at first, and how many draws of noise its likelihood is averaged over.
 ANSWER_WIDTH = 24
 NOISES = 2
+# Positions of a word's slot beyond the tokens that stand there: one, for the blank that ends it. In wider ones the
+# network is less sure of a single word: of 60 words cut out of written reports 65 % were the likeliest in their place
+# (mean share 56 %) with one position more, 62 % (51 %) with two.
+WORD_END = 1
+# What ends a word; and the share from which a word is listed: less is shown as nothing.
+NOT_IN_A_WORD = re.compile(r"[^\w'\u2019/.-]|\w[.](?!\w)")
+LEAST_SHARE = 5e-4
+# In so many parts a text is read when it is set against others, a token or some at a time.
+PARTS = 12
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
 REFRESH_ON_CPU = 8
 
@@ -116,7 +127,7 @@ class LocalEngine:
         # begin in their callers' threads while the engine's thread encodes prompts.
         self._speller = deepcopy(drafting_model.tokenizer)
         self._batcher = Batcher(self.decoder)
-        self._prefixes: OrderedDict[tuple[str, str, str], Prefix] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[str, str, str, tuple[str, ...]], Prefix] = OrderedDict()
 
     @classmethod
     def load(cls, model: str | Path | None = None, adapter: str | Path | None = None, bits: int = 16) -> LocalEngine:
@@ -170,9 +181,64 @@ class LocalEngine:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
             raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
-        prefix = self._prefix(study, indication)
+        prefix = self._prefix(study, indication, hints=hints_of(report))
         width = canvases.fixed_width if self._model.blank_id is None else canvases.elastic_width
         return (yield from self._draft(prefix, report, settings, start, started, width))
+
+    def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
+        if len(report.open_spans) != 1 or not report.open_spans[0].text:
+            raise EngineError("Alternatives of a word are those of one open word.")
+        prefix = self._prefix(study, indication)
+        blank = self._model.blank_id
+        narrow = self._lay_out(report, canvases.fixed_width).slots[0]
+        length = narrow.stop - narrow.start
+        width = length if blank is None else min(length + WORD_END, self._room)
+        canvas = self._one_slot(report, width)
+        slot = canvas.slots[0]
+        present = self._without_filler(canvas.ids[slot.start : slot.stop])
+        # The same noise before every text, and of every draw a seat of its own, whose pinned positions have seen it.
+        noises = self._noises(width)
+        seats = [self._seat(prefix, canvas) for _ in noises]
+
+        def believe(beginnings: Sequence[Tokens]) -> torch.Tensor:
+            filled = [
+                torch.cat([torch.tensor(beginning, dtype=noise.dtype), noise[len(beginning) :]])
+                for noise in noises
+                for beginning in beginnings
+            ]
+            places = [seat for seat in seats for _ in beginnings]
+            # A call of its own each time, so that the drafts of others take their steps in between.
+            read = self._batcher.call(lambda: self.decoder.beliefs(places, filled))
+            own = [belief[len(beginnings[at % len(beginnings)])] for at, belief in enumerate(read)]
+            return torch.stack(own).unflatten(0, (len(noises), -1)).logsumexp(dim=0) - math.log(len(noises))
+
+        def keep(texts: Sequence[Tokens]) -> list[float]:
+            ends = [self._filler] * (blank is not None)
+            whole = [torch.tensor([*text, *ends * (width - len(text))]) for text in texts]
+            read = self._batcher.call(lambda: self.decoder.beliefs([seats[0]] * len(whole), whole))
+            return [own.gather(-1, text[:, None]).sum().item() for own, text in zip(read, whole, strict=True)]
+
+        self._batcher.call(lambda: self.decoder.beliefs(seats, noises))
+        line_end = "\r\n" if "\r\n" in report.text else "\n"
+
+        def spaced(tokens: Tokens) -> bool:
+            pieces = canvases.decode_pieces(tokens, self._model.tokenizer, blank)
+            return bool(pieces) and pieces[0][0][:1].isspace()
+
+        def is_word(tokens: Tokens) -> bool:
+            # A token that would run into the word before is no word, whatever `fitted` makes of it.
+            text = self._text(tokens, slot, line_end).strip()
+            return spaced(tokens) == spaced(present) and not NOT_IN_A_WORD.search(text)
+
+        stands = report.open_spans[0].text
+        shares: dict[str, float] = {}
+        for tokens, share in likeliest_words(believe, keep, width, blank, is_word, present).items():
+            text = stands if tokens == present else self._text(tokens, slot, line_end).strip()
+            if text == stands or any(map(str.isalnum, text)):
+                shares[text] = shares.get(text, 0.0) + share
+        likeliest = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
+        listed = [(text, share) for text, share in likeliest if share >= LEAST_SHARE][:count]
+        return tuple(WordChoice(text, share) for text, share in likeliest if (text, share) in listed or text == stands)
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()
@@ -193,9 +259,7 @@ class LocalEngine:
         width = max([ANSWER_WIDTH * ends, *(len(own) + ends for own in encoded)])
         seats = [self._answer_seat(prefix, own, width) for own in encoded]
         # The same noise before every answer: what stands there must not decide between them.
-        noises = [
-            draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)
-        ]
+        noises = self._noises(width)
 
         def score() -> list[float]:
             means = []
@@ -206,6 +270,67 @@ class LocalEngine:
             return means
 
         return self._batcher.call(score)
+
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        if len(report.open_spans) != 1:
+            raise EngineError("Only texts of one open span can be set against each other.")
+        prefix = self._prefix(study, indication, hints=hints_of(report))
+        (span,), blank = report.open_spans, self._model.blank_id
+        holding = [
+            replace(report, spans=tuple(replace(one, text=text) if one is span else one for one in report.spans))
+            for text in texts
+        ]
+        slots = [self._lay_out(one, canvases.fixed_width).slots[0] for one in holding]
+        lengths = [slot.stop - slot.start if text else 0 for slot, text in zip(slots, texts, strict=True)]
+        ends = int(blank is not None)
+        # In slots of one width, each text ended by a blank; without blanks in one of its own length.
+        widths = [min((max(lengths) if ends else length) + ends, self._room) for length in lengths]
+        written = [own for own in range(len(texts)) if lengths[own]]
+        scored = {own: self._chained(prefix, holding[own], widths[own], lengths[own] + ends) for own in written}
+        most = max(scored.values(), default=0.0)
+        parts = [math.exp(scored[own] - most) if own in scored else 0.0 for own in range(len(texts))]
+        return [part / sum(parts) if any(parts) else 0.0 for part in parts]
+
+    def _chained(self, prefix: Prefix, report: Report, width: int, counted: int) -> float:
+        """How probable the first `counted` tokens of a report's one slot are: nats, taken from left to right.
+
+        In so many parts, each read where all before it stands and the rest is noise; averaged over draws of noise.
+        """
+        canvas = self._one_slot(report, width)
+        slot = canvas.slots[0]
+        present = torch.tensor(canvas.ids[slot.start : slot.stop])
+        counted = min(counted, width)
+        borders = sorted({round(counted * part / PARTS) for part in range(PARTS)})
+        noises = self._noises(width)
+        seats = [self._seat(prefix, canvas) for _ in noises]
+        self._batcher.call(lambda: self.decoder.beliefs(seats, noises))
+        places = [seat for seat in seats for _ in borders]
+        filled = [torch.cat([present[:at], noise[at:]]) for noise in noises for at in borders]
+        read = self._batcher.call(lambda: self.decoder.beliefs(places, filled))
+        total = 0.0
+        for number, belief in enumerate(read):
+            part = number % len(borders)
+            rows = slice(borders[part], [*borders, counted][part + 1])
+            total += belief[rows].gather(-1, present[rows, None]).sum().item()
+        return total / len(noises)
+
+    def _one_slot(self, report: Report, width: int) -> Canvas:
+        """The canvas of a report with one open span, in a slot of `width` positions."""
+        layout = self._lay_out(report, canvases.chosen_width({report.open_spans[0].id: width}))
+        return canvases.canvas_for(
+            layout,
+            layout.slots,
+            {},
+            self._room,
+            self._model.before,
+            self._model.after,
+            0 if self._model.traits.fitted_canvas else self._model.canvas_length,
+            self._pad_id,
+        )
+
+    def _noises(self, width: int) -> list[torch.Tensor]:
+        """Draws of noise for a slot, each (width,); the same every time."""
+        return [draws(Run(width, self._model.vocabulary_size, self._settings, seed, 0), 0)[1] for seed in range(NOISES)]
 
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
@@ -334,6 +459,11 @@ class LocalEngine:
         different = {tuple(sorted(draft.texts.items())): draft for draft in reversed(done)}
         return tuple(draft for draft in done if different[tuple(sorted(draft.texts.items()))] is draft)
 
+    def _text(self, tokens: Sequence[int], slot: Slot, line_end: str) -> str:
+        """The text of tokens that stand in a slot."""
+        decoded = canvases.decode_pieces(tokens, self._model.tokenizer, self._model.blank_id)
+        return "".join(canvases.fitted([text for text, _ in decoded], slot, line_end))
+
     # What is to be denoised
 
     @property
@@ -424,12 +554,12 @@ class LocalEngine:
             torch.tensor([at in starts for at in canvas.free], dtype=torch.bool),
         )
 
-    def _prefix(self, study: Study | None, indication: str, question: str = "") -> Prefix:
-        key = (study.id if study else "", indication, question)
+    def _prefix(self, study: Study | None, indication: str, question: str = "", hints: tuple[str, ...] = ()) -> Prefix:
+        key = (study.id if study else "", indication, question, hints)
 
         def find() -> Prefix:
             if key not in self._prefixes:
-                self._prefixes[key] = encode_prefix(self._model, study, indication, question)
+                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints=hints)
                 while len(self._prefixes) > KEPT_PREFIXES:
                     self._prefixes.popitem(last=False)
             self._prefixes.move_to_end(key)
@@ -546,7 +676,7 @@ def _part_alone(report: Report, id: str, part: tuple[int, int] | None) -> Report
             spans.append(Span("looked", text[start:stop], "open", "model"))
             spans.append(Span("after", text[stop:], "locked", "model"))
         else:
-            spans.append(replace(span, id=f"of {span.id}", state="locked"))
+            spans.append(replace(span, id=f"of {span.id}", state="locked", hint=""))
     return Report(tuple(spans))
 
 

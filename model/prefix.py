@@ -5,6 +5,7 @@ This module knows nothing of reports and canvases; the decoder reads what is enc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -47,10 +48,11 @@ class Prefix:
     image: ImagePlace | None = None
 
 
-def instruction(facts: StudyFacts, indication: str, question: str = "") -> str:
+def instruction(facts: StudyFacts, indication: str, question: str = "", hints: Sequence[str] = ()) -> str:
     """What the model is told beside the image: to write the report, or to answer `question` where there is one.
 
-    The default model was trained on exactly this wording.
+    `hints`: what is wanted in each open span of the report, in order, empty where nothing is said. The default model
+    was trained on exactly this wording.
     """
     sex = {"M": "male", "F": "female", "O": "other"}.get(facts.sex or "")
     asked = " ".join(question.split())
@@ -61,17 +63,22 @@ def instruction(facts: StudyFacts, indication: str, question: str = "") -> str:
         f"View {facts.view}." if facts.view else "",
         f"Indication: {' '.join(indication.split())}" if indication.strip() else "",
         f"Question: {asked}" if asked else "",
+        *(f"Gap {number}: {hint}" for number, hint in enumerate(hints, 1) if hint),
     ]
     return " ".join(part for part in told if part)
 
 
 @torch.inference_mode()
 def encode_prefix(
-    drafting_model: DraftingModel, study: Study | None, indication: str = "", question: str = ""
+    drafting_model: DraftingModel,
+    study: Study | None,
+    indication: str = "",
+    question: str = "",
+    hints: Sequence[str] = (),
 ) -> Prefix:
     """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words."""
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
-    told = instruction(study.facts if study else StudyFacts(), indication, question)
+    told = instruction(study.facts if study else StudyFacts(), indication, question, hints)
     text = user_turn(tokenizer, told, study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pixels = positions = image = None

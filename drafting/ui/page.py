@@ -90,8 +90,14 @@ class Drafting:
         session = self._sessions.find(asked.token)
         for tab in (stream, asked.tab):
             self._memory.tie(tab, session)
-        _receive(session, asked.sent)
         version = asked.sent.version
+        if isinstance(asked, wire.WordsMessage):
+            # A word is named by its place, which belongs to this version of the report and no other.
+            session.receive(asked.sent.report, version, asked.sent.indication, asked.sent.writer)
+            words = session.words(asked.span, asked.start, asked.end, asked.word, version)
+            yield wire.words_json(run, version, asked.span, words)
+            return
+        _receive(session, asked.sent)
         match asked:
             case wire.DraftMessage():
                 run_under_way = session.run(asked.settings, asked.only, asked.start)
@@ -103,8 +109,8 @@ class Drafting:
                 yield wire.answer_json(run, version, outcome)
             case wire.AlternativesMessage():
                 drafting = session.alternatives(asked.span, asked.count, asked.settings)
-                drafts = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
-                yield wire.alternatives_json(run, version, asked.span, drafts)
+                others = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
+                yield wire.alternatives_json(run, version, asked.span, others)
 
 
 def _streamed(source: Generator[T, None, R], as_message: Callable[[T], str]) -> Generator[str, None, R]:

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, Frame, Looked
+from drafting.engine import DraftSettings, Frame, Looked, WordChoice
 from drafting.imaging import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
-from drafting.session import Outcome, Session
+from drafting.session import Alternative, Outcome, Session
 from drafting.templates import Template
 
 WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
@@ -68,6 +68,16 @@ class AlternativesMessage(RunMessage):
 
 
 @dataclass(frozen=True, slots=True)
+class WordsMessage(RunMessage):
+    """What could stand in the place of `word`: the characters `start` to `end` (code points) of a span's text."""
+
+    span: str
+    start: int
+    end: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionMessage(RunMessage):
     """A question about the image."""
 
@@ -107,10 +117,10 @@ def parse_report(message: Mapping[str, Any]) -> ReportMessage:
     )
 
 
-def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | QuestionMessage:
+def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | WordsMessage | QuestionMessage:
     """What the editor asks of the model. Raises WireError and ReportError as `parse_report` does."""
     kind = message.get("kind")
-    if kind not in ("draft", "alternatives", "question"):
+    if kind not in ("draft", "alternatives", "words", "question"):
         raise WireError("The request is not for a draft.")
     steps = message.get("steps")
     try:
@@ -127,6 +137,10 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
     if kind == "alternatives":
         count = _number(message.get("count"), "number of alternatives")
         return AlternativesMessage(token, tab, sent, settings, _id(message.get("span")), count)
+    if kind == "words":
+        first, last = (_number(message.get(name), "place of the word") for name in ("start", "end"))
+        word = _text(message.get("word"), "word")
+        return WordsMessage(token, tab, sent, settings, _id(message.get("span")), first, last, word)
     if kind == "question":
         return QuestionMessage(token, tab, sent, settings, _text(message.get("question"), "question"))
     only, start = message.get("only"), message.get("start")
@@ -171,9 +185,7 @@ def held_json(session: Session) -> dict[str, Any]:
 
 def resumed_json(session: Session) -> dict[str, Any]:
     """All that a page needs to show a session as it was when its page was left. That a run was cut off is told once."""
-    spans = [
-        {"id": span.id, "text": span.text, "state": span.state, "author": span.author} for span in session.report.spans
-    ]
+    spans = [_span_json(span) for span in session.report.spans]
     study, prior = session.study, session.prior
     return held_json(session) | {
         "spans": spans,
@@ -225,8 +237,8 @@ def progress_json(run: str, version: int, frames: Sequence[Frame]) -> str:
     )
 
 
-def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]) -> str:
-    """`likelihood`: the geometric mean of the probabilities of a text's tokens, 0 to 1."""
+def alternatives_json(run: str, version: int, span: str, alternatives: Sequence[Alternative]) -> str:
+    """`likelihood`: a text's share among these, 0 to 1."""
     return _dumped(
         {
             "kind": "alternatives",
@@ -234,13 +246,20 @@ def alternatives_json(run: str, version: int, span: str, drafts: Sequence[Draft]
             "version": version,
             "span": span,
             "alternatives": [
-                {
-                    "text": draft.texts.get(span, ""),
-                    "likelihood": round(math.exp(min(draft.mean_log_probability, 0.0)), 4),
-                    "seed": draft.seed,
-                }
-                for draft in drafts
+                {"text": one.text, "likelihood": round(one.share, 4), "seed": one.seed} for one in alternatives
             ],
+        }
+    )
+
+
+def words_json(run: str, version: int, span: str, words: Sequence[WordChoice]) -> str:
+    return _dumped(
+        {
+            "kind": "words",
+            "run": run,
+            "version": version,
+            "span": span,
+            "words": [{"text": word.text, "probability": round(word.probability, 4)} for word in words],
         }
     )
 
@@ -271,7 +290,9 @@ def template_json(template: Template) -> dict[str, Any]:
         "code": template.code,
         "title": template.title,
         "whole": template.whole,
-        "spans": [{"text": span.text, "state": span.state, "author": span.author} for span in template.report.spans],
+        "spans": [
+            {name: value for name, value in _span_json(span).items() if name != "id"} for span in template.report.spans
+        ],
     }
 
 
@@ -307,7 +328,18 @@ def _span(span: Any) -> Span:
     reviewed = span.get("reviewed", False)
     if not isinstance(reviewed, bool):
         raise WireError("A span of the report is neither reviewed nor not.")
-    return Span(id, _text(span.get("text"), "text of a span"), cast(State, state), cast(Author, author), reviewed)
+    text, hint = _text(span.get("text"), "text of a span"), _text(span.get("hint", ""), "hint of a gap")
+    return Span(id, text, cast(State, state), cast(Author, author), reviewed, hint)
+
+
+def _span_json(span: Span) -> dict[str, Any]:
+    """As the editor sends it: `reviewed` and `hint` only where there is something to say."""
+    said: dict[str, Any] = {"id": span.id, "text": span.text, "state": span.state, "author": span.author}
+    if span.reviewed:
+        said["reviewed"] = True
+    if span.hint:
+        said["hint"] = span.hint
+    return said
 
 
 def _id(value: Any) -> str:

@@ -42,13 +42,15 @@ class Mixture:
 
     `children`: real pictures of children, as they are. `labelled`: real pictures of which labels or answers are known,
     asked about only. `empty`: pictures that show nothing, beside reports and questions of random cases, and of the
-    tasks, `without_image`, those whose image is not given. Both so that nothing is guessed from blankness.
+    tasks, `without_image`, those whose image is not given. Both so that nothing is guessed from blankness. `hinted`:
+    pictures whose report has hints at its gaps.
     """
 
     children: float = 0.2
     labelled: float = 0.08
     empty: float = 0.02
     without_image: float = 0.05
+    hinted: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ class Examples(IterableDataset[HostBatch]):
 
     def _reports(self, case: Case, random: Random) -> list[Task]:
         sees = self._sees(random)
+        if random.random() < self._mixture.hinted:
+            # The cuts of a picture share their prefix, and hints stand in it: one cut, with other widths and noise.
+            return [report_task(case, sees, random, with_hints=True)] * self._cuts
         return [report_task(case, sees, random) for _ in range(self._cuts)]
 
     def _question(self, one: _Drawn, random: Random) -> list[Task]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from drafting.imaging import StudyFacts
-from drafting.report import Report, Span, State
+from drafting.report import Report, Span, State, hints_of
 from model.canvas import GAP_IN_LINE, GAP_OF_SECTION, Place, lay_out
 from model.data.cases import Case, visible
 from model.data.grammar import WrittenReport, write_report
@@ -27,6 +27,7 @@ from model.data.questions import Asked
 from model.loading import user_turn
 from model.prefix import instruction
 from model.training.fresh import BEGIN_IMAGE, BLANK, END_IMAGE, END_TURN, IMAGE, PAD
+from model.training.hints import hinted
 
 # 64 image tokens, their markers, and the longest instruction with a question.
 PREFIX_LENGTH = 128
@@ -101,8 +102,8 @@ def facts_of(case: Case) -> StudyFacts:
     return StudyFacts(age=case.age, sex=case.sex, view=case.view)
 
 
-def report_task(case: Case, sees: bool, random: Random) -> Task:
-    """The report of a case with open spans cut into it, or a part of it, as of one in progress.
+def report_task(case: Case, sees: bool, random: Random, with_hints: bool = False) -> Task:
+    """The report of a case with open spans cut into it, or a part of it, as of one in progress; with hints if wanted.
 
     Where the image is seen, what it does not show (`cases.visible`) is opened only where another sentence that stays
     locked says it too: from an image alone nobody could write it.
@@ -121,7 +122,10 @@ def report_task(case: Case, sees: bool, random: Random) -> Task:
         ranges = _without_unseen(written, ranges)
     if not ranges:
         written, ranges = opened_of(visible(case))
-    return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
+    report = opened(written.text, ranges)
+    if with_hints:
+        report = hinted(report, written, random)
+    return Task(facts_of(case), case.indication or "", "", sees, report)
 
 
 def question_task(facts: StudyFacts, indication: str, asked: Asked, sees: bool) -> Task:
@@ -282,7 +286,7 @@ def answer_width(random: Random, most: int) -> Callable[[Place], int]:
 
 def example(task: Task, words: Words, canvas_length: int, random: Random) -> Example | None:
     """A task as arrays for the diffusion model; None where it does not fit."""
-    turn = words.turn(instruction(task.facts, task.indication, task.question), task.sees)
+    turn = words.turn(instruction(task.facts, task.indication, task.question, hints_of(task.report)), task.sees)
     # Every example carries an image, so that all have one shape; where it is not to be seen, its tokens follow the
     # prefix, out of reach of what comes before and masked from the decoder.
     ids = turn if task.sees else [*turn, BEGIN_IMAGE, *[IMAGE] * IMAGE_TOKENS, END_IMAGE]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece
+from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
 from drafting.imaging import Study
 from drafting.report import Report, Span
 
@@ -92,6 +92,15 @@ class ScriptedEngine:
             )
             for number in range(count)
         )
+
+    def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
+        return [2.0 ** -(number + 1) for number in range(len(texts))]
+
+    def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
+        self.drafted.append((report, indication))
+        self.before_step(1)
+        (word,) = report.open_spans
+        return (WordChoice(word.text, 0.625), WordChoice("large", 0.25), WordChoice("tiny", 0.0625))
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         gap = Report((Span("answer", "", "open", "model"),))

@@ -17,14 +17,20 @@ from drafting.report import (
     Span,
     Type,
     apply,
+    focused,
+    hints_of,
     merge_draft,
     parse_markup,
     to_markup,
+    word_apart,
 )
 
 TEXT = st.text(
-    alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("ab \n\r\u0301\u05d0😀👩‍⚕️[]")), max_size=12
+    alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("ab \n\r\u0301\u05d0😀👩‍⚕️[]?|")), max_size=12
 )
+
+
+HINT = st.one_of(st.just(""), st.text(alphabet="size of é😀?.", max_size=120).map(str.strip))
 
 
 def locked_bytes(report: Report) -> list[bytes]:
@@ -33,8 +39,11 @@ def locked_bytes(report: Report) -> list[bytes]:
 
 @st.composite
 def reports(draw: st.DrawFn) -> Report:
-    spans = draw(st.lists(st.tuples(TEXT, st.sampled_from(["locked", "open"])), max_size=6))
-    return Report.from_spans(Span(f"s{i}", text, state, "radiologist") for i, (text, state) in enumerate(spans))
+    spans = draw(st.lists(st.tuples(TEXT, st.sampled_from(["locked", "open"]), HINT), max_size=6))
+    return Report.from_spans(
+        Span(f"s{i}", text, state, "radiologist", hint=hint if state == "open" else "")
+        for i, (text, state, hint) in enumerate(spans)
+    )
 
 
 @st.composite
@@ -112,7 +121,48 @@ def test_markup_that_can_be_written_reads_back_as_the_same_spans(report: Report)
         return
     again = parse_markup(markup)
     assert again.text == report.text
-    assert [span.text for span in again.open_spans] == [span.text for span in report.open_spans]
+    assert [(s.text, s.hint) for s in again.open_spans] == [(s.text, s.hint) for s in report.open_spans]
+
+
+@pytest.mark.parametrize(
+    ("markup", "hint", "text"),
+    [
+        ("[[?size of effusion?]]", "size of effusion?", ""),
+        ("[[?size of effusion?|small]]", "size of effusion?", "small"),
+        ("[[? side | ]]", "side", " "),
+        ("[[?|?cardiomegaly]]", "", "?cardiomegaly"),
+        ("[[a|b?]]", "", "a|b?"),
+        ("[[?]]", "", ""),
+        ("[[?a|b|c]]", "a", "b|c"),
+    ],
+)
+def test_markup_reads_hints(markup: str, hint: str, text: str) -> None:
+    (span,) = parse_markup(markup).spans
+    assert (span.hint, span.text) == (hint, text)
+    assert parse_markup(to_markup(parse_markup(markup))) == parse_markup(markup)
+
+
+@pytest.mark.parametrize("hint", ["x" * 121, "two\nlines", "a|b", "[x", "x]", " x", "\x00"])
+def test_a_hint_that_cannot_be_is_refused(hint: str) -> None:
+    with pytest.raises(ReportError, match="hint"):
+        Span("s1", "", "open", "model", hint=hint)
+    with pytest.raises(ReportError, match="Only an open span"):
+        Span("s1", "x", "locked", "model", hint="size?")
+
+
+def test_a_hint_survives_a_draft_and_edits_around_and_goes_with_the_lock() -> None:
+    report = parse_markup("Pleura: [[?size of effusion?]] [[?side?|left]].")
+    drafted = merge_draft(report, {"s2": "small effusion"})
+    assert hints_of(drafted) == ("size of effusion?", "side?")
+    typed = apply(drafted, Type(0, 0, "New. "))
+    opened = apply(apply(typed, Lock(0, 8)), Open(0, 8))
+    assert hints_of(opened) == ("", "", "size of effusion?", "side?")[-len(opened.open_spans) :]
+    start = typed.text.index("small")
+    assert hints_of(apply(typed, Lock(start, start + len("small effusion")))) == ("side?",)
+    # A part that is locked out of the middle leaves the hint with the first part alone.
+    assert hints_of(apply(typed, Lock(start + 2, start + 4))) == ("size of effusion?", "", "side?")
+    assert hints_of(focused(report, {"s4"})) == ("side?",)
+    assert hints_of(parse_markup("[[]] [[x]]")) == ()
 
 
 def test_markup_reads_gaps_and_open_text_between_locked_text() -> None:
@@ -174,6 +224,47 @@ def test_a_draft_passes_over_spans_that_were_locked_or_removed_while_it_ran() ->
 def test_a_gap_in_locked_text_leaves_its_bytes() -> None:
     report = apply(parse_markup("Heart normal."), InsertGap(5))
     assert [(s.text, s.state) for s in report.spans] == [("Heart", "locked"), ("", "open"), (" normal.", "locked")]
+
+
+def test_a_word_apart_is_all_that_is_open_and_the_text_stays() -> None:
+    report = parse_markup("F: [[A small é left effusion.]] [[]] [[Old.]]")
+    apart = word_apart(report, "s2", 2, 7, "small")
+    assert [(span.text, span.locked) for span in apart.spans] == [
+        ("F: ", True),
+        ("A ", True),
+        ("small", False),
+        (" é left effusion.", True),
+        (" ", True),
+        ("", True),
+        (" ", True),
+        ("Old.", True),
+    ]
+    assert apart.text == report.text
+    assert apart.open_spans[0].id == "s2"
+    assert word_apart(report, "s2", 8, 9, "é").open_spans[0].text == "é"
+
+
+@pytest.mark.parametrize(
+    ("id", "start", "end", "word", "sentence"),
+    [
+        ("s9", 0, 1, "A", "gone"),
+        ("s2", 2, 7, "large", "changed"),
+        ("s2", 2, 99, "small", "changed"),
+        ("s2", 0, 7, "A small", "not one word"),
+        ("s2", 2, 6, "smal", "not one word"),
+        ("s2", 3, 7, "mall", "not one word"),
+        ("s2", 14, 15, ".", "not one word"),
+        ("s2", 4, 4, "", "changed"),
+    ],
+)
+def test_what_is_no_open_word_is_refused(id: str, start: int, end: int, word: str, sentence: str) -> None:
+    with pytest.raises(ReportError, match=sentence):
+        word_apart(parse_markup("F: [[A small nodule.]]"), id, start, end, word)
+
+
+def test_a_locked_word_is_never_set_apart() -> None:
+    with pytest.raises(LockedTextError):
+        word_apart(parse_markup("A small nodule."), "s1", 2, 7, "small")
 
 
 @pytest.mark.parametrize("edit", [Lock(-1, 2), Open(2, 1), Type(0, 99, "x"), InsertGap(99)])

@@ -13,9 +13,10 @@ import pytest
 
 from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
 from drafting.imaging import Picture, Study
-from drafting.report import Report, ReportError, Span
+from drafting.report import LockedTextError, Report, ReportError, Span
 from drafting.session import (
     FRAMES_KEPT,
+    Alternative,
     BusyError,
     DeskError,
     Limits,
@@ -422,9 +423,8 @@ def test_a_draft_of_nothing_open_is_refused_and_the_next_may_begin(only: set[str
 
 def test_alternatives_name_their_likelihoods_and_leave_the_report_alone() -> None:
     session = a_session(ScriptedEngine(), TWO_GAPS)
-    drafts = returned(session.alternatives("s3", 3, DraftSettings(seed=5)))
-    assert isinstance(drafts, tuple)
-    assert [(draft.texts, draft.seed) for draft in drafts] == [({"s3": f"Alternative {n}."}, 5 + n) for n in range(3)]
+    others = returned(session.alternatives("s3", 3, DraftSettings(seed=5)))
+    assert others == tuple(Alternative(f"Alternative {n}.", 2.0 ** -(n + 1), 5 + n) for n in range(3))
     assert session.report == TWO_GAPS
     assert not session.is_drafting
 
@@ -433,6 +433,45 @@ def test_alternatives_that_name_another_span_are_refused() -> None:
     session = a_session(ScriptedEngine(texts={"s2": "Pneumothorax!"}), TWO_GAPS)
     with pytest.raises(RunFailedError, match="not asked for"):
         returned(session.alternatives("s3", 2, DraftSettings()))
+
+
+def test_words_are_asked_with_that_word_alone_open_and_leave_the_report_alone() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine, TWO_GAPS)
+    words = session.words("s3", 5, 10, "words", 1)
+    assert [word.text for word in words] == ["words", "large", "tiny"]
+    ((asked, indication),) = engine.drafted
+    assert ([span.text for span in asked.open_spans], asked.text, indication) == (["words"], TWO_GAPS.text, "cough")
+    assert session.report == TWO_GAPS
+    assert not session.is_drafting
+
+
+def test_words_of_an_older_version_of_locked_text_and_during_a_run_are_refused() -> None:
+    session = a_session(ScriptedEngine(), TWO_GAPS)
+    with pytest.raises(VersionConflictError, match="changed since"):
+        session.words("s3", 5, 10, "words", 0)
+    with pytest.raises(LockedTextError):
+        session.words("s2", 3, 15, "pneumothorax", 1)
+    run = session.run(DraftSettings())
+    next(run)
+    with pytest.raises(BusyError):
+        session.words("s3", 5, 10, "words", 1)
+    run.close()
+    failed = a_session(failing(ValueError("secret")), TWO_GAPS)
+    with pytest.raises(RunFailedError, match="list of words failed"):
+        failed.words("s3", 5, 10, "words", 1)
+    assert not failed.is_drafting
+
+
+def test_hints_go_to_the_engine_and_have_a_limit_together() -> None:
+    engine = ScriptedEngine()
+    report = Report.from_spans(Span(f"s{n}", "", "open", "model", hint="x" * 100) for n in range(20))
+    session = a_session(engine, report)
+    finish(session.run(DraftSettings()))
+    assert [span.hint for span in engine.drafted[0][0].spans] == ["x" * 100] * 20
+    assert {span.hint for span in session.report.spans} == {"x" * 100}
+    with pytest.raises(TooLargeError, match="hints"):
+        session.receive(Report((*report.spans, Span("t1", "", "open", "model", hint="y"))), 2, "")
 
 
 def test_a_question_is_answered_and_the_report_stays() -> None:

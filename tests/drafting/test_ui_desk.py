@@ -359,6 +359,20 @@ def test_alternatives_and_answers_are_told_and_the_report_stays(site: Site, tab:
     assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == [span["text"] for span in SPANS]
 
 
+def test_words_are_told_with_their_shares_and_only_of_the_newest_version(tab: Tab) -> None:
+    spans = [{"id": "c9", "text": "A small nodule.", "state": "open", "author": "model"}]
+    asked = {"kind": "words", "spans": spans, "span": "c9", "start": 2, "end": 7, "word": "small"}
+    tab.press_draft(**asked, version=4)
+    *_, last = tab.messages()
+    assert (last["kind"], last["span"]) == ("words", "c9")
+    assert last["words"][0] == {"text": "small", "probability": 0.625}
+    tab.put_report(6)
+    tab.press_draft(**asked, version=5)
+    *_, refused = tab.messages()
+    assert refused["kind"] == "error"
+    assert "newer version" in refused["message"]
+
+
 def test_the_templates_are_told_without_ids(tab: Tab) -> None:
     told = tab.request("GET", "/desk/templates").json()["templates"]
     assert told[0]["code"] == "normal"

@@ -10,8 +10,9 @@ import pytest
 
 from drafting.engine import DraftSettings, Frame, Piece
 from drafting.imaging import Picture, Study, StudyFacts, Window
-from drafting.report import ReportError, Span
+from drafting.report import ReportError, Span, parse_markup
 from drafting.session import Outcome
+from drafting.templates import Template
 from drafting.ui import wire
 
 SPAN = {"id": "c7", "text": "Clear.\r\n", "state": "open", "author": "model"}
@@ -183,6 +184,9 @@ def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
     alternatives = wire.parse_run(asked | {"kind": "alternatives", "span": "c2", "count": 5})
     assert isinstance(alternatives, wire.AlternativesMessage)
     assert (alternatives.span, alternatives.count) == ("c2", 5)
+    words = wire.parse_run(asked | {"kind": "words", "span": "c2", "start": 3, "end": 8, "word": "small"})
+    assert isinstance(words, wire.WordsMessage)
+    assert (words.span, words.start, words.end, words.word) == ("c2", 3, 8, "small")
     question = wire.parse_run(asked | {"kind": "question", "question": "Where?"})
     assert isinstance(question, wire.QuestionMessage)
     assert question.question == "Where?"
@@ -197,6 +201,10 @@ def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
         {"kind": "draft", "start": {"run": "d1", "step": -1}},
         {"kind": "alternatives", "span": "c2"},
         {"kind": "alternatives", "count": 2},
+        {"kind": "words", "span": "c2", "start": 3, "word": "small"},
+        {"kind": "words", "span": "c2", "start": -3, "end": 2, "word": "small"},
+        {"kind": "words", "start": 3, "end": 8, "word": "small"},
+        {"kind": "words", "span": "c2", "start": 3, "end": 8},
         {"kind": "question"},
         {"kind": "sign"},
     ],
@@ -212,3 +220,22 @@ def test_accepted_text_is_reviewed_and_nothing_else_is_taken_for_it() -> None:
     assert (plain.unreviewed, accepted.unreviewed) == (True, False)
     with pytest.raises(wire.WireError):
         wire.parse_spans([span | {"reviewed": "yes"}])
+
+
+def test_a_hint_comes_and_goes_with_its_gap_and_only_there() -> None:
+    gap = {"id": "c1", "text": "", "state": "open", "author": "model"}
+    (span,) = wire.parse_spans([gap | {"hint": "size of effusion?"}]).spans
+    assert span.hint == "size of effusion?"
+    for hint in (7, None, "\ud800"):
+        with pytest.raises(wire.WireError):
+            wire.parse_spans([gap | {"hint": hint}])
+    for refused in (gap | {"hint": "x" * 121}, gap | {"hint": "a|b"}, gap | {"state": "locked", "hint": "size?"}):
+        with pytest.raises(ReportError):
+            wire.parse_spans([refused])
+    template = Template("eff", "Effusion", False, parse_markup("Pleura: [[?size?]]"))
+    assert wire.template_json(template)["spans"][1] == {
+        "text": "",
+        "state": "open",
+        "author": "radiologist",
+        "hint": "size?",
+    }

@@ -222,6 +222,20 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pack.npz"
 
 
+def test_where_the_model_looked_is_measured_on_every_picture_with_a_finding_on_one_side(
+    packed: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "rows.json"
+    command = ["evaluate", "looked", "--data", str(packed), "--model", str(tiny_checkpoint), "--json", str(out)]
+    # Of the two pictures, with this seed, at least one has such a finding.
+    assert main([*command, "--limit", "2", "--seed", "3"]) == 0
+    saved = json.loads(out.read_text(encoding="utf-8"))
+    assert (saved["name"], saved["settings"]) == ("looked", {"limit": 2, "seed": 3})
+    whole = [row for row in saved["rows"] if row["subject"] == "all of these"]
+    assert len(whole) == 3
+    assert all(row["count"] >= 1 and 0 <= row["value"] <= 1 for row in whole)
+
+
 @pytest.mark.parametrize("what", ["labels", "infill", "vqa"])
 def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     what: str, packed: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

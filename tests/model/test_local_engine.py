@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,13 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging import Study, StudyFacts
-from drafting.report import Report, Span, merge_draft, parse_markup
+from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
+from model import local_engine
 from model.batching import MOST_RUNS
 from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
 from model.loading import CHECKSUMS, DraftingModel, ModelError, load
 from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.prefix import encode_prefix
+from model.prefix import Prefix, encode_prefix, instruction
 from model.sampler import Run, State, draws
 
 
@@ -485,6 +487,134 @@ def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, s
         finish(engine.answer(study, " \n", DraftSettings()))
     with pytest.raises(EngineError, match="no text"):
         engine.likelihoods(study, "Is there air?", ["Yes.", ""])
+
+
+# ---- hints
+
+
+def test_hints_are_part_of_what_the_model_is_told_in_the_order_of_the_gaps() -> None:
+    facts = StudyFacts(age=60)
+    plain = "Write the report of this radiograph. Age 60. Indication: cough"
+    assert instruction(facts, "cough", hints=()) == plain
+    hinted = f"{plain} Gap 1: size of effusion? Gap 3: side?"
+    assert instruction(facts, "cough", hints=("size of effusion?", "", "side?")) == hinted
+
+
+def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
+    tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, ...]] = []
+
+    def encode(
+        model: DraftingModel, study: Study | None, indication: str, question: str, hints: tuple[str, ...]
+    ) -> Prefix:
+        told.append(hints)
+        return encode_prefix(model, study, indication, question, hints)
+
+    monkeypatch.setattr(local_engine, "encode_prefix", encode)
+    engine = LocalEngine(tiny_model)
+    plain, hinted = parse_markup("Pleura: [[]] Heart: [[]]"), parse_markup("Pleura: [[]] Heart: [[?size?]]")
+    for report in (plain, hinted, plain, hinted, focused(hinted, {"s2"})):
+        run(engine, study, report, seed=1, steps=2)
+    assert told == [(), ("", "size?")]
+    engine.words(study, word_apart(parse_markup("[[?size?|large]]"), "s1", 0, 5, "large"), 3)
+    assert len(told) == 2
+    engine.looked(study, parse_markup("[[?size?|Large.]] [[?side?]] More."), "s1")
+    assert len(told) == 2
+    engine.release(study)
+    run(engine, study, hinted, seed=1, steps=2)
+    assert len(told) == 3
+
+
+# ---- texts set against each other
+
+
+def test_of_several_texts_the_one_that_fits_has_the_largest_share(default_engine: LocalEngine) -> None:
+    report = parse_markup("FINDINGS:\nThe heart is normal in size. [[]]\n\nIMPRESSION: Small left pleural effusion.")
+    texts = [
+        "There is a small right pleural effusion.",
+        "There is a small left pleural effusion.",
+        "Effusion small a left pleural is there.",
+        "",
+    ]
+    shares = default_engine.shares(None, report, texts)
+    assert sum(shares) == pytest.approx(1)
+    assert shares[1] > 0.8
+    assert shares[2] < 1e-3
+    assert shares[3] == 0
+    assert default_engine.shares(None, report, texts) == shares
+    assert default_engine.shares(None, report, [texts[1]]) == [1.0]
+
+
+def test_texts_of_any_length_can_be_set_against_each_other(
+    any_engine: LocalEngine, without_blanks: LocalEngine, study: Study
+) -> None:
+    report = parse_markup("The heart [[was|is]] large.")
+    for engine in (any_engine, without_blanks):
+        shares = engine.shares(study, report, ["is", "is not so very", "is " * 300])
+        assert sum(shares) == pytest.approx(1)
+        assert engine.shares(study, report, [""]) == [0.0]
+    assert any_engine.shares(study, report, []) == []
+    with pytest.raises(EngineError, match="one open span"):
+        any_engine.shares(None, parse_markup("[[]] [[]]"), ["a"])
+
+
+# ---- words
+
+
+def open_word(text: str, word: str) -> Report:
+    start = text.index(word)
+    return word_apart(Report((Span("s1", text, "open", "model"),)), "s1", start, start + len(word), word)
+
+
+def test_a_word_that_the_rest_of_the_report_decides_is_the_likeliest(default_engine: LocalEngine) -> None:
+    text = "FINDINGS:\nThere is a small left pleural effusion.\n\nIMPRESSION:\nSmall right pleural effusion."
+    words = default_engine.words(None, open_word(text, "right"), 5)
+    shares = {word.text: word.probability for word in words}
+    assert words[0].text == "left"
+    assert shares["left"] > 3 * shares["right"]
+    assert sum(shares.values()) <= 1 + 1e-9
+    assert default_engine.words(None, open_word(text, "right"), 5) == words
+
+
+def test_words_list_what_stands_there_and_are_words(any_engine: LocalEngine, study: Study) -> None:
+    words = any_engine.words(study, open_word("The heart is zyxolyntic in size.", "zyxolyntic"), 3)
+    assert "zyxolyntic" in [word.text for word in words]
+    assert 1 <= len(words) <= 4
+    assert [word.probability for word in words] == sorted((word.probability for word in words), reverse=True)
+    assert all(0 <= word.probability <= 1 and word.text == word.text.strip() for word in words)
+
+
+def test_words_are_those_of_one_open_word(engine: LocalEngine) -> None:
+    for markup in ("Nothing open.", "[[]]", "[[one]] and [[two]]"):
+        with pytest.raises(EngineError, match="one open word"):
+            engine.words(None, parse_markup(markup), 3)
+
+
+def test_without_blanks_words_have_as_many_tokens(without_blanks: LocalEngine) -> None:
+    words = without_blanks.words(None, open_word("The heart is normal in size.", "normal"), 4)
+    assert "normal" in [word.text for word in words]
+
+
+def test_pinned_positions_read_once_serve_every_text_of_a_slot(default_engine: LocalEngine) -> None:
+    # The reused keys and values are those of another text in the slot; what that does to the shares is little.
+    report = open_word("The heart is mildly enlarged. The lungs are clear.", "enlarged")
+    once = {word.text: word.probability for word in default_engine.words(None, report, 5)}
+    decoder = default_engine.decoder
+
+    class Anew:
+        def __getattr__(self, name: str) -> object:
+            return getattr(decoder, name)
+
+        def beliefs(self, seats: list[Seat], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
+            fresh = [Seat(seat.prefix, seat.tokens, seat.free, seat.opening) for seat in seats]
+            return decoder.beliefs(fresh, canvases)
+
+    exact = copy(default_engine)
+    exact.decoder = Anew()  # type: ignore[assignment]
+    for word in exact.words(None, report, 5):
+        if word.text in once:
+            assert once[word.text] == pytest.approx(word.probability, abs=0.1)
 
 
 def test_text_is_spelled_while_prompts_are_encoded(engine: LocalEngine) -> None:

@@ -8,6 +8,7 @@ import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
 import { createAsk } from "./ask.js";
 import { diff } from "./diff.js";
+import { createHint } from "./hint.js";
 import { createFind } from "./find.js";
 import { createMenu } from "./menu.js";
 import { createTimeline } from "./timeline.js";
@@ -37,11 +38,17 @@ const HINTS = {
   "nothing-to-accept": "No unreviewed text of the model here.",
   "nothing-open": "Nothing is open here: insert a gap or unlock text first.",
   busy: "A draft is being written. Stop it first (Esc).",
+  "no-word": "No word of open text here.",
+  "word-gone": "The word has changed meanwhile; choose it again.",
   "no-draft": "No draft has changed anything yet.",
   "no-code": "No template has this code.",
   "nothing-to-undo": "Nothing to undo.",
   "nothing-to-redo": "Nothing to redo.",
 };
+const TEXT_SHARE =
+  "How probable the model finds this text, set against the others in this list. The model's belief, not a chance of being right.";
+const WORD_SHARE =
+  "Its share among the single words, no longer in tokens than this one, that the model would write here, with the image and the rest of the report as they are. The model's belief, not a chance of being right.";
 const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
 const CUT_OFF_MS = 500;
 const GONE = "The report from before is gone: the desk keeps it for a minute after its page was left. Begin a new one.";
@@ -361,6 +368,7 @@ export function mountEditor({ element }) {
       refreshTools();
       shared.looking.moved();
     },
+    onWord: (place) => showWords(place),
     onComposed: () => {
       for (const { of, message } of held.splice(0)) receive(of, message);
     },
@@ -398,6 +406,7 @@ export function mountEditor({ element }) {
     draftSection: () => draft("section"),
     draftSpan: () => draft("span"),
     alternatives: () => showAlternatives(),
+    words: () => showWords(report.wordAtCaret()),
     lock: () => report.lock(),
     lockSection: () => report.lockSection(),
     lockAll: () => report.lockAll(),
@@ -412,6 +421,7 @@ export function mountEditor({ element }) {
     ask: () => ask.open(),
     find: () => find.open(),
     certainty: () => toggleCertainty(),
+    hint: () => askHint(),
     whereLooked: () => shared.looking.toggle(),
     timeline: () => timeline.focus(),
     changes: () => toggleChanges(),
@@ -821,6 +831,11 @@ export function mountEditor({ element }) {
       },
     });
     menu = mine;
+    lay(mine, atCaret);
+    return mine;
+  }
+  /** Lays a list over the report, below the caret or at the top. */
+  function lay(mine, atCaret) {
     overlay.replaceChildren(mine.node);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();
@@ -829,7 +844,26 @@ export function mountEditor({ element }) {
     mine.node.style.top = `${top}px`;
     mine.node.style.maxHeight = `${box.height - top - 8}px`;
     mine.focus();
-    return mine;
+  }
+  function askHint() {
+    const span = report.openSpan();
+    if (!span || run) {
+      showHint(run ? "busy" : "nothing-open");
+      return;
+    }
+    leaveTimeline();
+    menu?.close();
+    const mine = createHint({
+      text: span.hint,
+      ontake(text) {
+        report.setHint(span.id, text);
+        changed();
+        say(report.openSpan()?.hint ? `Hint: ${report.openSpan().hint}` : "No hint");
+      },
+      onclose: () => report.view.focus(),
+    });
+    menu = mine;
+    lay(mine, true);
   }
 
   async function showAlternatives() {
@@ -870,14 +904,65 @@ export function mountEditor({ element }) {
           name: text.trim() || "(nothing)",
           note: `${(likelihood * 100).toFixed(1)} %`,
           part: likelihood,
+          title: TEXT_SHARE,
           value: text,
         })),
       );
-      list.say("↑ ↓ choose · Enter take · Esc leave · % is the mean likelihood of a token");
+      list.say("↑ ↓ choose · Enter take · Esc leave · % is the share among these texts");
     } catch (error) {
       if (!left) list.say(error.message);
     }
   }
+
+  /** What else the model would write in the place of a word. @param {import("./spans.js").Place|null} place */
+  async function showWords(place) {
+    if (!place || run || aside) {
+      showHint(place ? "busy" : "no-word");
+      return;
+    }
+    let left = false;
+    const list = openMenu(
+      {
+        label: `Instead of “${place.word}”`,
+        message: "Asking the model…",
+        onchoose: ({ text, probability }) => {
+          report.putWord(place, text, probability);
+          changed();
+        },
+        onclose: () => {
+          left = true;
+        },
+        // Who types on after a click has not asked for a list.
+        onother: (event) => {
+          report.view.focus();
+          const again = new KeyboardEvent("keydown", event);
+          if (!report.view.contentDOM.dispatchEvent(again)) event.preventDefault();
+          event.stopPropagation();
+        },
+      },
+      true,
+    );
+    try {
+      const { id: span, start, end, word } = place;
+      const { words } = await askModel({ kind: "words", span, start, end, word }, () => {});
+      if (left) return;
+      const rest = Math.max(0, 1 - words.reduce((sum, { probability }) => sum + probability, 0));
+      list.show(
+        words.map((one) => ({
+          name: one.text,
+          note: `${one.text === word ? "now · " : ""}${percent(one.probability)}`,
+          part: one.probability,
+          title: WORD_SHARE,
+          value: one,
+        })),
+        words.findIndex(({ text }) => text === word),
+      );
+      list.say(`↑ ↓ choose · Enter take · Esc leave · all other words ${percent(rest)} · % is the share among these words`);
+    } catch (error) {
+      if (!left) list.say(error.message);
+    }
+  }
+  const percent = (part) => `${(part * 100).toFixed(1)} %`;
 
   /** @param {string} question @param {(text: string) => void} show */
   async function answer(question, show) {

@@ -1,5 +1,6 @@
-// Undo and redo of what the report says. Locking is not in it: undo brings text back, never a lock.
-// Knows nothing of the page. A step is a value: the change of text, and the spans before and after it.
+// Undo and redo of what the report says, and of what was locked, unlocked, accepted or hinted at.
+// Knows nothing of the page. A step is a value: the change of text, and the spans before and after it. A step of kind
+// 'state' changes no text.
 
 import { GAP, weave, isSealed, tidy } from "./spans.js";
 
@@ -8,7 +9,7 @@ import { GAP, weave, isSealed, tidy } from "./spans.js";
 /** @typedef {import("@codemirror/state").ChangeSet} ChangeSet */
 /**
  * @typedef {{change: ChangeSet, inverse: ChangeSet, before: readonly Span[], after: readonly Span[],
- *   kind: 'type'|'delete'|'gap'|'draft'|'template'|'paste', mark: string|null, time: number}} Step
+ *   kind: 'type'|'delete'|'gap'|'draft'|'template'|'paste'|'state', mark: string|null, time: number}} Step
  */
 /** @typedef {{done: readonly Step[], undone: readonly Step[]}} History */
 
@@ -59,6 +60,7 @@ export function turnBack(history, report, way) {
   if (touchesSealed(report, change, (span) => own.has(asItWas(span)))) return "locked";
   const changed = [];
   change.iterChanges((fromA, toA, fromB, toB) => changed.push({ fromA, toA, fromB, toB }), true);
+  if (step.kind === "state") changed.push(...restated(step));
   const spans = weave(report.spans, target, changed);
   // Typed text that comes back may be typed on, so that undo and redo can go to and fro.
   const back =
@@ -84,6 +86,27 @@ export function turnBack(history, report, way) {
         ? { done: rest, undone: [...history.undone, moved] }
         : { done: [...history.done, moved], undone: rest },
   };
+}
+
+const asItIs = ({ state, author, reviewed, hint }) => `${state} ${author} ${!!reviewed} ${hint ?? ""}`;
+
+/** Where a step that leaves the text has changed what is known of it. @param {Step} step */
+export function restated({ before, after }) {
+  const ranges = [];
+  let i = 0,
+    j = 0;
+  for (let at = 0; i < before.length && j < after.length; ) {
+    const to = Math.min(before[i].to, after[j].to);
+    const last = ranges[ranges.length - 1];
+    if (asItIs(before[i]) !== asItIs(after[j])) {
+      if (last?.toA === at) last.toA = last.toB = to;
+      else ranges.push({ fromA: at, toA: to, fromB: at, toB: to });
+    }
+    at = to;
+    if (before[i].to === to) i++;
+    if (after[j].to === to) j++;
+  }
+  return ranges;
 }
 
 /**

@@ -2,14 +2,15 @@
 
 import { el } from "./dom.js";
 
-/** @typedef {{name: string, note?: string, detail?: string, part?: number, words?: string, preview?: string, value: any}} Item */
+/** @typedef {{name: string, note?: string, detail?: string, part?: number, words?: string, preview?: string, value: any, title?: string}} Item */
 
 let numbered = 0;
 
 /**
- * @param {{label: string, filter?: string, message?: string, onchoose: (value: any) => void, onclose?: () => void}} options
+ * @param {{label: string, filter?: string, message?: string, onchoose: (value: any) => void, onclose?: () => void,
+ *   onother?: (event: KeyboardEvent) => void}} options `onother`: a key that is not the list's closes it and goes here
  */
-export function createMenu({ label, filter, message = "", onchoose, onclose }) {
+export function createMenu({ label, filter, message = "", onchoose, onclose, onother }) {
   const id = `menu-${++numbered}`;
   const list = el("div", { class: "menu-list", role: "listbox", id, "aria-label": label, tabindex: "0" });
   const search = filter
@@ -55,6 +56,7 @@ export function createMenu({ label, filter, message = "", onchoose, onclose }) {
             class: "menu-item",
             role: "option",
             id: `${id}-${number}`,
+            title: item.title,
             onclick: () => {
               at = number;
               choose();
@@ -112,7 +114,11 @@ export function createMenu({ label, filter, message = "", onchoose, onclose }) {
     else if (event.key === "ArrowUp") move(-1);
     else if (event.key === "Enter") choose();
     else if (event.key === "Escape") close();
-    else return;
+    else if (onother && !["Shift", "Control", "Alt", "Meta", "Tab"].includes(event.key)) {
+      close();
+      onother(event);
+      return;
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -128,9 +134,10 @@ export function createMenu({ label, filter, message = "", onchoose, onclose }) {
     say: (text) => {
       note.textContent = text;
     },
-    /** @param {Item[]} those */
-    show(those) {
+    /** @param {Item[]} those @param {number} [first] the one that is chosen at first */
+    show(those, first = 0) {
       items = those;
+      at = first;
       draw();
     },
   };

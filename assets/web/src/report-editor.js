@@ -30,20 +30,26 @@ import {
   isDrafted,
   isUnreviewed,
   accept as acceptRange,
+  asHint,
   cutOut,
   fieldsIn,
   fromMarked,
   sectionAt,
   sections,
   tidy,
+  withHint,
+  withWord,
+  wordAt,
 } from "./spans.js";
 import { marked } from "./export.js";
-import { emptyHistory, record, turnBack, touchesSealed } from "./history.js";
+import { emptyHistory, record, restated, turnBack, touchesSealed } from "./history.js";
 
 /** @typedef {import("./spans.js").Report} Report */
 /** @typedef {import("./spans.js").Span} Span */
 /** @typedef {'locked'|'drafted'|'undo'|'nothing-to-lock'|'nothing-to-unlock'|'gap-here'|'no-gap-left'|'nothing-to-undo'|'nothing-to-redo'|'nothing-to-accept'|'nothing-open'} Hint */
 
+/** A second click within this time selects the word instead. */
+const DOUBLE_CLICK_MS = 260;
 /** CodeMirror reads the outcome of a composition a moment after its end. */
 const COMPOSED_MS = 60;
 
@@ -115,18 +121,25 @@ function selected(state) {
 }
 
 class GapWidget extends WidgetType {
-  constructor(drafting) {
+  /** @param {boolean} drafting @param {string} [hint] */
+  constructor(drafting, hint = "") {
     super();
     this.drafting = drafting;
+    this.hint = hint;
   }
   eq(other) {
-    return other.drafting === this.drafting;
+    return other.drafting === this.drafting && other.hint === this.hint;
   }
   toDOM() {
     const chip = document.createElement("span");
-    chip.className = this.drafting ? "gap drafting" : "gap";
-    chip.textContent = "gap";
+    chip.className = `gap${this.drafting ? " drafting" : ""}${this.hint ? " hinted" : ""}`;
+    chip.textContent = this.hint || "gap";
     chip.title = "A gap: the model writes here when you press Draft. Backspace removes it.";
+    if (this.hint) {
+      chip.title = `A gap with a hint, which the model is told. ${chip.title}`;
+      chip.setAttribute("role", "img");
+      chip.setAttribute("aria-label", `Gap, hint: ${this.hint}`);
+    }
     return chip;
   }
   ignoreEvent() {
@@ -153,8 +166,7 @@ const markFor = (className, title) => {
   if (!MARKS.has(key)) MARKS.set(key, mark(className, title));
   return MARKS.get(key);
 };
-const gapChip = Decoration.replace({ widget: new GapWidget(false) });
-const gapChipDrafting = Decoration.replace({ widget: new GapWidget(true) });
+const gapChip = (drafting, hint) => Decoration.replace({ widget: new GapWidget(drafting, hint) });
 
 export const CERTAINTY_LEVELS = 5;
 
@@ -181,7 +193,7 @@ function decorate(state) {
   const marks = [];
   for (const span of report.spans) {
     if (span.gap) {
-      marks.push((isDrafted(report, span) ? gapChipDrafting : gapChip).range(span.from, span.to));
+      marks.push(gapChip(isDrafted(report, span), span.hint).range(span.from, span.to));
     } else if (isDrafted(report, span)) {
       let at = span.from,
         start = at,
@@ -204,11 +216,12 @@ function decorate(state) {
       const typing = span.id === report.typing;
       const reviewed = span.state === "open" && span.author === "model" && span.reviewed;
       const name = `span ${typing ? "typing" : span.state} ${reviewed ? "reviewed" : span.author}`;
-      const title = typing
+      const about = typing
         ? "Written by you, locked for the model"
         : reviewed
           ? "Written by the model, accepted by you, open: the model may rewrite it"
           : TITLES[span.state][span.author];
+      const title = span.hint ? `${about}. Hint: ${span.hint}` : about;
       // One mark a line, so that the padlock stands at the first line only.
       let first = true;
       for (let at = span.from; at < span.to;) {
@@ -240,6 +253,7 @@ function lineDirections(state) {
 /**
  * @param {{parent: HTMLElement, placeholder: string, title: string, label: string,
  *   onChange: () => void, onHint: (hint: Hint) => void, onSelect: () => void, onComposed: () => void,
+ *   onWord: (place: import("./spans.js").Place) => void,
  *   keys: import("@codemirror/view").KeyBinding[]}} options
  */
 export function createReportEditor({
@@ -251,6 +265,7 @@ export function createReportEditor({
   onHint,
   onSelect,
   onComposed,
+  onWord,
   keys,
 }) {
   let history = emptyHistory;
@@ -323,6 +338,20 @@ export function createReportEditor({
             event.preventDefault();
             return true;
           },
+          click(event, self) {
+            clearTimeout(wordTimer);
+            const plain = event.button === 0 && event.detail === 1 && !event.shiftKey && !event.ctrlKey && !event.metaKey;
+            const written = event.target instanceof Element && event.target.closest(".span.open:not(.radiologist):not(.template)");
+            const at = plain && written ? self.posAtCoords({ x: event.clientX, y: event.clientY }) : null;
+            if (at === null || !self.state.selection.main.empty) return false;
+            const state = self.state;
+            wordTimer = setTimeout(() => {
+              if (self.state.doc !== state.doc || !self.state.selection.eq(state.selection) || !self.hasFocus) return;
+              const place = findWord(at);
+              if (place?.author === "model") onWord(place);
+            }, DOUBLE_CLICK_MS);
+            return false;
+          },
           paste(event) {
             const pasted = event.clipboardData?.getData("text/plain").replace(/\r\n?/g, "\n") ?? "";
             const same = copied && copied.text === pasted;
@@ -364,6 +393,7 @@ export function createReportEditor({
     },
   });
 
+  let wordTimer = 0;
   const report = () => view.state.field(reportField);
   const text = () => view.state.doc.toString();
 
@@ -429,7 +459,7 @@ export function createReportEditor({
       return true;
     }
     history = outcome.history;
-    let anchor = 0;
+    let anchor = outcome.step.kind === "state" ? restated(outcome.step).at(-1).toB : 0;
     outcome.change.iterChanges((_from, _to, _fromB, toB) => {
       anchor = toB;
     }, true);
@@ -497,6 +527,18 @@ export function createReportEditor({
     });
   }
 
+  /** Changes what is known of the text and leaves it: one step back. @param {Report} next @param {any} [spec] */
+  function restate(next, spec = {}) {
+    const before = withoutRun(view.state);
+    dispatchOwn(spec, next);
+    const after = withoutRun(view.state);
+    const step = { before: before.spans, after: after.spans };
+    if (before.doc !== after.doc || !restated(step).length) return;
+    const none = ChangeSet.empty(before.doc.length);
+    history = record(history, { ...step, change: none, inverse: none, kind: "state", mark: null, time: performance.now() });
+    onSelect();
+  }
+
   const overlaps = (span, { from, to }) => Math.max(from, span.from) < Math.min(to, span.to);
   const caret = () => view.state.selection.main.head;
   const everything = () => ({ from: 0, to: view.state.doc.length });
@@ -507,7 +549,7 @@ export function createReportEditor({
       return true;
     }
     takeFromRun(range.from, range.to);
-    dispatchOwn({}, setState(report(), range.from, range.to, "locked"));
+    restate(setState(report(), range.from, range.to, "locked"));
     return true;
   }
   function unlockRange(range) {
@@ -515,7 +557,7 @@ export function createReportEditor({
       onHint("nothing-to-unlock");
       return true;
     }
-    dispatchOwn({}, setState(report(), range.from, range.to, "open"));
+    restate(setState(report(), range.from, range.to, "open"));
     return true;
   }
 
@@ -556,7 +598,7 @@ export function createReportEditor({
       return true;
     }
     for (const { body, to } of sections(text())) now = setState(now, body, to, "open");
-    dispatchOwn({}, now);
+    restate(now);
     return true;
   }
 
@@ -571,7 +613,7 @@ export function createReportEditor({
       onHint(found.length ? "drafted" : "nothing-to-accept");
       return true;
     }
-    dispatchOwn({ selection: { anchor: range.to } }, acceptRange(now, range.from, range.to));
+    restate(acceptRange(now, range.from, range.to), { selection: { anchor: range.to } });
     if (stops().length) goToOpen(1);
     return true;
   }
@@ -769,6 +811,40 @@ export function createReportEditor({
     if (changes.length) lastDraft = { before: before.doc.replaceAll(GAP, ""), after: withoutGaps() };
   }
 
+  /** The word of open text at a position that no run is writing, or null. @param {number} at */
+  function findWord(at) {
+    const place = wordAt(report(), text(), at);
+    return place && !report().run?.base.has(place.id) ? place : null;
+  }
+
+  /**
+   * Puts a word that the model offered in the place of another, as a draft of that word alone would.
+   * @param {import("./spans.js").Place} place @param {string} word @param {number} probability how likely it is there
+   */
+  function putWord(place, word, probability) {
+    const now = findWord(place.from);
+    if (now?.id !== place.id || now.word !== place.word || now.start !== place.start) {
+      onHint("word-gone");
+      return;
+    }
+    if (word === place.word) return;
+    const span = report().spans.find((one) => one.id === place.id);
+    const from = place.from - span.from,
+      to = place.to - span.from,
+      whole = text().slice(span.from, span.to);
+    const shaded = report().certainty?.get(place.id);
+    startRun([place.id]);
+    finishRun({ [place.id]: whole.slice(0, from) + word + whole.slice(to) });
+    if (shaded)
+      dispatchOwn(
+        {},
+        {
+          ...report(),
+          certainty: new Map([...report().certainty, [place.id, withWord(shaded, from, to, [word, probability, 1])]]),
+        },
+      );
+  }
+
   const withoutGaps = () => text().replaceAll(GAP, "");
 
   /** What the last frame shows, by span. */
@@ -823,11 +899,21 @@ export function createReportEditor({
     replaceReport,
     undo: () => turn("undo"),
     redo: () => turn("redo"),
-    /** The open span that the caret touches or the selection begins in. @returns {{id: string, text: string}|null} */
+    /** The open span that the caret touches or the selection begins in. @returns {{id: string, text: string, hint: string}|null} */
     openSpan() {
       const span = openAt();
-      return span && { id: span.id, text: span.gap ? "" : text().slice(span.from, span.to) };
+      return span && { id: span.id, text: span.gap ? "" : text().slice(span.from, span.to), hint: span.hint ?? "" };
     },
+    putWord,
+    /** Tells the model what is wanted in an open span; the empty text takes that back. */
+    setHint(id, hint) {
+      const now = report();
+      const span = now.spans.find((one) => one.id === id);
+      if (!span || span.state !== "open" || isDrafted(now, span)) onHint("nothing-open");
+      else restate(withHint(now, id, asHint(hint)));
+    },
+    /** The word of open text at the caret, or null. */
+    wordAtCaret: () => findWord(caret()),
     /**
      * The selected part of the open span at the caret, or its sentence there: `part` in code points of the span's text.
      * @returns {import("./looked.js").Target|null}

@@ -8,9 +8,9 @@ export const GAP = "\uFFFC";
 
 /** @typedef {'locked'|'open'} State */
 /** @typedef {'radiologist'|'model'|'template'} Author */
-/** @typedef {{id: string, text: string, state: State, author: Author, reviewed?: boolean}} WireSpan */
-/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, from: number, to: number}} Span */
-/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, length: number}} Piece */
+/** @typedef {{id: string, text: string, state: State, author: Author, reviewed?: boolean, hint?: string}} WireSpan */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, hint?: string, from: number, to: number}} Span */
+/** @typedef {{id: string, state: State, author: Author, gap: boolean, reviewed?: boolean, hint?: string, length: number}} Piece */
 /**
  * What the editor holds beside its text.
  * `typing` is the id of the span being typed, `run` the draft under way.
@@ -41,22 +41,30 @@ export const clean = (text) =>
 /** @param {readonly Span[]} spans */
 export const lengthOf = (spans) => (spans.length ? spans[spans.length - 1].to : 0);
 
-/** A person has accepted this text of the model as it stands; absent where not. @param {boolean} [reviewed] */
-const accepted = (reviewed) => (reviewed ? { reviewed: true } : {});
+/**
+ * What a person has said of a span, absent where nothing: that the model's text is accepted as it stands, and what is
+ * wanted there. @param {boolean} [reviewed] @param {string} [hint]
+ */
+const said = (reviewed, hint) => ({ ...(reviewed ? { reviewed: true } : {}), ...(hint ? { hint } : {}) });
+
+export const MOST_HINT_CHARACTERS = 120;
+/** A hint as the server takes it: one line, without what the markup sets it apart by. @param {string} text */
+export const asHint = (text) =>
+  [...clean(text).replace(/[[\]|\s\p{Cc}]+/gu, " ").trim()].slice(0, MOST_HINT_CHARACTERS).join("").trim();
 
 /** @param {readonly Span[]} spans @param {number} from @param {number} to @returns {Piece[]} */
 export function slice(spans, from, to) {
   const pieces = [];
-  for (const { id, state, author, gap, reviewed, from: a, to: b } of spans) {
+  for (const { id, state, author, gap, reviewed, hint, from: a, to: b } of spans) {
     const length = Math.min(b, to) - Math.max(a, from);
-    if (length > 0) pieces.push({ id, state, author, gap, ...accepted(reviewed), length });
+    if (length > 0) pieces.push({ id, state, author, gap, ...said(reviewed, hint), length });
   }
   return pieces;
 }
 
 /**
  * Lays pieces end to end. Neighbours of one id and state become one span again; where something has come between
- * them, the left part keeps the id and the right part gets a new one.
+ * them, the left part keeps the id and the hint, and the right part gets a new id.
  * @param {readonly Piece[]} pieces @returns {Span[]}
  */
 export function assemble(pieces) {
@@ -65,7 +73,7 @@ export function assemble(pieces) {
   const seen = new Set();
   let at = 0;
   let origin = null; // the id that the last piece came with, before it was given a new one
-  for (const { id, state, author, gap, reviewed, length } of pieces) {
+  for (const { id, state, author, gap, reviewed, hint, length } of pieces) {
     if (length <= 0) continue;
     const last = spans[spans.length - 1];
     const alike = last?.state === state && last.author === author && last.gap === gap && !last.reviewed === !reviewed;
@@ -73,7 +81,9 @@ export function assemble(pieces) {
       last.to += length;
     } else {
       const own = seen.has(id) ? newId() : id;
-      spans.push({ id: own, state, author, gap, ...accepted(reviewed), from: at, to: at + length });
+      // Nothing is left to write in locked text.
+      const wanted = own === id && state === "open" ? hint : "";
+      spans.push({ id: own, state, author, gap, ...said(reviewed, wanted), from: at, to: at + length });
       seen.add(own);
     }
     origin = id;
@@ -96,6 +106,8 @@ export function mergeNeighbours(spans, apart) {
     b.state === "open" &&
     a.author === b.author &&
     !a.reviewed === !b.reviewed &&
+    !a.hint &&
+    !b.hint &&
     !apart(a.id) &&
     !apart(b.id);
   if (!spans.some((span, i) => i && joinable(spans[i - 1], span))) return spans;
@@ -215,7 +227,8 @@ export function setState(report, from, to, state) {
   const pieces = slice(report.spans, from, to).map((piece) => {
     const changes = !piece.gap && piece.state !== state;
     // A new id where only a part changes hands, so that the rest keeps its own.
-    return changes ? { ...piece, state, id: partly(report.spans, piece, from, to) ? newId() : piece.id } : piece;
+    if (!changes) return piece;
+    return { ...(partly(report.spans, piece, from, to) ? renewed(piece) : piece), state };
   });
   return tidy(replaceRange({ ...report, typing: null }, from, to, pieces));
 }
@@ -227,10 +240,22 @@ export function setState(report, from, to, state) {
 export function accept(report, from, to) {
   const pieces = slice(report.spans, from, to).map((piece) =>
     isUnreviewed(piece)
-      ? { ...piece, reviewed: true, id: partly(report.spans, piece, from, to) ? newId() : piece.id }
+      ? { ...(partly(report.spans, piece, from, to) ? renewed(piece) : piece), reviewed: true }
       : piece,
   );
   return tidy(replaceRange(report, from, to, pieces));
+}
+
+/**
+ * Says what is wanted in an open span; the empty text takes that back.
+ * @param {Report} report @param {string} id @param {string} hint @returns {Report}
+ */
+export function withHint(report, id, hint) {
+  const spans = report.spans.map(({ hint: had, ...span }) => ({
+    ...span,
+    ...said(false, span.id === id && span.state === "open" ? hint : had),
+  }));
+  return { ...report, spans };
 }
 
 /** The model's text that no person has locked, edited or accepted. @param {Span|Piece} span */
@@ -242,11 +267,13 @@ export const isUnreviewed = (span) => !span.gap && span.state === "open" && span
  */
 export function cutOut(report, from, to) {
   const pieces = slice(report.spans, from, to).map((piece) =>
-    piece.state === "open" && !piece.gap && partly(report.spans, piece, from, to) ? { ...piece, id: newId() } : piece,
+    piece.state === "open" && !piece.gap && partly(report.spans, piece, from, to) ? renewed(piece) : piece,
   );
   return replaceRange(report, from, to, pieces);
 }
 
+/** A part of a span as one of its own; the hint stays with the rest. @param {Piece} piece */
+const renewed = ({ hint: _, ...piece }) => ({ ...piece, id: newId() });
 const partly = (spans, piece, from, to) => {
   const span = spans.find((one) => one.id === piece.id);
   return span.from < from || to < span.to;
@@ -294,6 +321,51 @@ export function replaceTexts(
   return { changes, report: { ...report, spans: assemble(pieces) } };
 }
 
+const WORD = /[\p{L}\p{N}\p{M}]+(?:['’/.-][\p{L}\p{N}\p{M}]+)*/gu;
+
+/**
+ * A word of open text. `from` and `to` are its place in the text, `start` and `end` count characters (code points) from
+ * the beginning of its span, as the server does.
+ * @typedef {{id: string, from: number, to: number, start: number, end: number, word: string, author: Author}} Place
+ */
+/** @param {Report} report @param {string} doc @param {number} at @returns {Place|null} the word of open text there */
+export function wordAt({ spans }, doc, at) {
+  for (const { id, state, author, gap, from, to } of spans) {
+    if (state !== "open" || gap || at < from || to < at) continue;
+    const text = doc.slice(from, to);
+    for (const { index, 0: word } of text.matchAll(WORD)) {
+      if (at < from + index || from + index + word.length < at) continue;
+      const start = [...text.slice(0, index)].length;
+      return { id, from: from + index, to: from + index + word.length, start, end: start + [...word].length, word, author };
+    }
+  }
+  return null;
+}
+
+/**
+ * The pieces of a span, each a text and what is known of it, with one word in place of another.
+ * @param {readonly [string, number, number][]} pieces @param {number} from @param {number} to code units within the span
+ * @param {[string, number, number]} word @returns {[string, number, number][]}
+ */
+export function withWord(pieces, from, to, word) {
+  const laid = [];
+  let at = 0;
+  let isIn = false;
+  for (const [text, ...rest] of pieces) {
+    const before = text.slice(0, Math.max(0, from - at)),
+      after = text.slice(Math.max(0, to - at));
+    if (at + text.length <= from || to <= at) laid.push([text, ...rest]);
+    else {
+      if (before) laid.push([before, ...rest]);
+      if (!isIn) laid.push(word);
+      isIn = true;
+      if (after) laid.push([after, ...rest]);
+    }
+    at += text.length;
+  }
+  return laid;
+}
+
 /** Where a position stands once the spans of `before` are laid out as in `after`, offset kept inside its span.
  * @param {Report} before @param {Report} after @param {number} at */
 export function follow(before, after, at) {
@@ -322,22 +394,22 @@ export function weave(current, target, changed) {
 
 /** @param {readonly Span[]} spans @param {string} doc @returns {WireSpan[]} */
 export const toWire = (spans, doc) =>
-  spans.map(({ id, state, author, gap, reviewed, from, to }) => ({
+  spans.map(({ id, state, author, gap, reviewed, hint, from, to }) => ({
     id,
     text: gap ? "" : doc.slice(from, to),
     state,
     author,
-    ...accepted(reviewed),
+    ...said(reviewed, hint),
   }));
 
 /** @param {readonly WireSpan[]} wire @returns {{doc: string, spans: Span[]}} */
 export function fromWire(wire) {
   const texts = wire.map((span) => clean(span.text) || (span.state === "open" ? GAP : ""));
-  const pieces = wire.map(({ id, state, author, reviewed }, i) => ({
+  const pieces = wire.map(({ id, state, author, reviewed, hint }, i) => ({
     id,
     state,
     author,
-    ...accepted(reviewed),
+    ...said(reviewed, hint),
     gap: texts[i] === GAP,
     length: texts[i].length,
   }));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChangeSet, Text } from "@codemirror/state";
-import { emptyHistory, record, touchesSealed, turnBack } from "../src/history.js";
-import { emptyReport, fromWire, setState, toWire } from "../src/spans.js";
+import { emptyHistory, record, restated, touchesSealed, turnBack } from "../src/history.js";
+import { accept, emptyReport, fromWire, setState, toWire, withHint } from "../src/spans.js";
 
 const lay = (...wire) => {
   const { doc, spans } = fromWire(
@@ -88,4 +88,45 @@ test("only changes inside sealed text touch it", () => {
   assert.ok(!touches({ from: 0, insert: "x" }));
   assert.ok(!touches({ from: 4, to: 8, insert: "other" }));
   assert.ok(!touchesSealed({ ...report, typing: "s1" }, ChangeSet.of([{ from: 1, to: 3 }], doc.length)));
+});
+
+const restate = (doc, before, after) => {
+  const none = ChangeSet.empty(doc.length);
+  return { change: none, inverse: none, before: before.spans, after: after.spans, kind: "state", mark: null, time: 0 };
+};
+
+test("a lock is taken back and comes again, and so are unlocking, accepting and hints", () => {
+  const { doc, report } = lay(["s1", "One. Two. ", "open"], ["s2", "Mine.", "locked"], ["s3", "", "open"]);
+  const states = (one) => toWire(one.spans, doc).map(({ id, ...rest }) => rest);
+  for (const change of [
+    (now) => setState(now, 0, 4, "locked"),
+    (now) => setState(now, 0, doc.length, "locked"),
+    (now) => setState(now, 10, 15, "open"),
+    (now) => accept(now, 5, 9),
+    (now) => withHint(now, "s3", "size?"),
+  ]) {
+    const after = change(report);
+    assert.notDeepEqual(states(after), states(report));
+    const back = turnBack(record(emptyHistory, restate(doc, report, after)), after, "undo");
+    assert.deepEqual(states(back.report), states(report));
+    assert.ok(back.change.empty);
+    const again = turnBack(back.history, back.report, "redo");
+    assert.deepEqual(states(again.report), states(after));
+  }
+});
+
+test("undoing a lock lets the draft before it be undone too", () => {
+  const locked = setState(drafted.report, 3, 8, "locked");
+  const history = record(record(emptyHistory, draft), restate(drafted.doc, drafted.report, locked));
+  const unlocked = turnBack(history, locked, "undo");
+  const back = turnBack(unlocked.history, unlocked.report, "undo");
+  assert.equal(toWire(back.report.spans, run(drafted.doc, back.change)).at(-1).text, "");
+});
+
+test("only what a step has changed is said again", () => {
+  const { report } = lay(["s1", "One. Two. ", "open"], ["s2", "Mine.", "locked"]);
+  assert.deepEqual(restated({ before: report.spans, after: setState(report, 5, 15, "locked").spans }), [
+    { fromA: 5, toA: 10, fromB: 5, toB: 10 },
+  ]);
+  assert.deepEqual(restated({ before: report.spans, after: report.spans }), []);
 });

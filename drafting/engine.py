@@ -131,6 +131,11 @@ class Engine(Protocol):
         """The name of the model that writes, as it is shown to the radiologist."""
         ...
 
+    @property
+    def heeds_hints(self) -> bool:
+        """Whether hints are told the model; where not, they change nothing."""
+        ...
+
     def prepare(self, study: Study | None, indication: str = "") -> None:
         """Encode the prefix of a study ahead of its first draft. Blocks until done; safe to call again."""
         ...

@@ -64,13 +64,15 @@ class Traits:
     `fitted_canvas`: the canvas is as long as the report needs; else always the configuration's `canvas_length`, the
     rest padding.
     `image_tokens`: how many a picture has at most; None is what the image processor says. `taught_blank`: the row of
-    the embedding that an adapter has taught to be a blank, see `teach_blank`.
+    the embedding that an adapter has taught to be a blank, see `teach_blank`. `heeds_hints`: hints of gaps are told it;
+    to weights that never met one they are noise, and what they write gets worse.
     """
 
     square_picture: bool = False
     fitted_canvas: bool = False
     image_tokens: int | None = None
     taught_blank: int | None = None
+    heeds_hints: bool = True
 
     def save(self, folder: Path) -> None:
         (folder / TRAITS_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

@@ -139,6 +139,10 @@ class LocalEngine:
         return self._model.name
 
     @property
+    def heeds_hints(self) -> bool:
+        return self._model.traits.heeds_hints
+
+    @property
     def settings(self) -> SamplerSettings:
         """How it denoises where a draft asks for nothing else."""
         return self._settings
@@ -181,7 +185,7 @@ class LocalEngine:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
             raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
-        prefix = self._prefix(study, indication, hints=hints_of(report))
+        prefix = self._prefix(study, indication, hints=self._hints(report))
         width = canvases.fixed_width if self._model.blank_id is None else canvases.elastic_width
         return (yield from self._draft(prefix, report, settings, start, started, width))
 
@@ -274,7 +278,7 @@ class LocalEngine:
     def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
         if len(report.open_spans) != 1:
             raise EngineError("Only texts of one open span can be set against each other.")
-        prefix = self._prefix(study, indication, hints=hints_of(report))
+        prefix = self._prefix(study, indication, hints=self._hints(report))
         (span,), blank = report.open_spans, self._model.blank_id
         holding = [
             replace(report, spans=tuple(replace(one, text=text) if one is span else one for one in report.spans))
@@ -566,6 +570,9 @@ class LocalEngine:
             return self._prefixes[key]
 
         return self._batcher.call(find)
+
+    def _hints(self, report: Report) -> tuple[str, ...]:
+        return hints_of(report) if self.heeds_hints else ()
 
     def _without_filler(self, ids: Sequence[int]) -> tuple[int, ...]:
         return tuple(id for id in ids if id != self._filler)

@@ -59,10 +59,16 @@ class DeskRoutes:
     """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send."""
 
     def __init__(
-        self, sessions: Sessions, model: str, examples: tuple[Example, ...], study_limits: imaging.Limits
+        self,
+        sessions: Sessions,
+        model: str,
+        heeds_hints: bool,
+        examples: tuple[Example, ...],
+        study_limits: imaging.Limits,
     ) -> None:
         self._sessions = sessions
         self._model = model
+        self._heeds_hints = heeds_hints
         self._examples = {example.name: example for example in examples}
         self._study_limits = study_limits
         self._decoders = CapacityLimiter(DECODERS)
@@ -111,6 +117,7 @@ class DeskRoutes:
             | {
                 "token": session.token,
                 "model": self._model,
+                "heeds_hints": self._heeds_hints,
                 "version": VERSION,
                 "limits": {
                     "upload_bytes": self._study_limits.file_bytes,

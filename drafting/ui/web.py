@@ -50,7 +50,7 @@ class WebDesk:
         self._settings = settings
         self.sessions = Sessions(engine, settings.limits)
         bundle = load_bundle()
-        desk = DeskRoutes(self.sessions, engine.model, examples(), settings.study_limits)
+        desk = DeskRoutes(self.sessions, engine.model, engine.heeds_hints, examples(), settings.study_limits)
         self._routes = [desk.mount(), *bundle_routes(bundle)]
         self.page = page.build(self.sessions, bundle)
         self._closing = threading.Event()

@@ -151,6 +151,12 @@ def test_alternatives_are_chosen_by_arrow_and_enter_and_escape_leaves_everything
     assert saved(desk) == before
 
 
+def test_a_model_that_heeds_no_hints_is_said_to_be_one(desk: Desk) -> None:
+    desk.type(SENTENCE)
+    press(desk, "Control+g", "Alt+h")
+    desk.page.get_by_role("dialog", name="Hint").get_by_text("is not told").wait_for()
+
+
 def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> None:
     drafted(desk)
     ended = desk.text

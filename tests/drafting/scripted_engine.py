@@ -39,6 +39,10 @@ class ScriptedEngine:
     def model(self) -> str:
         return "scripted engine"
 
+    @property
+    def heeds_hints(self) -> bool:
+        return True
+
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self.before_prepare()
         if study:

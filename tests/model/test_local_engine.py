@@ -526,6 +526,13 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
     assert len(told) == 3
 
 
+def test_a_model_that_never_met_hints_is_not_told_them(default_engine: LocalEngine, study: Study) -> None:
+    assert not default_engine.heeds_hints
+    plain = run(default_engine, study, parse_markup("FINDINGS: The lungs are clear. [[]]"), seed=1)[1]
+    hinted = run(default_engine, study, parse_markup("FINDINGS: The lungs are clear. [[?heart size?]]"), seed=1)[1]
+    assert list(hinted.texts.values()) == list(plain.texts.values())
+
+
 # ---- texts set against each other
 
 

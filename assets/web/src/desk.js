@@ -11,7 +11,7 @@ import { createLooking } from "./looked.js";
  *   windows: Window[], inverted: boolean, spacing: [number, number]|null, spacing_at: string, aspect: number,
  *   orientation: [string, string]|null, label: string}} Picture */
 /** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[], note: string}} Study */
-/** @typedef {{token: string, model: string, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
+/** @typedef {{token: string, model: string, heeds_hints: boolean, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
 /** What the desk has kept of a page that was left. @typedef {{spans: any[], indication: string, version: number, writer: string,
  *   study: Study|null, prior: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
 

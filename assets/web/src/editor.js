@@ -816,6 +816,7 @@ export function mountEditor({ element }) {
   const stopAside = () => desk.stop().catch(() => {});
 
   let menu = null;
+  let heedsHints = true;
   /** @param {Parameters<typeof createMenu>[0]} options @param {boolean} [atCaret] */
   function openMenu(options, atCaret = false) {
     menu?.close();
@@ -855,6 +856,7 @@ export function mountEditor({ element }) {
     menu?.close();
     const mine = createHint({
       text: span.hint,
+      heeded: heedsHints,
       ontake(text) {
         report.setHint(span.id, text);
         changed();
@@ -1206,7 +1208,8 @@ export function mountEditor({ element }) {
   refreshTools();
   mountShell(root);
   desk.session().then(
-    ({ model, resumed, gone }) => {
+    ({ model, heeds_hints, resumed, gone }) => {
+      heedsHints = heeds_hints;
       if (resumed) resume(resumed);
       if (gone) shared.notices.show("gone", { kind: "warning", text: GONE, answers: [{ name: "Dismiss", onclick: () => {} }] });
       modelName.textContent = model ?? "";

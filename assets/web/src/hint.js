@@ -3,8 +3,8 @@
 import { el } from "./dom.js";
 import { MOST_HINT_CHARACTERS } from "./spans.js";
 
-/** @param {{text: string, ontake: (text: string) => void, onclose: () => void}} options */
-export function createHint({ text, ontake, onclose }) {
+/** @param {{text: string, heeded: boolean, ontake: (text: string) => void, onclose: () => void}} options */
+export function createHint({ text, heeded, ontake, onclose }) {
   const input = el("input", {
     type: "text",
     class: "menu-filter",
@@ -19,7 +19,9 @@ export function createHint({ text, ontake, onclose }) {
   const node = el(
     "div",
     { class: "menu", role: "dialog", "aria-label": "Hint" },
-    el("div", { class: "menu-head" }, "What is wanted here: the model is told, the report does not say it"),
+    el("div", { class: "menu-head" }, heeded
+        ? "What is wanted here: the model is told, the report does not say it"
+        : "What is wanted here, as a note: this model never learned to heed hints and is not told"),
     input,
     el("div", { class: "menu-message" }, "Enter take · Esc leave · nothing takes the hint away"),
   );

@@ -44,6 +44,7 @@ def test_a_session_begins_with_what_the_page_has_to_know(site: Site) -> None:
     assert len(answer.pop("token")) >= 43
     assert answer == {
         "model": "scripted engine",
+        "heeds_hints": True,
         "version": VERSION,
         "limits": {"upload_bytes": 128 * 2**20, "report_characters": 100_000},
         "examples": [{"name": e.name, "title": e.title, "description": e.description} for e in examples()],

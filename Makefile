@@ -12,7 +12,7 @@ test: $(VENV)/.installed-dev lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		($(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium)
 	@[ -f assets/web/node_modules/axe-core/axe.min.js ] || ! command -v npm >/dev/null || (cd assets/web && npm ci --silent)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

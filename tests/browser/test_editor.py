@@ -151,6 +151,37 @@ def test_alternatives_are_chosen_by_arrow_and_enter_and_escape_leaves_everything
     assert saved(desk) == before
 
 
+def test_tab_goes_through_gaps_fields_and_unreviewed_text_and_back(desk: Desk) -> None:
+    drafted(desk)
+    unreviewed = desk.text.removeprefix(SENTENCE).strip()
+    press(desk, "Control+Home", "Control+g", "Control+End")
+    desk.page.keyboard.type(" Seen by [name].")
+
+    def chosen() -> str:
+        return desk.page.evaluate("() => getSelection().toString().trim()")
+
+    press(desk, "Control+Home", "Tab")
+    assert chosen() == unreviewed
+    press(desk, "Tab")
+    assert chosen() == "[name]"
+    # Behind the last comes the first: the gap, which has nothing to choose.
+    press(desk, "Tab")
+    assert chosen() == ""
+    press(desk, "Shift+Tab")
+    assert chosen() == "[name]"
+    press(desk, "Shift+Tab")
+    assert chosen() == unreviewed
+
+
+def test_spelling_is_the_browsers_and_only_when_asked_for(desk: Desk) -> None:
+    assert desk.editor.get_attribute("spellcheck") == "false"
+    desk.button("Settings").click()
+    desk.page.get_by_label(re.compile("Spelling")).check()
+    assert desk.editor.get_attribute("spellcheck") == "true"
+    desk.page.get_by_label(re.compile("Spelling")).uncheck()
+    assert desk.editor.get_attribute("spellcheck") == "false"
+
+
 def test_a_model_that_heeds_no_hints_is_said_to_be_one(desk: Desk) -> None:
     desk.type(SENTENCE)
     press(desk, "Control+g", "Alt+h")

@@ -150,6 +150,19 @@ def test_nothing_is_said_of_sides_and_sizes_that_the_file_does_not_tell(viewer: 
     assert not viewer.pane.locator(".scale").is_visible()
 
 
+def test_the_scale_bar_is_as_long_as_it_says(viewer: Viewer, tmp_path: Path) -> None:
+    viewer.open(radiograph(tmp_path / "1", Modality="CT", PixelSpacing=[0.5, 0.5]))
+    for keys in ((), ("+", "+")):
+        viewer.press(*keys)
+        name = viewer.pane.locator(".scale-name").inner_text()
+        number, unit = name.split()
+        millimetres = float(number) * {"mm": 1, "cm": 10}[unit]
+        box = viewer.pane.locator(".scale-bar").bounding_box()
+        assert box
+        # The zoom is shown in whole percent.
+        assert box["width"] == pytest.approx(millimetres / 0.5 * viewer.zoom() / 100, rel=0.02, abs=2)
+
+
 def test_the_overlay_tells_the_study_and_never_the_patient_and_can_be_switched_off(
     viewer: Viewer, tmp_path: Path
 ) -> None:

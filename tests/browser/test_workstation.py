@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,26 @@ def test_text_typed_during_a_run_is_kept(desk: Desk) -> None:
     assert desk.button("Stop").is_visible()
     desk.finish()
     assert desk.download().decode("utf-8").startswith(f"Portable film. {SENTENCE}[[")
+
+
+def test_a_thousand_characters_typed_during_a_run_all_arrive(desk: Desk) -> None:
+    desk.type(".blank")
+    desk.page.keyboard.press("Tab")
+    desk.page.get_by_text("IMPRESSION:").wait_for()
+    desk.draft()
+    desk.editor.focus()
+    desk.page.keyboard.press("Control+Home")
+    words = "".join(f"{number:03} " for number in range(250))
+    assert len(words) == 1000
+    frames = desk.page.get_by_text(re.compile(r"^Step \d+ of \d+"))
+    before = frames.inner_text()
+    desk.page.keyboard.type(words[:500])
+    assert frames.inner_text() != before
+    desk.page.keyboard.type(words[500:])
+    desk.finish()
+    assert desk.download().decode("utf-8").startswith(f"{words.rstrip()}")
+    desk.page.get_by_text("Saved", exact=True).wait_for()
+    assert words.rstrip() in "".join(span["text"] for span in desk.saved[-1]["spans"])
 
 
 def test_copy_and_download_give_the_text_that_the_program_writes_elsewhere(desk: Desk) -> None:

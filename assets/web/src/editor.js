@@ -140,7 +140,7 @@ export function mountEditor({ element }) {
     name: "Settings",
     icon: "settings",
     iconOnly: true,
-    title: "Settings: steps and seed",
+    title: "Settings: steps, seed and spelling",
     onclick: () => toggleSettings(),
   });
   settingsButton.setAttribute("aria-expanded", "false");
@@ -235,6 +235,11 @@ export function mountEditor({ element }) {
     },
     "Use this seed",
   );
+  const spelling = el("input", {
+    type: "checkbox",
+    id: "workstation-spelling",
+    onchange: () => report.checkSpelling(spelling.checked),
+  });
   const settings = el(
     "div",
     { class: "popover settings", role: "dialog", "aria-label": "Settings", hidden: true },
@@ -243,6 +248,12 @@ export function mountEditor({ element }) {
     el("label", { for: "workstation-seed" }, "Seed"),
     seed,
     el("div", { class: "last-seed" }, lastSeedText, useSeed),
+    el(
+      "label",
+      { class: "check", for: "workstation-spelling", title: "Some browsers send the text to their maker for it" },
+      spelling,
+      "Spelling underlined by the browser; some send the text to their maker",
+    ),
   );
 
   const indication = el("input", {

@@ -4,6 +4,7 @@
 import {
   Annotation,
   ChangeSet,
+  Compartment,
   EditorSelection,
   EditorState,
   StateEffect,
@@ -268,6 +269,7 @@ export function createReportEditor({
   onWord,
   keys,
 }) {
+  const spelling = new Compartment();
   let history = emptyHistory;
   /** What was last copied here, so that it comes back as it was: unreviewed text of the model, and not its marks. */
   let copied = null;
@@ -304,11 +306,11 @@ export function createReportEditor({
         EditorView.decorations.compute(["doc"], lineDirections),
         EditorView.perLineTextDirection.of(true),
         EditorView.lineWrapping,
-        // No spelling service: some browsers send what they check to their maker.
+        // No spelling service unless it is asked for: some browsers send what they check to their maker.
+        spelling.of(EditorView.contentAttributes.of({ spellcheck: "false" })),
         EditorView.contentAttributes.of({
           "aria-label": label,
           title,
-          spellcheck: "false",
           autocorrect: "off",
           writingsuggestions: "false",
           "data-gramm": "false",
@@ -877,8 +879,15 @@ export function createReportEditor({
     else history = emptyHistory;
   }
 
+  /** Whether the browser underlines what it takes for misspelled. @param {boolean} on */
+  function checkSpelling(on) {
+    const attributes = EditorView.contentAttributes.of({ spellcheck: String(on) });
+    view.dispatch({ effects: spelling.reconfigure(attributes) });
+  }
+
   return {
     view,
+    checkSpelling,
     lock,
     unlock,
     lockSection,

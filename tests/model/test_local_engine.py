@@ -316,7 +316,7 @@ def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
 
     calls = []
     encode = room.encode_prefix
-    monkeypatch.setattr(room, "encode_prefix", lambda *arguments: calls.append(1) or encode(*arguments))
+    monkeypatch.setattr(room, "encode_prefix", lambda *given, **named: calls.append(1) or encode(*given, **named))
     engine = LocalEngine(tiny_model)
     engine.prepare(study)
     run(engine, study, parse_markup("[[]]"), steps=1)

@@ -93,7 +93,7 @@ class Sibling:
             prompt = self._turn(told, study)
         else:
             turn = self._turn(f"{told} {FILL_IN}", study)
-            prompt = marked(turn, self._encode("\n"), layout.ids, self._end_of_turn)
+            prompt = marked(turn, self._encode("\n"), self._shown(layout), self._end_of_turn)
         line_end = "\r\n" if "\r\n" in report.text else "\n"
         fillings: dict[str, Filling] = {}
         at = 0
@@ -117,7 +117,7 @@ class Sibling:
         layout = canvases.lay_out(report, self._encode, self._blank, 1, canvases.chosen_width({}))
         told = instruction(study.facts if study else StudyFacts(), indication)
         turn = self._turn(f"{told} {REWRITE}", study)
-        prompt = marked(turn, self._encode("\n"), layout.ids, self._end_of_turn)
+        prompt = marked(turn, self._encode("\n"), self._shown(layout), self._end_of_turn)
         ids, ended = self._written(prompt, study, settings.seed, len(layout.ids) + MOST_NEW_TOKENS)
         written = "".join(text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank))
         return written.lstrip() if not report.text[:1].isspace() else written, not ended
@@ -127,6 +127,11 @@ class Sibling:
         told = instruction(study.facts if study else StudyFacts(), "", question)
         ids, _ = self._written(self._turn(told, study), study, seed=0)
         return "".join(text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)).strip()
+
+    def _shown(self, layout: canvases.Layout) -> list[int]:
+        """The report's tokens with a blank for each open span, whatever it holds; its slots are one position wide."""
+        marks = {slot.start for slot in layout.slots}
+        return [self._blank if at in marks else id for at, id in enumerate(layout.ids)]
 
     @property
     def _blank(self) -> int:

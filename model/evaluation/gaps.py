@@ -246,17 +246,25 @@ def drawn_gaps(report: RealReport, kind: str, seed: int) -> Gaps | None:
     sizes = [_MIXED[number % len(_MIXED)] for number in range(KINDS[kind])]
     if len(sizes) < len(_MIXED):
         sizes = random.sample(_MIXED, len(sizes))
-    taken: list[Hole] = []
-    for size in sorted(sizes, key=_MIXED.index):
-        # Where there is no room for a sentence a smaller one is taken.
-        for smaller in _MIXED[_MIXED.index(size) :]:
-            free = [hole for hole in _candidates(report, smaller, random) if _apart(report.text, hole, taken)]
-            if free:
-                taken.append(random.choice(free))
-                break
-        else:
+    sizes.sort(key=_MIXED.index)
+    while (taken := _placed(report, sizes, random)) is None:
+        # Where there is no room for them all the largest become smaller, one at a time.
+        if sizes[0] == _MIXED[-1]:
             return None
+        last = max(at for at, size in enumerate(sizes) if size == sizes[0])
+        sizes[last] = _MIXED[_MIXED.index(sizes[0]) + 1]
     return Gaps(report, tuple(sorted(taken, key=lambda hole: hole.start)))
+
+
+def _placed(report: RealReport, sizes: Sequence[str], random: Random) -> list[Hole] | None:
+    """A hole of each size, apart from each other; None where one finds no room among those before it."""
+    taken: list[Hole] = []
+    for size in sizes:
+        free = [hole for hole in _candidates(report, size, random) if _apart(report.text, hole, taken)]
+        if not free:
+            return None
+        taken.append(random.choice(free))
+    return taken
 
 
 def _candidates(report: RealReport, size: str, random: Random) -> list[Hole]:

@@ -154,7 +154,20 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--questions", type=_count, default=200, help="radiographs of each collection to ask about (default 200)"
     )
     infill = what.add_parser("infill", help="single sentences of held-out reports, drafted again")
-    infill.add_argument("--limit", type=_count, default=150, help="reports, with two gaps each (default 150)")
+    infill.add_argument(
+        "--limit", type=_count, default=150, help="reports, with two gaps each; with --set with all kinds (default 150)"
+    )
+    infill.add_argument(
+        "--set",
+        type=Path,
+        help="instead of --data: folder of a set of reports, in which gaps of every size are filled in every way",
+    )
+    infill.add_argument("--format", help="of --set; by default it is told by the names of its files")
+    infill.add_argument(
+        "--scores",
+        default="",
+        help="with --set: radgraph, chexbert, ratescore and green, with commas between, whose packages are installed",
+    )
     infill.add_argument("--real", type=_count, default=300, help="reports of --reports, a gap each (default 300)")
     vqa = what.add_parser("vqa", help="questions about images, answered in words: of a pack, or of a set of questions")
     _add_questions(vqa)
@@ -204,7 +217,10 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         evaluate.add_argument("--sibling", type=Path, help="folder of the autoregressive sibling, as a baseline")
     for evaluate in (labels, infill, looked):
         evaluate.add_argument(
-            "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+            "--data",
+            type=Path,
+            required=evaluate is not infill,
+            help="packed radiographs, see python -m model.data.radiographs",
         )
     for evaluate in (labels, infill, vqa):
         evaluate.add_argument(

@@ -118,6 +118,8 @@ class LocalEngine:
         """
         self._model = drafting_model
         self._widenings = widenings
+        # Whether slots are taken as they are given: filled to the end, without blanks, and no other width is tried.
+        self._exact = False
         self._settings = settings or suited_settings(drafting_model)
         captured = can_be_captured(drafting_model.network)
         self.decoder: Decoder = in_a_thread_that_ends(
@@ -243,6 +245,30 @@ class LocalEngine:
         likeliest = sorted(shares.items(), key=lambda one: (-one[1], one[0]))
         listed = [(text, share) for text, share in likeliest if share >= LEAST_SHARE][:count]
         return tuple(WordChoice(text, share) for text, share in likeliest if (text, share) in listed or text == stands)
+
+    def widths_of(self, report: Report) -> dict[str, int]:
+        """The tokens that the text of each open span has where it stands, at least 1, by span id."""
+        layout = self._lay_out(report, lambda place: place.tokens)
+        return {slot.span_id: slot.stop - slot.start for slot in layout.slots}
+
+    def draft_exactly(
+        self,
+        study: Study | None,
+        report: Report,
+        widths: Mapping[str, int],
+        settings: DraftSettings,
+        indication: str = "",
+    ) -> Generator[Frame, None, Draft]:
+        """`draft` with slots of given widths in tokens, by span id, each filled to its end: nothing is left blank.
+
+        To compare with; a draft for a person knows no such widths. Whether its text was cut off cannot be told.
+        """
+        started = time.perf_counter()
+        exact = copy(self)
+        exact._exact, exact._widenings = True, 0
+        prefix = self._prefix(study, indication)
+        width = canvases.chosen_width(widths)
+        return (yield from exact._draft(prefix, report, settings, None, started, width))
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()
@@ -487,7 +513,7 @@ class LocalEngine:
 
     def _begin(self, report: Report, strength: float, width: Width) -> _Progress:
         """The draft before its first window: which spans are denoised together, and how wide."""
-        if self._model.blank_id is None:
+        if self._model.blank_id is None or self._exact:
             layout = self._lay_out(report, width)
         else:
             layout = canvases.lay_out_within(report, self._encode, self._filler, self._room, width)
@@ -509,7 +535,7 @@ class LocalEngine:
     def _window(self, slots: Iterable[Slot], stream: int, revised: Collection[str] = ()) -> _Window:
         """A window of `slots`. What is `revised` keeps its width, because some of its text stays."""
         widths = {slot.span_id: slot.stop - slot.start for slot in slots}
-        if self._model.blank_id is not None:
+        if self._model.blank_id is not None or self._exact:
             return _Window(tuple(widths), (widths,), stream)
         tried: list[Mapping[str, int]] = []
         for factor in WIDTH_FACTORS:
@@ -551,6 +577,8 @@ class LocalEngine:
     def _seat(self, prefix: Prefix, canvas: Canvas) -> Seat:
         # A slot never begins with a blank: who leaves a gap wants text.
         starts = {slot.start for slot in canvas.slots} if self._model.blank_id is not None else set()
+        if self._exact and self._model.blank_id is not None:
+            starts = set(canvas.free)
         return Seat(
             prefix,
             torch.tensor(canvas.ids),
@@ -594,6 +622,7 @@ class LocalEngine:
             slot
             for slot in canvas.slots
             if self._model.blank_id is not None
+            and not self._exact
             and self._model.blank_id not in drafted[slot.span_id]
             and not any(canvas.pinned[slot.start : slot.stop])
         ]

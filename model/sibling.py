@@ -43,7 +43,17 @@ Sides = Literal["left", "both"]
 
 # What is asked for where the report is shown with its gap marked; the report follows on a line of its own.
 FILL_IN = "Fill in what is missing:"
+# What is asked for where the whole report is to be written anew; the report follows as above.
+REWRITE = "Write the whole report with what is missing filled in:"
 MOST_NEW_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """The text of one gap. `cut_off`: nothing ended it but the limit on its tokens."""
+
+    text: str
+    cut_off: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,25 +76,62 @@ class Sibling:
         """
         if len(report.open_spans) != 1:
             raise ValueError(f"The report has {len(report.open_spans)} open spans; the sibling fills one.")
+        (filling,) = self.fill_all(study, report, sides, settings, indication).values()
+        return filling.text
+
+    def fill_all(
+        self, study: Study | None, report: Report, sides: Sides, settings: DraftSettings, indication: str = ""
+    ) -> dict[str, Filling]:
+        """The texts of all open spans by id, one after another; each is written with those before it in sight.
+
+        `both`: all gaps are marked in the prompt and their texts written in order, each ended by a blank, as in
+        training. `left`: locked text stands between them as it comes, and what follows a gap is not seen.
+        """
         layout = canvases.lay_out(report, self._encode, self._blank, 1, canvases.chosen_width({}))
-        (slot,) = layout.slots
-        left, right = layout.ids[: slot.start], layout.ids[slot.stop :]
         told = instruction(study.facts if study else StudyFacts(), indication)
         if sides == "left":
-            prompt = [*self._turn(told, study), *left]
+            prompt = self._turn(told, study)
         else:
             turn = self._turn(f"{told} {FILL_IN}", study)
-            prompt = marked(turn, self._encode("\n"), [*left, self._blank, *right], self._end_of_turn)
-        ids = self._written(prompt, study, settings.seed)
-        pieces = [text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)]
+            prompt = marked(turn, self._encode("\n"), self._shown(layout), self._end_of_turn)
         line_end = "\r\n" if "\r\n" in report.text else "\n"
-        return "".join(canvases.fitted(pieces, slot, line_end))
+        fillings: dict[str, Filling] = {}
+        at = 0
+        for slot in layout.slots:
+            if sides == "left":
+                prompt = [*prompt, *layout.ids[at : slot.start]]
+            at = slot.stop
+            ids, ended = self._written(prompt, study, settings.seed + len(fillings))
+            prompt = [*prompt, *ids, self._blank]
+            pieces = [text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)]
+            fillings[slot.span_id] = Filling("".join(canvases.fitted(pieces, slot, line_end)), not ended)
+        return fillings
+
+    def rewrite(
+        self, study: Study | None, report: Report, settings: DraftSettings, indication: str = ""
+    ) -> tuple[str, bool]:
+        """The whole report written anew from a prompt that shows it with its gaps marked, and whether it was cut off.
+
+        A general chat model would be used so; the sibling was not trained to. Nothing keeps locked text as it is.
+        """
+        layout = canvases.lay_out(report, self._encode, self._blank, 1, canvases.chosen_width({}))
+        told = instruction(study.facts if study else StudyFacts(), indication)
+        turn = self._turn(f"{told} {REWRITE}", study)
+        prompt = marked(turn, self._encode("\n"), self._shown(layout), self._end_of_turn)
+        ids, ended = self._written(prompt, study, settings.seed, len(layout.ids) + MOST_NEW_TOKENS)
+        written = "".join(text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank))
+        return written.lstrip() if not report.text[:1].isspace() else written, not ended
 
     def answer(self, study: Study | None, question: str) -> str:
         """The answer to a question about a study's image."""
         told = instruction(study.facts if study else StudyFacts(), "", question)
-        ids = self._written(self._turn(told, study), study, seed=0)
+        ids, _ = self._written(self._turn(told, study), study, seed=0)
         return "".join(text for text, _ in canvases.decode_pieces(ids, self.tokenizer, self._blank)).strip()
+
+    def _shown(self, layout: canvases.Layout) -> list[int]:
+        """The report's tokens with a blank for each open span, whatever it holds; its slots are one position wide."""
+        marks = {slot.start for slot in layout.slots}
+        return [self._blank if at in marks else id for at, id in enumerate(layout.ids)]
 
     @property
     def _blank(self) -> int:
@@ -111,8 +158,10 @@ class Sibling:
         return ids
 
     @torch.inference_mode()
-    def _written(self, prompt: list[int], study: Study | None, seed: int) -> list[int]:
-        """What the network writes after a prompt, less the token that ends it."""
+    def _written(
+        self, prompt: list[int], study: Study | None, seed: int, most: int = MOST_NEW_TOKENS
+    ) -> tuple[list[int], bool]:
+        """What the network writes after a prompt, less the token that ends it, and whether one did."""
         told: dict[str, Tensor] = {}
         if study is not None:
             pixels, positions, pieces = patches(self, study.model_picture)
@@ -129,7 +178,7 @@ class Sibling:
             written = cast(Any, self.network).generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                max_new_tokens=MOST_NEW_TOKENS,
+                max_new_tokens=most,
                 do_sample=drawn.pop("do_sample", False),
                 eos_token_id=sorted(ends),
                 suppress_tokens=self._suppressed(ends),
@@ -137,7 +186,8 @@ class Sibling:
                 **told,
             )
         own: list[int] = written[0, len(prompt) :].tolist()
-        return own[:-1] if own and own[-1] in ends else own
+        ended = bool(own) and own[-1] in ends
+        return own[:-1] if ended else own, ended
 
     def _suppressed(self, ends: set[int]) -> list[int]:
         """Special tokens that have no place in report text, and what the tokenizer has no text for."""

@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -42,6 +42,10 @@ def evaluate(options: argparse.Namespace) -> Evaluation:
     commands = {"speed": _speed, "looked": _looked, "judge": evaluate_judge}
     if options.what == "vqa" and options.questions:
         commands["vqa"] = evaluate_set
+    if options.what == "infill":
+        _one_of_data_and_set(options)
+        if options.set:
+            commands["infill"] = _gaps
     done = commands.get(options.what, _drafts)(options)
     if options.json:
         _save(done, options.json)
@@ -119,6 +123,69 @@ def _looked(options: argparse.Namespace) -> Evaluation:
         time.monotonic() - started,
         rows,
     )
+
+
+def _one_of_data_and_set(options: argparse.Namespace) -> None:
+    if (options.data is None) == (options.set is None):
+        raise EvaluationError("infill needs --data, or --set for gaps of every size in a set's reports; not both.")
+    if options.set and options.reports:
+        raise EvaluationError("--reports goes with --data, not with --set.")
+    if not options.set and (options.format or options.scores):
+        raise EvaluationError("--format and --scores go with --set, not with --data.")
+
+
+def _gaps(options: argparse.Namespace) -> Evaluation:
+    from model.evaluation.foreign import load_scores
+    from model.evaluation.gaps import GapsSettings, chosen_reports, evaluate_gaps, part_of, read_set
+
+    if options.together < 1:
+        raise EvaluationError("At least one draft must be under way at a time.")
+    held = read_set(options.set, options.format)
+    part = part_of(held)
+    scores = load_scores([name for name in options.scores.split(",") if name])
+    with ExitStack() as opened:
+        drafts = _opened(options.drafts, opened)
+        drafting_model = load(options.model, options.adapter)
+        sibling = _sibling(options.sibling, drafting_model.device)
+        reports = chosen_reports(held.of(part), options.limit, options.seed, drafting_model)
+        if not reports:
+            raise EvaluationError(f"{options.set} has no report that the model has room for.")
+        # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
+        together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
+        settings = GapsSettings(
+            options.limit,
+            str(options.set),
+            held.name,
+            part,
+            options.scores,
+            options.seed,
+            options.steps,
+            max(together, 1),
+        )
+        started = time.monotonic()
+        rows: list[Row] = []
+        done: Evaluation | None = None
+        for more in evaluate_gaps(LocalEngine(drafting_model), reports, settings, drafts, sibling, scores):
+            rows += more
+            measured = evaluation(
+                "gaps",
+                options.typed,
+                drafting_model,
+                options.model,
+                options.adapter,
+                None,
+                asdict(settings),
+                time.monotonic() - started,
+                rows,
+                sibling=options.sibling,
+            )
+            done = replace(measured, reports_sha256=held.sha256)
+            if options.json:
+                # After each kind of gap, so that what is done is not lost.
+                done.save(options.json)
+    if done is None:
+        raise EvaluationError(f"{options.set} has no report with room for a gap.")
+    return done
 
 
 def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:

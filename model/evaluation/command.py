@@ -182,7 +182,7 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
             done = replace(measured, reports_sha256=held.sha256)
             if options.json:
                 # After each kind of gap, so that what is done is not lost.
-                done.save(options.json)
+                _save(done, options.json)
     if done is None:
         raise EvaluationError(f"{options.set} has no report with room for a gap.")
     return done

@@ -213,10 +213,8 @@ def _load(
         quantise_experts(network, bits, device)
         cast(torch.nn.Module, network).to(device)
     traits = traits_of(source)
-    name = Path(source).name if Path(source).exists() else source
     if adapter is not None:
         network, tokenizer, traits = with_adapter(network, tokenizer, traits, str(adapter), source)
-        name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
     if traits.image_tokens is not None:
         image_processor.max_soft_tokens = traits.image_tokens
     network.set_experts_implementation(experts_implementation(device, dtype))
@@ -226,7 +224,7 @@ def _load(
         tokenizer=tokenizer,
         image_processor=image_processor,
         traits=traits,
-        name=name,
+        name=shown_name(source, adapter),
         blank_id=tokenizer.get_vocab().get(BLANK_TOKEN),
         before=before,
         after=after,
@@ -331,6 +329,12 @@ def _beside(source: str, name: str) -> Path | None:
         return Path(hf_hub_download(source, name))
     except (EntryNotFoundError, LocalEntryNotFoundError):
         return None
+
+
+def shown_name(source: str, adapter: str | Path | None) -> str:
+    """What a checkpoint is called on screen and in results, with its adapter: a folder's own name, or a hub id."""
+    given = [source] if adapter is None else [source, str(adapter)]
+    return " + ".join(Path(one).name if Path(one).exists() else one for one in given)
 
 
 def traits_of(source: str, default: Traits | None = None) -> Traits:

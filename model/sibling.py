@@ -33,6 +33,7 @@ from model.loading import (
     ModelError,
     Traits,
     scaffold,
+    shown_name,
     traits_of,
     user_turn,
     with_adapter,
@@ -227,11 +228,9 @@ def load_sibling(
     except UNUSABLE as error:
         raise ModelError(f"{source} cannot be loaded as a Gemma 4 checkpoint: {error}") from error
     traits = traits_of(source)
-    name = Path(source).name if Path(source).exists() else source
     if adapter is not None:
         network, tokenizer, traits = with_adapter(network, tokenizer, traits, str(adapter), source)
-        name = f"{name} + {Path(str(adapter)).name if Path(str(adapter)).exists() else adapter}"
     if traits.image_tokens is not None:
         image_processor.max_soft_tokens = traits.image_tokens
     network.eval().requires_grad_(False)
-    return Sibling(network, tokenizer, image_processor, traits, name, temperature)
+    return Sibling(network, tokenizer, image_processor, traits, shown_name(source, adapter), temperature)

@@ -76,8 +76,6 @@ def smol(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serving(folder: Path, log: Path) -> Iterator[str]:
-    if find_spec("openai") is None:
-        pytest.skip("transformers serve needs the package openai, which requirements-dev.txt names.")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = [Path(sys.executable).with_name("transformers"), "serve", folder, "--device", "cpu", "--port", str(port)]

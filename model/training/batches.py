@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +46,19 @@ class Mixture:
     pictures whose report has hints at its gaps.
     """
 
-    children: float = 0.2
+    children: float = 0.12
     labelled: float = 0.08
     empty: float = 0.02
     without_image: float = 0.05
     hinted: float = 0.15
 
 
+A = TypeVar("A")
+B = TypeVar("B")
+
+
 @dataclass(frozen=True, slots=True)
-class HostBatch:
+class HostBatch(Generic[A]):
     """A batch as the workers hand it over, all arrays with the batch first.
 
     `index` (pictures,) chooses radiographs and `cases` (pictures, fields) says what to paint on them; `empty`
@@ -62,12 +66,30 @@ class HostBatch:
     objective's arrays, a row a picture: reports of the first pictures, a question of every picture.
     """
 
-    index: NDArray[np.int64]
-    cases: NDArray[np.float32]
-    empty: NDArray[np.bool_]
-    labels: NDArray[np.float32]
-    reports: Arrays
-    questions: Arrays
+    index: A
+    cases: A
+    empty: A
+    labels: A
+    reports: Mapping[str, A]
+    questions: Mapping[str, A]
+
+    def each(self, change: Callable[[A], B]) -> HostBatch[B]:
+        """The same with every array changed."""
+        return HostBatch(
+            change(self.index),
+            change(self.cases),
+            change(self.empty),
+            change(self.labels),
+            {name: change(array) for name, array in self.reports.items()},
+            {name: change(array) for name, array in self.questions.items()},
+        )
+
+    def arrays(self) -> list[A]:
+        """Every array, always in the same order."""
+        return [
+            *(self.index, self.cases, self.empty, self.labels),
+            *(group[name] for group in (self.reports, self.questions) for name in sorted(group)),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +124,7 @@ class _Drawn:
     empty: bool
 
 
-class Examples(IterableDataset[HostBatch]):
+class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
     """Endless batches of `size` pictures; the same seed and first batch give the same ones, with any workers.
 
     `cuts`: in how many ways a picture's report is cut. Raises ValueError where there are no radiographs of adults to
@@ -151,7 +173,7 @@ class Examples(IterableDataset[HostBatch]):
         labelled = round(size * mixture.labelled) if any(self._labelled) else 0
         self._reported, self._size = size - labelled, size
 
-    def __iter__(self) -> Iterator[HostBatch]:
+    def __iter__(self) -> Iterator[HostBatch[NDArray[Any]]]:
         worker = get_worker_info()
         number = (worker.id if worker else 0) + self._first
         stride = worker.num_workers if worker else 1
@@ -160,7 +182,7 @@ class Examples(IterableDataset[HostBatch]):
             yield self.batch(words, Random(self._seed * 1_000_003 + number))
             number += stride
 
-    def batch(self, words: Words, random: Random) -> HostBatch:
+    def batch(self, words: Words, random: Random) -> HostBatch[NDArray[Any]]:
         drawn: list[_Drawn] = []
         reports: list[Arrays] = []
         questions: list[Arrays] = []

@@ -1,7 +1,8 @@
 """Beginning a run with the weights of a trained checkpoint of the same shape, whatever its tokens are.
 
 A grammar that has learned new words wants a tokenizer of its own; what the network has learned to see and to write
-before then would be lost with the old one's numbering.
+before then would be lost with the old one's numbering. The autoregressive sibling can begin with the diffusion model's
+weights, whose encoder is a Gemma 4 by itself: what both learn from there on can be compared.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, DiffusionGemmaForBlockDiffusion, PreTrainedModel, PreTrainedTokenizerFast
 
 EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")
 
 
 @torch.no_grad()
 def start_from(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, checkpoint: Path) -> None:
-    """Give `network` the weights of a checkpoint folder.
+    """Give `network` the weights of a checkpoint folder, of its own kind or, a Gemma 4, of a DiffusionGemma's encoder.
 
     A token that the checkpoint's tokenizer spells in pieces begins as the mean of their embeddings. Raises ValueError
     where anything but the number of tokens differs in shape.
     """
-    trained = type(network).from_pretrained(checkpoint, dtype=torch.float32).state_dict()
+    from_diffusion = AutoConfig.from_pretrained(checkpoint).model_type == "diffusion_gemma"
+    kind = DiffusionGemmaForBlockDiffusion if from_diffusion else type(network)
+    trained = kind.from_pretrained(checkpoint, dtype=torch.float32).state_dict()
+    if from_diffusion and not isinstance(network, DiffusionGemmaForBlockDiffusion):
+        trained = {name.replace("model.encoder.", "model."): weight for name, weight in trained.items()}
     own = network.state_dict()
     pieces = spelled(tokenizer, PreTrainedTokenizerFast.from_pretrained(checkpoint))
     for name, weight in own.items():

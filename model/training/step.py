@@ -132,12 +132,15 @@ def see(tower: Any, images: Tensor) -> Tensor:
     """Pooled features of a vision tower of Gemma 4's: (batch, 64, vision hidden).
 
     The same computation as the tower's own forward, for square pictures without padding; that one selects by a mask,
-    which a captured graph cannot.
+    which a captured graph cannot, and makes another mask while one is being captured than before.
     """
     pixels, positions = to_patches(images)
     nothing_padded = torch.zeros(pixels.shape[:2], dtype=torch.bool, device=pixels.device)
     embedded = tower.patch_embedder(pixels, positions, nothing_padded)
-    hidden = tower.encoder(inputs_embeds=embedded, attention_mask=None, pixel_position_ids=positions).last_hidden_state
+    hidden = embedded
+    rotary = tower.encoder.rotary_emb(hidden, positions)
+    for layer in tower.encoder.layers:
+        hidden = layer(hidden, attention_mask=None, position_embeddings=rotary, position_ids=positions)
     batch, _, width = hidden.shape
     cells = GRID // POOL
     pooled = hidden.reshape(batch, cells, POOL, cells, POOL, width).float().mean(dim=(2, 4))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.training.fresh import fresh_model, fresh_tokenizer
+from model.training.fresh import fresh_model, fresh_sibling, fresh_tokenizer
 from model.training.start import start_from
 from tests.model.conftest import TEXTS, TINY
 
@@ -38,6 +38,22 @@ def test_weights_are_taken_over_and_new_tokens_begin_as_the_mean_of_their_pieces
     pieces = [token.id for token in old.backend_tokenizer.model.tokenize(NEW_WORD)]
     assert len(pieces) > 1
     assert torch.allclose(rows[added], before[pieces].mean(dim=0))
+
+
+def test_the_sibling_takes_over_a_diffusion_models_encoder(tiny_checkpoint: Path) -> None:
+    trained = DiffusionGemmaForBlockDiffusion.from_pretrained(tiny_checkpoint, dtype=torch.float32).model
+    sibling = fresh_sibling(TINY, len(fresh_tokenizer(TEXTS, TINY.vocabulary)), seed=7)
+    start_from(sibling, fresh_tokenizer(TEXTS, TINY.vocabulary), tiny_checkpoint)
+    for own, source in (
+        (sibling.model.vision_tower, trained.encoder.vision_tower),
+        (sibling.model.language_model.layers, trained.encoder.language_model.layers),
+        (sibling.model.embed_vision, trained.encoder.embed_vision),
+    ):
+        weights = source.state_dict()
+        assert weights
+        for name, weight in own.state_dict().items():
+            assert torch.equal(weight, weights[name]), name
+    assert torch.equal(sibling.lm_head.weight, trained.decoder.embed_tokens.weight)
 
 
 def test_another_shape_is_refused(tiny_checkpoint: Path) -> None:

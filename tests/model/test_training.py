@@ -296,7 +296,7 @@ def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pict
         assert (batch.cases[reported:] == 0).all()
         assert np.array_equal(batch.labels[reported:], pictures.labels[batch.index[reported:]])
         assert (batch.labels[batch.empty] == -1).all()
-    assert 0.16 < (counts["child_normal"] + counts["child_pneumonia"]) / 600 < 0.24
+    assert 0.08 < (counts["child_normal"] + counts["child_pneumonia"]) / 600 < 0.16
     assert counts["nih_labelled"] + counts["vqa_rad"] == 48
     assert min(counts["nih_labelled"], counts["vqa_rad"]) > 5
 
@@ -521,6 +521,35 @@ def test_layers_are_compiled_once_in_one_piece(
         assert not dynamo.utils.counters["graph_break"]
     finally:
         dynamo.reset()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="graphs are captured on GPUs alone")
+def test_a_captured_step_is_the_step(tokenizer: PreTrainedTokenizerFast, radiographs: Path) -> None:
+    """Capturing leaves no trace, and what is replayed draws, learns and measures what is launched piece by piece."""
+    data = load_radiographs(radiographs, "train")
+    plain, captured = (
+        Trainer(
+            Denoising(fresh_model(SHAPE, len(tokenizer)), SHAPE.canvas_length),
+            data.images,
+            SHAPE,
+            RECIPE,
+            torch.device("cuda"),
+        )
+        for _ in range(2)
+    )
+    lay = plain.objective.lay_report, plain.objective.lay_question
+    hosts = list(islice(Examples(tokenizer, Pictures.of(data), Mixture(), 12, 2, *lay, 0, 0), 3))
+    captured.capture(hosts[2])
+    for one, other in zip(plain.objective.network.parameters(), captured.objective.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for number, host in enumerate(hosts):
+        measured = []
+        for trainer in (plain, captured):
+            torch.manual_seed(number)
+            trainer.step(number, host)
+            measured.append(trainer.measured())
+        # Sums of many threads, and products in 16 bits, differ in their last places.
+        assert measured[0] == pytest.approx(measured[1], rel=0.02)
 
 
 def test_the_commands_train_a_tokenizer_and_with_it_both_models(

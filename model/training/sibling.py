@@ -99,7 +99,8 @@ def read(network: Gemma4ForConditionalGeneration, features: Tensor, tokens: Tens
     for layer, kind in zip(text.layers, kinds, strict=True):
         hidden = layer(
             hidden,
-            shared_kv_states=None,
+            # Layers that share no keys and values leave theirs here all the same, in some versions of the library.
+            shared_kv_states={},
             position_embeddings=rotary[kind],
             attention_mask=masks[kind],
             position_ids=positions,

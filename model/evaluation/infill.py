@@ -26,7 +26,7 @@ from model.evaluation.indiana import REMOVED, SECTIONS, IndianaReport
 from model.evaluation.labeler import ACUTE, FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
 from model.evaluation.labeler import sentences as sentences_of
 from model.evaluation.record import Row, done_together
-from model.evaluation.statistics import f1, median, share
+from model.evaluation.statistics import f1, median, paired_difference, share
 from model.evaluation.studies import PICTURED, HeldOut, Labelled, adults, finished, truth_of
 from model.evaluation.wording import (
     REFERENCE_REPORTS,
@@ -37,6 +37,7 @@ from model.evaluation.wording import (
     written_reports,
 )
 from model.loading import DraftingModel
+from model.training.hints import hint_of
 
 if TYPE_CHECKING:
     from model.sibling import Sibling
@@ -47,6 +48,8 @@ _MAIN = frozenset(PICTURED) - {"device"}
 DIFFUSION = "diffusion"
 FREQUENT = "most frequent sentence"
 ORIGINAL = "the sentence taken out"
+UNTOLD = "diffusion, without the hint"
+TOLD = "diffusion, with the hint"
 # As `Sibling.fill` calls them, and as the tables do.
 SIBLINGS: tuple[tuple[Literal["left", "both"], str], ...] = (
     ("left", "autoregressive, text before the gap"),
@@ -75,6 +78,7 @@ class Gap:
 
     `standing`: the sentences that stay locked in findings and impression, each with its section. `decided`: whether the
     other section says what the sentence must say. Without a `study` there is no image; without a `case` no truth.
+    `hint`: what a person might say of the sentence, empty where nobody would; the report holds it if `told`.
     """
 
     name: str
@@ -86,6 +90,8 @@ class Gap:
     study: Labelled | None = None
     case: Case | None = None
     decided: bool = False
+    hint: str = ""
+    told: bool = False
 
     @property
     def original(self) -> str:
@@ -96,7 +102,9 @@ class Gap:
         pieces = (self.text[: self.start], "", self.text[self.end :])
         return Report(
             tuple(
-                Span(f"s{number}", piece, "open" if number == 1 else "locked", "radiologist")
+                Span(f"s{number}", piece, "locked", "radiologist")
+                if number != 1
+                else Span("s1", piece, "open", "radiologist", hint=self.hint if self.told else "")
                 for number, piece in enumerate(pieces)
                 if piece or number == 1
             )
@@ -179,6 +187,14 @@ def evaluate_infill(
             rows += rows_of(images, name, filled, judge)
             if name == DIFFUSION:
                 drafted += filled
+    hintable = [gap for gap in free if gap.hint and statements(gap.original)]
+    if hintable and engine.heeds_hints:
+        images = "any sentence of which a hint can be given, generated reports"
+        untold, told = (
+            _filled(images, name, fills[DIFFUSION], [replace(gap, told=name == TOLD) for gap in hintable], judge)
+            for name in (UNTOLD, TOLD)
+        )
+        rows += _hint_rows(images, untold, told)
     return rows + _run_rows(drafted)
 
 
@@ -194,9 +210,11 @@ def written_gaps(study: HeldOut, random: Random) -> list[Gap]:
             # As often a sentence that says what is there as one that says what is not.
             positive = [s for s in decided if _called(read(written.text[s.start : s.end]))]
             first = random.choice(positive if positive and random.random() < 0.7 else decided)
+            second = random.choice(open_to)
+            hint = hint_of(written.text[second.start : second.end], [second], random)
             return [
                 _written_gap(study, written, first, True),
-                _written_gap(study, written, random.choice(open_to), False),
+                replace(_written_gap(study, written, second, False), hint=hint),
             ]
 
 
@@ -284,7 +302,7 @@ def _filled(images: str, name: str, fill: Fill, gaps: Sequence[Gap], judge: _Jud
         lambda number, gap: fill(gap, DraftSettings(settings.seed + number, settings.steps)),
         gaps,
         # The engine batches; what computes in the thread that asks would only fight for the cores.
-        settings.together if name == DIFFUSION else 1,
+        settings.together if name in (DIFFUSION, UNTOLD, TOLD) else 1,
         f"{images}: {name}",
     ):
         done.append(filled)
@@ -427,6 +445,22 @@ def _any_rows(images: str, name: str, done: Sequence[Filled], judge: _Judge) -> 
         Row(images, name, "contradicts locked text", share([contradicts(f.gap, f.text) for f in done])),
         *_wording_rows(images, name, done, judge),
         Row(images, name, "calls what the case has not", share([_invents(f) for f in done])),
+    ]
+
+
+def _hint_rows(images: str, untold: Sequence[Filled], told: Sequence[Filled]) -> list[Row]:
+    """Does a sentence speak of what the one that was taken out speaks of, more often with a hint of it?"""
+
+    def matters(text: str) -> set[Finding]:
+        return {finding for finding, _ in statements(text)}
+
+    without, hinted = ([bool(matters(f.text) & matters(f.gap.original)) for f in done] for done in (untold, told))
+    measure = "speaks of a matter of the sentence taken out"
+    difference = paired_difference(hinted, without, [1] * len(told)).difference
+    return [
+        Row(images, UNTOLD, measure, share(without)),
+        Row(images, TOLD, measure, share(hinted)),
+        Row(images, "more often with the hint", measure, difference),
     ]
 
 

@@ -214,7 +214,7 @@ def test_a_gap_that_needs_more_room_than_it_was_given_gets_it(
     assert draft.widenings >= 1
     assert not draft.full
     assert text.endswith(".")
-    assert len(text.split()) >= 3
+    assert len(text.split()) >= 2
 
 
 def test_without_strength_nothing_changes(any_engine: LocalEngine, study: Study) -> None:
@@ -527,10 +527,23 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
 
 
 def test_a_model_that_never_met_hints_is_not_told_them(default_engine: LocalEngine, study: Study) -> None:
-    assert not default_engine.heeds_hints
-    plain = run(default_engine, study, parse_markup("FINDINGS: The lungs are clear. [[]]"), seed=1)[1]
-    hinted = run(default_engine, study, parse_markup("FINDINGS: The lungs are clear. [[?heart size?]]"), seed=1)[1]
+    known = load(device="cpu")
+    engine = LocalEngine(replace(known, traits=replace(known.traits, heeds_hints=False)))
+    assert default_engine.heeds_hints
+    assert not engine.heeds_hints
+    plain = run(engine, study, parse_markup("FINDINGS: The lungs are clear. [[]]"), seed=1)[1]
+    hinted = run(engine, study, parse_markup("FINDINGS: The lungs are clear. [[?heart size?]]"), seed=1)[1]
     assert list(hinted.texts.values()) == list(plain.texts.values())
+
+
+def test_the_default_model_writes_of_what_a_hint_names(default_engine: LocalEngine) -> None:
+    report = "FINDINGS: The lungs are clear. [[{}]]"
+    drafts = [
+        " ".join(run(default_engine, None, parse_markup(report.format(hint)), seed=seed)[1].texts.values()).lower()
+        for hint, seed in (("?heart size?", 1), ("?heart size?", 2), ("?no pneumothorax", 1), ("?no pneumothorax", 2))
+    ]
+    assert all("heart" in text or "cardi" in text for text in drafts[:2])
+    assert all("pneumothora" in text for text in drafts[2:])
 
 
 # ---- texts set against each other

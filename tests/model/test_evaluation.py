@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -308,6 +309,14 @@ def test_the_sibling_and_real_reports_stand_beside_the_model(
         infill.ORIGINAL,
     }
     assert methods["gap decided by locked text, generated reports"] == baselines | {infill.DIFFUSION}
+
+
+def test_a_hint_is_in_the_report_only_where_it_is_told() -> None:
+    gap = infill.Gap("one", "Clear lungs. Normal heart.", 0, 12, "findings", (), hint="lungs?")
+    assert [span.hint for span in gap.report.spans] == ["", ""]
+    told = replace(gap, told=True).report
+    assert [span.hint for span in told.spans] == ["lungs?", ""]
+    assert told.locked_text == gap.report.locked_text
 
 
 @pytest.mark.parametrize("arguments", [["--data", "nowhere.npz"], ["--data", __file__]])

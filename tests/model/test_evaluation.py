@@ -257,8 +257,9 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     if what == "infill":
         assert measures["locked text unchanged"]["value"] == 1.0
         assert measures["locked text unchanged"]["count"] == 5
-        # Two gaps of either kind, filled by the model and a baseline; one blank; two as they were.
-        lines = 2 + 2 + 1 + 2 + 2 + 2
+        # Two gaps of either kind, filled by the model and a baseline; one blank; two as they were; two with a hint and
+        # without.
+        lines = 2 + 2 + 1 + 2 + 2 + 2 + 2 + 2
     elif what == "labels":
         assert measures["broken wording"]["count"] > 0
         assert measures["side right where one side has it"]["count"] > 0

@@ -149,7 +149,8 @@ class Desk:
 
     @property
     def text(self) -> str:
-        return "\n".join(self.editor.locator(".cm-line").all_inner_texts())
+        # An empty line holds the break that a browser shows it by.
+        return "\n".join(line.removesuffix("\n") for line in self.editor.locator(".cm-line").all_inner_texts())
 
     def button(self, name: str) -> Any:
         return self.page.get_by_role("button", name=name, exact=True)

@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext
 
 from drafting.examples import FOLDER
 from tests.browser.conftest import Desk
+from tests.drafting.scripted_engine import ScriptedEngine
+from tests.drafting.web import launched
 
 SENTENCE = "The lungs are clear."
 
@@ -182,12 +185,16 @@ def test_spelling_is_the_browsers_and_only_when_asked_for(desk: Desk) -> None:
     assert desk.editor.get_attribute("spellcheck") == "false"
 
 
-def test_a_model_that_heeds_hints_is_not_said_to_pass_over_them(desk: Desk) -> None:
-    desk.type(SENTENCE)
-    press(desk, "Control+g", "Alt+h")
-    asked = desk.page.get_by_role("dialog", name="Hint")
-    asked.wait_for()
-    assert not asked.get_by_text("is not told").is_visible()
+@pytest.mark.parametrize("heeded", [True, False])
+def test_the_hint_says_whether_the_model_is_told(context: BrowserContext, heeded: bool) -> None:
+    with launched(ScriptedEngine(heeds_hints=heeded)) as site:
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        desk.type(SENTENCE)
+        press(desk, "Control+g", "Alt+h")
+        asked = desk.page.get_by_role("dialog", name="Hint")
+        asked.wait_for()
+        assert asked.get_by_text("the model is told").is_visible() is heeded
+        assert asked.get_by_text("is not told").is_visible() is not heeded
 
 
 def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> None:

@@ -27,6 +27,7 @@ class ScriptedEngine:
     seconds_a_step: float = 0.0
     before_step: Callable[[int], None] = lambda step: None
     before_prepare: Callable[[], None] = lambda: None
+    heeds_hints: bool = True
     prepared: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     drafted: list[tuple[Report, str]] = field(default_factory=list)
@@ -38,10 +39,6 @@ class ScriptedEngine:
     @property
     def model(self) -> str:
         return "scripted engine"
-
-    @property
-    def heeds_hints(self) -> bool:
-        return True
 
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self.before_prepare()

@@ -38,6 +38,10 @@ class NextToken:
 
     def __init__(self, network: Gemma4ForConditionalGeneration) -> None:
         self._network = network
+        for layer in network.model.language_model.layers:
+            # Some versions of the library let each kind's last layer leave its keys and values for later layers, of
+            # which there are none here: it would be compiled apart, for nothing.
+            layer.self_attn.store_full_length_kv = False
 
     @property
     def network(self) -> PreTrainedModel:
@@ -99,8 +103,6 @@ def read(network: Gemma4ForConditionalGeneration, features: Tensor, tokens: Tens
     for layer, kind in zip(text.layers, kinds, strict=True):
         hidden = layer(
             hidden,
-            # Layers that share no keys and values leave theirs here all the same, in some versions of the library.
-            shared_kv_states={},
             position_embeddings=rotary[kind],
             attention_mask=masks[kind],
             position_ids=positions,

@@ -254,10 +254,8 @@ def _add_questions(vqa: argparse.ArgumentParser) -> None:
         "--split-seed", type=_count, help="split the set by image with this seed, 8 to 1 to 1, instead of as its owner"
     )
     of_sets.add_argument(
-        "--held-out",
-        type=_share,
-        help="of the part only this share of the images, split by --split-seed: those that train lora with the same "
-        "held_out and split_seed in its recipe never saw",
+        "--held-out-of",
+        help="a recipe of train lora: instead, the questions about the images that it holds out",
     )
     of_sets.add_argument("--sibling-adapter", help="folder of a PEFT adapter of --sibling")
     of_sets.add_argument(
@@ -288,13 +286,6 @@ def _add_judge(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--judged", type=Path, help="file that keeps every verdict, a line of JSON each; the same command goes on there"
     )
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share < 1:
-        raise ValueError
-    return share
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -82,7 +82,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
             settings = LabelsSettings(options.limit, options.children, options.blank, options.questions, **common)
             rows = evaluate_labels(engine, radiographs, settings, drafts, [report.text for report in real])
         elif options.what == "vqa":
-            for_sets = ("format", "part", "split_seed", "held_out", "against", "sibling_adapter", "judge")
+            for_sets = ("format", "part", "split_seed", "held_out_of", "against", "sibling_adapter", "judge")
             if given := [name for name in for_sets if getattr(options, name) is not None]:
                 raise EvaluationError(f"--{given[0].replace('_', '-')} goes with --questions, not with --data.")
             limit = {} if options.limit is None else {"limit": options.limit}

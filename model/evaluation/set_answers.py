@@ -10,7 +10,7 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from drafting.engine import DraftSettings
 from drafting.imaging import Study
-from model.data.sets.files import SetError
+from model.data.sets.files import SetError, read_picture
 from model.data.sets.questions import ALL, QuestionSet, SetQuestion, load_questions, split_by_image
 from model.evaluation.ledger import Ledger
 from model.evaluation.record import EvaluationError, done_together
 from model.evaluation.studies import MID_GREY
+from model.training.lora.lessons import divided
+from model.training.lora.recipe import TrainingError, load_recipe
 
 OWN, BLANK, OTHER = "its own image", "blank image", "another's image"
 CONTROLS = (OWN, BLANK, OTHER)
@@ -42,15 +43,15 @@ Said = Mapping[tuple[str, str], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class SetSettings:
-    """`part`: which questions of the set. `held_out`: of these, the images that a training recipe with the same share
-    and the same `split_seed` never sees. `split_seed` without it: the whole set, split by image into `SHARES` instead
-    of as its owner did. `limit`: images at most. `blank`: images with their questions for each
-    control. `seed`, `steps`, `together`: as of every evaluation.
+    """`part`: which questions of the set. `split_seed`: the whole set, split by image into `SHARES` instead of as its
+    owner did. `held_out_of`: the file of a LoRA recipe; instead, the questions about the images that it holds out.
+    `limit`: images at most. `blank`: images with their questions for each control. `seed`, `steps`, `together`: as of
+    every evaluation.
     """
 
     part: str = "test"
     split_seed: int | None = None
-    held_out: float | None = None
+    held_out_of: str | None = None
     limit: int | None = None
     blank: int = 80
     seed: int = 0
@@ -105,8 +106,10 @@ def chosen_questions(folder: Path, format: str | None, settings: SetSettings) ->
         by_image: dict[Path, list[SetQuestion]] = {}
         for question in wanted:
             by_image.setdefault(loaded.picture(question), []).append(question)
-    except SetError as error:
+    except (SetError, TrainingError) as error:
         raise EvaluationError(str(error)) from error
+    if not wanted and settings.held_out_of is not None:
+        raise EvaluationError(f"{settings.held_out_of} holds no image out.")
     if not wanted:
         has = f"has no question of the part '{settings.part}', only of {', '.join(loaded.parts)}"
         raise EvaluationError(f"{loaded.name} in {folder} {has}; --split-seed N splits it by image.")
@@ -120,38 +123,31 @@ def chosen_questions(folder: Path, format: str | None, settings: SetSettings) ->
     few = order[: settings.blank]
     after = dict(zip(few, [*few[1:], *few[:1]], strict=True))
     seed = settings.split_seed
-    how = "" if seed is None else f", split by image with seed {seed}"
-    how = how if settings.held_out is None else f", {settings.held_out:g} held out by image with seed {seed}"
-    return f"{loaded.name}, {settings.part}{how}", tuple(
+    how = settings.part + ("" if seed is None else f", split by image with seed {seed}")
+    how = how if settings.held_out_of is None else f"the images held out by {Path(settings.held_out_of).name}"
+    return f"{loaded.name}, {how}", tuple(
         Asking(question, path, after.get(path, path), path in after) for path in order for question in by_image[path]
     )
 
 
 def _wanted(loaded: QuestionSet, settings: SetSettings) -> tuple[SetQuestion, ...]:
-    if settings.held_out is None and settings.split_seed is not None and settings.part != ALL:
+    if settings.held_out_of is not None:
+        # The very call of the training's, so that it is the very split.
+        return divided(loaded, load_recipe(Path(settings.held_out_of)))[1].questions
+    if settings.split_seed is not None and settings.part != ALL:
         return split_by_image(loaded, SHARES, settings.split_seed).of(settings.part)
     if loaded.parts == (ALL,) and settings.part != ALL:
         raise EvaluationError(f"{loaded.name} has no parts of its owner: --split-seed N splits it by image.")
-    wanted = loaded.questions if settings.part == ALL else loaded.of(settings.part)
-    if settings.held_out is None or not wanted:
-        return wanted
-    if settings.split_seed is None:
-        raise EvaluationError("--held-out needs --split-seed, as the training recipe has it.")
-    # The very call of the training's, so that it is the very split.
-    shares = {"kept": 1 - settings.held_out, "held out": settings.held_out}
-    return split_by_image(replace(loaded, questions=wanted), shares, settings.split_seed).of("held out")
+    return loaded.questions if settings.part == ALL else loaded.of(settings.part)
 
 
 @lru_cache(maxsize=64)
 def picture_of(path: Path) -> NDArray[np.uint8]:
-    """An image file as models take it: (height, width) or (height, width, 3). Raises EvaluationError for none."""
+    """`read_picture`, some of them kept. Raises EvaluationError for a file that is no image."""
     try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"), dtype=np.uint8)
-    # What pillow raises for files that are cut off, of another kind, or far too large.
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise EvaluationError(f"{path} cannot be read as an image.") from error
+        return read_picture(path)
+    except SetError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def checksum(asked: Sequence[Asking]) -> str:

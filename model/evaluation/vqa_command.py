@@ -57,10 +57,12 @@ class _ServedJudge:
 
 def evaluate_set(options: argparse.Namespace) -> Evaluation:
     """Answer a set's questions, judge the answers, compare. Raises EvaluationError or ModelError."""
+    if options.held_out_of and (options.part or options.split_seed is not None):
+        raise EvaluationError("--held-out-of has part and split from its recipe: leave out --part and --split-seed.")
     settings = SetSettings(
         options.part or "test",
         options.split_seed,
-        options.held_out,
+        options.held_out_of,
         options.limit,
         options.blank,
         options.seed,

@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from drafting.engine import DraftSettings
 from drafting.imaging import Study
 from drafting.report import Report, merge_draft, parse_markup
+from model.data.sets.files import read_picture
 from model.loading import DraftingModel
 from model.local_engine import LocalEngine
-from model.training.lora.lessons import Lesson, picture_of
+from model.training.lora.lessons import Lesson
 from model.training.lora.recipe import LoraRecipe, recipe_of
 from model.training.lora.run import new_accelerator, train_lora
 from model.training.lora.student import Student, load_student
@@ -81,9 +82,8 @@ def quietly(line: str) -> None:
 
 
 def study_of(lesson: Lesson) -> Study:
-    picture = picture_of(lesson)
-    assert picture is not None
-    return Study(pictures=(), model_picture=picture)
+    assert lesson.picture is not None
+    return Study(pictures=(), model_picture=read_picture(lesson.picture))
 
 
 def draft(model: DraftingModel, lesson: Lesson) -> tuple[Report, Report]:

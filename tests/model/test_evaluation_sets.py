@@ -16,6 +16,7 @@ from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGe
 from drafting.engine import DraftSettings
 from drafting.imaging import Study
 from model.__main__ import main
+from model.data.sets.questions import load_questions
 from model.evaluation.card import table_blocks
 from model.evaluation.endpoint import EndpointError, Message
 from model.evaluation.judge import Answered, Verdict
@@ -37,6 +38,8 @@ from model.evaluation.set_vqa import set_rows
 from model.evaluation.statistics import Estimate
 from model.evaluation.studies import MID_GREY
 from model.training.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.training.lora.lessons import question_lessons
+from model.training.lora.recipe import load_recipe
 from tests.model.conftest import TEXTS, TINY
 
 IMAGES = 6
@@ -189,8 +192,15 @@ def test_a_split_by_image_holds_out_what_training_never_sees(tmp_path: Path) -> 
     assert len(everything) == 20
     assert 0 < len(test) < len(train) < 20
     assert not test & train
-    out = held(folder, SetSettings(part="train", split_seed=3, held_out=0.25))
-    assert len(out) == 5
+    least = "rank = 1\nalpha = 1\nlearning_rate = 0.1\nbatch = 1\nsteps = 1\n"
+    recipe = tmp_path / "recipe.toml"
+    for told, count in (("held_out = 0.25\nsplit_seed = 3", 5), ('held_out_images = ["i3.png"]', 1)):
+        recipe.write_text(least + told)
+        out = held(folder, SetSettings(held_out_of=str(recipe)))
+        trained = {each.picture.name for each in question_lessons(load_questions(folder), load_recipe(recipe))}
+        assert len(out) == count
+        assert out | trained == everything
+        assert not out & trained
     assert held(folder, SetSettings(part="all", split_seed=3)) == everything
     assert len(held(folder, SetSettings(part="train", limit=7))) == 7
 
@@ -203,7 +213,8 @@ def asked_of(folder: Path, *more: str) -> list[str]:
     ("broken", "more", "told"),
     [
         ("", ["--part", "train"], "no question of the part 'train', only of test"),
-        ("", ["--part", "test", "--held-out", "0.2"], "--held-out needs --split-seed"),
+        ("", ["--held-out-of", "{}/none.toml"], "cannot be read"),
+        ("", ["--held-out-of", "x", "--part", "test"], "leave out --part"),
         ("", ["--judge", "http://127.0.0.1:9/v1", "--judge-model", "x"], "--judge needs --drafts and --judged"),
         ("", ["--against", "{}/images"], "holds neither an adapter nor a checkpoint"),
         ("", ["--sibling-adapter", "x"], "--sibling-adapter needs --sibling"),

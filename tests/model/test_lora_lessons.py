@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.data.sets.files import SetError, read_picture
 from model.data.sets.questions import QuestionSet, load_questions
-from model.training.lora.lessons import Course, Lesson, fitting, gaps, picture_of, question_lessons
+from model.training.lora.lessons import Course, Lesson, divided, fitting, gaps, question_lessons
 from model.training.lora.recipe import TrainingError
 from tests.model.lora import ANSWERS, tiny_recipe, write_questions
 
@@ -36,9 +37,8 @@ def test_lessons_are_the_owners_questions_with_answers_in_the_apps_wording(lesso
     assert len(lessons) == 6 * len(ANSWERS)
     assert [lesson.text for lesson in lessons[:3]] == ["Yes.", "No.", "The heart is normal in size."]
     assert lessons[0].question == "Is the größe of finding 0 normal in 0?"
-    seen = picture_of(lessons[0])
-    assert seen is not None
-    assert seen.shape == (60, 90, 3)
+    assert lessons[0].picture is not None
+    assert read_picture(lessons[0].picture).shape[:2] == (60, 90)
 
 
 def test_every_lesson_comes_once_an_epoch_in_another_order(lessons: list[Lesson]) -> None:
@@ -105,13 +105,25 @@ def test_no_image_that_is_held_out_is_trained_on(questions: QuestionSet) -> None
     assert len(others) > 1
 
 
+def test_images_held_out_by_name_are_never_trained_on(questions: QuestionSet) -> None:
+    kept, out = divided(questions, tiny_recipe(held_out_images=["synpic0.jpg", "synpic4.jpg"]))
+    assert {question.image for question in out.questions} == {"synpic0.jpg", "synpic4.jpg"}
+    assert len(kept.questions) == 4 * len(ANSWERS)
+    with pytest.raises(TrainingError, match=r"no image synpic9\.jpg, which the recipe holds out"):
+        divided(questions, tiny_recipe(held_out_images=["synpic9.jpg"]))
+    with pytest.raises(TrainingError, match="no image that the recipe does not hold out"):
+        divided(questions, tiny_recipe(held_out_images=[f"synpic{number}.jpg" for number in range(6)]))
+
+
 def test_a_part_an_image_or_a_picture_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     folder = write_questions(tmp_path / "set", broken=1)
     with pytest.raises(TrainingError, match="has no part 'validation'; it has train"):
         question_lessons(load_questions(folder), tiny_recipe(part="validation"))
     lessons = question_lessons(load_questions(folder), tiny_recipe())
-    with pytest.raises(TrainingError, match=r"synpic1\.jpg cannot be read"):
-        picture_of(lessons[5])
+    broken = lessons[5].picture
+    assert broken is not None
+    with pytest.raises(SetError, match=r"synpic1\.jpg cannot be read"):
+        read_picture(broken)
     (folder / "images" / "synpic2.jpg").unlink()
     with pytest.raises(TrainingError, match=r"1 images are missing, synpic2\.jpg among them"):
         question_lessons(load_questions(folder), tiny_recipe())

@@ -18,13 +18,14 @@ def test_both_recipes_of_the_repository_can_be_read() -> None:
     assert read["paper-26b"].examples_a_step == 8
     assert read["paper-26b"].canvas == 256
     assert len(read["default-vqa-rad"].seeds) == 3
-    assert 0 < read["default-vqa-rad"].held_out < 1
+    assert len(read["default-vqa-rad"].held_out_images) == 69
 
 
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
         ({"learning_rat": 1}, "nothing is called learning_rat"),
+        ({"held_out": 0.5, "held_out_images": ["a"]}, "'held_out' and 'held_out_images' cannot both be given"),
         ({"rank": 0}, "'rank' must be at least 1"),
         ({"rank": 1.5}, "'rank' must be a whole number"),
         ({"rank": True}, "'rank' must be a whole number"),

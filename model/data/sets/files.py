@@ -11,6 +11,10 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
 
 class SetError(RuntimeError):
     """A set that cannot be read or used as asked; the message is one sentence for the person who asked."""
@@ -42,6 +46,17 @@ def is_there(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """An image file upright, as models take it: (height, width) or (height, width, 3)."""
+    try:
+        with Image.open(path) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            return np.asarray(upright if upright.mode == "L" else upright.convert("RGB"), dtype=np.uint8)
+    # What pillow raises for files that are cut off, of another kind, or far too large.
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SetError(f"{path} cannot be read as an image.") from error
 
 
 def read_text(path: Path) -> str:

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from drafting.imaging import StudyFacts
 from drafting.report import Report
@@ -57,14 +53,7 @@ def question_lessons(questions: QuestionSet, recipe: LoraRecipe) -> list[Lesson]
 
     Raises TrainingError where there are none, and where an image is not there.
     """
-    of_part = tuple(question for question in questions.questions if question.part == recipe.part)
-    if not of_part:
-        raise TrainingError(f"{questions.name} has no part '{recipe.part}'; it has {', '.join(questions.parts)}.")
-    kept = QuestionSet(questions.name, of_part, questions.images)
-    if recipe.held_out:
-        shares = {"kept": 1 - recipe.held_out, "held out": recipe.held_out}
-        divided = split_by_image(kept, shares, recipe.split_seed)
-        kept = QuestionSet(questions.name, divided.of("kept"), questions.images)
+    kept, _ = divided(questions, recipe)
     missing = kept.missing_images()
     if missing:
         raise TrainingError(f"{questions.name}: {len(missing)} images are missing, {missing[0]} among them.")
@@ -73,6 +62,32 @@ def question_lessons(questions: QuestionSet, recipe: LoraRecipe) -> list[Lesson]
         for question in kept.questions
         if question.question.strip() and question.answer.strip(" .")
     ]
+
+
+def divided(questions: QuestionSet, recipe: LoraRecipe) -> tuple[QuestionSet, QuestionSet]:
+    """The questions of the recipe's part: those that it trains on, and those about the images that it holds out.
+
+    Raises TrainingError where it trains on none, or names an image that nothing is asked about.
+    """
+    of_part = tuple(question for question in questions.questions if question.part == recipe.part)
+    if not of_part:
+        raise TrainingError(f"{questions.name} has no part '{recipe.part}'; it has {', '.join(questions.parts)}.")
+    whole = replace(questions, questions=of_part)
+    if recipe.held_out:
+        shares = {"kept": 1 - recipe.held_out, "held out": recipe.held_out}
+        split = split_by_image(whole, shares, recipe.split_seed)
+        return replace(whole, questions=split.of("kept")), replace(whole, questions=split.of("held out"))
+    out = frozenset(recipe.held_out_images)
+    _demand_known(questions.name, out, {question.image for question in of_part})
+    kept = tuple(question for question in of_part if question.image not in out)
+    return replace(whole, questions=kept), replace(whole, questions=tuple(q for q in of_part if q.image in out))
+
+
+def _demand_known(name: str, out: frozenset[str], images: set[str]) -> None:
+    if strange := sorted(out - images):
+        raise TrainingError(f"{name} has no image {strange[0]}, which the recipe holds out.")
+    if out and out == images:
+        raise TrainingError(f"{name} has no image that the recipe does not hold out.")
 
 
 def report_lessons(reports: ReportSet, recipe: LoraRecipe) -> list[Lesson]:
@@ -88,6 +103,10 @@ def report_lessons(reports: ReportSet, recipe: LoraRecipe) -> list[Lesson]:
         Random(recipe.split_seed).shuffle(pictures)
         left_out = set(pictures[: round(recipe.held_out * len(pictures))])
         of_part = [report for report in of_part if _seen(report) not in left_out]
+    elif recipe.held_out_images:
+        out = frozenset(recipe.held_out_images)
+        _demand_known(reports.name, out, {Path(_seen(report)).name for report in of_part})
+        of_part = [report for report in of_part if Path(_seen(report)).name not in out]
     missing = [image for report in of_part for image in report.images[:1] if not image.is_file()]
     if missing:
         raise TrainingError(f"{reports.name}: {len(missing)} images are missing, {missing[0].name} among them.")
@@ -193,14 +212,3 @@ def _sentences(text: str) -> Iterator[Range]:
 def _paragraphs(text: str) -> Iterator[Range]:
     for found in re.finditer(r"\S(?:(?!\n\s*\n).)*", text, re.DOTALL):
         yield found.start(), found.start() + len(found.group().rstrip())
-
-
-def picture_of(lesson: Lesson) -> NDArray[np.uint8] | None:
-    """A lesson's picture, (height, width, 3). Raises TrainingError where its file is broken."""
-    if lesson.picture is None:
-        return None
-    try:
-        with Image.open(lesson.picture) as image:
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TrainingError(f"The image {lesson.picture} cannot be read: {error}.") from error

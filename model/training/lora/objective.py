@@ -6,22 +6,23 @@ that a step's mean does not depend on how its examples are batched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from model.data.sets.files import read_picture
 from model.loading import user_turn
 from model.prefix import instruction, patches, with_image_tokens
-from model.training.lora.lessons import Exercise, Lesson, picture_of
+from model.training.lora.lessons import Exercise, Lesson
 from model.training.lora.recipe import TrainingError
 from model.training.lora.student import Student
 
 Batch = dict[str, Tensor]
-KEPT_PICTURES = 128
+KEPT_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ class Prompts:
 
     def __init__(self, student: Student) -> None:
         self._student = student
-        # Pictures are asked about several times; some are kept ready.
-        self._seen: Callable[[Lesson], tuple[Tensor, Tensor, int]] = lru_cache(maxsize=KEPT_PICTURES)(self._look)
+        # A picture has several questions, each of which comes once an epoch in another order: it is kept ready while
+        # there is room, and dropping the one that was used longest ago would keep none of a larger set.
+        self._kept: dict[Path, tuple[Tensor, Tensor, int]] = {}
+        self._room = KEPT_BYTES
 
     def ask(self, lesson: Lesson, more: str = "") -> Asked:
         """The user's turn for a lesson, up to where the model's begins; `more` ends its instruction."""
@@ -78,14 +81,18 @@ class Prompts:
             raise TrainingError(f"The question of {lesson.id} holds a token that stands for an image.")
         if lesson.picture is None:
             return Asked(ids, None, None)
-        pixels, positions, pieces = self._seen(lesson)
+        pixels, positions, pieces = self._look(lesson.picture)
         return Asked(with_image_tokens(ids, pieces, image), pixels, positions)
 
-    def _look(self, lesson: Lesson) -> tuple[Tensor, Tensor, int]:
-        picture = picture_of(lesson)
-        assert picture is not None
-        pixels, positions, pieces = patches(self._student, picture)
-        return pixels[0].cpu(), positions[0].cpu(), pieces
+    def _look(self, file: Path) -> tuple[Tensor, Tensor, int]:
+        if file in self._kept:
+            return self._kept[file]
+        pixels, positions, pieces = patches(self._student, read_picture(file))
+        seen = pixels[0].cpu(), positions[0].cpu(), pieces
+        self._room -= seen[0].nbytes + seen[1].nbytes
+        if self._room >= 0:
+            self._kept[file] = seen
+        return seen
 
 
 def padded(rows: Sequence[Sequence[int]], filler: int, length: int | None = None) -> Tensor:

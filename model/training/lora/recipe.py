@@ -38,7 +38,8 @@ class LoraRecipe:
     blank is taught one, with a row of its embedding; else its slots are of fixed width.
 
     `part`: the part of the data that is trained on. With `held_out` above 0 that share of its images, by `split_seed`,
-    is left out. `image_tokens`: of a picture, one of `IMAGE_TOKENS`; 0 is the checkpoint's own.
+    is left out; `held_out_images` names those that are, instead, as where a checkpoint's own training saw some of the
+    set. `image_tokens`: of a picture, one of `IMAGE_TOKENS`; 0 is the checkpoint's own.
 
     `precision`: `fp32`; `mixed`, weights in 32 bits and products in bfloat16; or `bf16`, weights in bfloat16, while the
     adapter's stay in 32 bits. `checkpointing`: activations are computed again instead of kept. `logged_every`,
@@ -70,6 +71,7 @@ class LoraRecipe:
     part: str = "train"
     held_out: float = 0.0
     split_seed: int = 0
+    held_out_images: tuple[str, ...] = ()
     image_tokens: int = 0
     precision: Precision = "fp32"
     checkpointing: bool = False
@@ -90,6 +92,7 @@ class LoraRecipe:
             _demand(0 <= getattr(self, name) <= 1, f"'{name}' must be from 0 to 1")
         _demand((self.steps > 0) != (self.epochs > 0), "either 'steps' or 'epochs' must be above 0")
         _demand(self.last_learning_rate <= self.learning_rate, "'last_learning_rate' must not be above 'learning_rate'")
+        _demand(not (self.held_out and self.held_out_images), "'held_out' and 'held_out_images' cannot both be given")
         _demand(len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "'betas' must be two, below 1")
         _demand(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds), "'seeds' must be different numbers")
         _demand(all(seed >= 0 for seed in self.seeds), "'seeds' must not be below 0")

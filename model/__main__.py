@@ -45,12 +45,16 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         )
         trained.add_argument("--steps", type=int, help="training steps in all")
         trained.add_argument("--learning-rate", type=float, help="the highest, after the warm-up")
-        trained.add_argument("--batch", type=int, help="pictures a step")
+        trained.add_argument("--batch", type=int, help="pictures a step, of each process")
         trained.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
         trained.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
         trained.add_argument("--seed", type=int, default=0)
-        trained.add_argument("--workers", type=int, default=2, help="processes that write reports")
-        trained.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+        trained.add_argument("--workers", type=int, default=2, help="processes that write reports, of each process")
+        trained.add_argument(
+            "--device",
+            default="cuda" if torch.cuda.is_available() else "cpu",
+            help="started by torchrun, each process takes a GPU of its own, unless this is cpu",
+        )
     _add_lora(what.add_parser("lora", help="a LoRA adapter of any DiffusionGemma or Gemma 4 checkpoint"))
     default.set_defaults(run=_train_default)
     sibling.set_defaults(run=_train_sibling)

@@ -127,8 +127,8 @@ class _Drawn:
 class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
     """Endless batches of `size` pictures; the same seed and first batch give the same ones, with any workers.
 
-    `cuts`: in how many ways a picture's report is cut. Raises ValueError where there are no radiographs of adults to
-    paint on.
+    `cuts`: in how many ways a picture's report is cut. `process` of so many `processes` takes of every step the batch
+    that is its own; `first`: the first step. Raises ValueError where there are no radiographs of adults to paint on.
     """
 
     def __init__(
@@ -142,6 +142,8 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         lay_question: Lay,
         seed: int,
         first: int,
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
         self._tokenizer = tokenizer
         self._pictures = pictures
@@ -151,6 +153,7 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         self._cuts = cuts
         self._seed = seed
         self._first = first
+        self._process, self._processes = process, processes
         words = Words(tokenizer)
         self._asked = {
             picture: fitting
@@ -175,8 +178,9 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
 
     def __iter__(self) -> Iterator[HostBatch[NDArray[Any]]]:
         worker = get_worker_info()
-        number = (worker.id if worker else 0) + self._first
-        stride = worker.num_workers if worker else 1
+        # A step has a batch for every process, of which this one's own is taken.
+        number = ((worker.id if worker else 0) + self._first) * self._processes + self._process
+        stride = (worker.num_workers if worker else 1) * self._processes
         words = Words(self._tokenizer)
         while True:
             yield self.batch(words, Random(self._seed * 1_000_003 + number))

@@ -1,7 +1,8 @@
 """The trainer: from packed radiographs to a finished checkpoint folder, for any objective.
 
 Reports are written and radiographs painted while training goes on: worker processes make texts and arrays, the device
-paints. On a GPU the layers are compiled. Reproducible from its seed on one machine; goes on where it was left.
+paints. On a GPU the layers are compiled. Reproducible from its seed on one machine; goes on where it was left. Started
+by torchrun, several processes share a run, a GPU each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ from random import Random
 from typing import Any, Protocol, cast
 
 import torch
+import torch.distributed as distributed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -40,15 +43,17 @@ CHECKPOINT = "checkpoint"
 LOGGED_EVERY = 100
 # A run that is cut off loses no more than this.
 SAVED_EVERY_SECONDS = 150.0
+# Processes agree this often on whether time is up, for which the device is waited for.
+AGREED_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What a run depends on beside its data.
 
-    `batch`: pictures a step; `cuts`: in how many ways the report of each is cut. `question_loss`, `label_loss`: how
-    much a mean loss counts beside that of the reports. `average`: the decay of the exported weights' moving average.
-    `tokenizer_reports`: from how many written reports the tokenizer is learned.
+    `batch`: pictures a step, of each process; `cuts`: in how many ways the report of each is cut. `question_loss`,
+    `label_loss`: how much a mean loss counts beside that of the reports. `average`: the decay of the exported weights'
+    moving average. `tokenizer_reports`: from how many written reports the tokenizer is learned.
     """
 
     steps: int = 6_000
@@ -78,6 +83,43 @@ class Recipe:
     def average_at(self, step: int) -> float:
         """The moving average's decay: shorter in the beginning, so that the random first weights are soon forgotten."""
         return min(self.average, (1 + step) / (10 + step))
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes that share a run: this one works on `device` and is number `rank` of `count`."""
+
+    device: torch.device
+    count: int = 1
+    rank: int = 0
+
+    @classmethod
+    def join(cls, device: torch.device) -> Processes:
+        """Those that torchrun started, each on a GPU of its own unless `device` is the CPU; else this one alone."""
+        if not distributed.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
+            return cls(device)
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            # Before anything is put on a GPU: it would be the first one, by all of them.
+            torch.cuda.set_device(device)
+            distributed.init_process_group("nccl", device_id=device)
+        else:
+            distributed.init_process_group("gloo")
+        return cls(device, distributed.get_world_size(), distributed.get_rank())
+
+    def leave(self) -> None:
+        """Wait for the others, of which one may be saving, and part."""
+        if self.count > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
+    def agree(self, decision: bool) -> bool:
+        """What the first process decided; all must ask."""
+        if self.count == 1:
+            return decision
+        told = torch.tensor(int(decision), device=self.device)
+        distributed.broadcast(told, 0)
+        return bool(told.item())
 
 
 class Objective(Protocol):
@@ -144,11 +186,16 @@ class Trainer:
 
     Nothing in a step waits for the device: the next batch is on its way while the device works. On a GPU the step is
     captured as a graph (`capture`): launching its ten thousand small operations took twice as long as computing them.
+
+    Several processes begin with the first one's weights, and every step learns from the mean of their gradients, so
+    that their weights stay the same. A step is then in two parts, with one exchange between them that is in no graph:
+    processes whose step was captured and others whose was not can work together.
     """
 
     def __init__(
-        self, objective: Objective, radiographs: Tensor, shape: Shape, recipe: Recipe, device: torch.device
+        self, objective: Objective, radiographs: Tensor, shape: Shape, recipe: Recipe, processes: Processes
     ) -> None:
+        device = processes.device
         torch.manual_seed(recipe.seed)
         self.objective = objective
         network = objective.network.train()
@@ -162,6 +209,16 @@ class Trainer:
         self._device = device
         self._radiographs = radiographs.to(device)
         self._parameters = [*network.parameters(), *self.head.parameters()]
+        self._processes = processes
+        # All gradients in one piece, which is exchanged, and each parameter's place in it.
+        self._exchanged: Tensor | None = None
+        self._places: list[Tensor] = []
+        if processes.count > 1:
+            sizes = [p.numel() for p in self._parameters]
+            self._exchanged = torch.zeros(sum(sizes), device=device)
+            places = self._exchanged.split(sizes)
+            self._places = [place.view_as(p) for place, p in zip(places, self._parameters, strict=True)]
+            self._begin_alike(self._exchanged)
         decayed = [p for p in self._parameters if p.ndim >= 2]
         plain = [p for p in self._parameters if p.ndim < 2]
         # A graph reads what changes from step to step, as the rate does, from the device's memory.
@@ -178,23 +235,32 @@ class Trainer:
         self._share = torch.zeros((), device=device)
         self._measured = torch.zeros(5, device=device)
         self._held: HostBatch[Tensor] | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._parts = [self._work] if self._exchanged is None else [self._grade, self._learn]
+        self._graphs: list[torch.cuda.CUDAGraph] = []
 
     def step(self, number: int, host: HostBatch[NDArray[Any]]) -> None:
         """Step `number` of the run, on a batch."""
         self._hold(host)
         self._set(self.recipe.learning_rate_at(number), 1 - self.recipe.average_at(number))
-        if self._graph is not None:
-            self._graph.replay()
-        else:
-            self._work()
+        parts = [graph.replay for graph in self._graphs] or self._parts
+        parts[0]()
+        if self._exchanged is not None:
+            distributed.all_reduce(self._exchanged)
+            parts[1]()
 
     def capture(self, host: HostBatch[NDArray[Any]]) -> None:
         """Capture the step as a CUDA graph; steps from now on replay it, on batches of this one's shapes.
 
-        What a graph needs compiled, tabulated and allocated is, by steps of rate 0 whose traces are wiped out. Raises
-        RuntimeError where the step cannot be captured; steps then go on without.
+        What a graph needs compiled, tabulated and allocated is, by steps of rate 0 whose traces are wiped out; they
+        exchange nothing. Raises RuntimeError where the step cannot be captured; steps then go on without.
         """
+        mode = "global"
+        if self._exchanged is not None:
+            # What the first exchange sets up is set up before; and a thread that watches over exchanges may ask the
+            # device about them at any time, which must not spoil the capture.
+            distributed.all_reduce(self._exchanged)
+            torch.cuda.synchronize()
+            mode = "thread_local"
         kept = [t.detach().clone() for t in self._changing()]
         self._hold(host)
         self._set(0.0, 0.0)
@@ -204,11 +270,14 @@ class Trainer:
         try:
             with torch.cuda.stream(stream):
                 for _ in range(2):
-                    self._work()
-                graph = torch.cuda.CUDAGraph()
-                with torch.compiler.set_stance("fail_on_recompile"), torch.cuda.graph(graph, stream=stream):
-                    self._work()
-                self._graph = graph
+                    for part in self._parts:
+                        part()
+                graphs = [torch.cuda.CUDAGraph() for _ in self._parts]
+                with torch.compiler.set_stance("fail_on_recompile"):
+                    for graph, part in zip(graphs, self._parts, strict=True):
+                        with torch.cuda.graph(graph, stream=stream, capture_error_mode=mode):
+                            part()
+                self._graphs = graphs
         finally:
             torch.cuda.synchronize()
             with torch.no_grad():
@@ -218,6 +287,14 @@ class Trainer:
                     tensor.zero_()
                 for tensor, before in zip(now, kept, strict=False):
                     tensor.copy_(before)
+
+    @torch.no_grad()
+    def _begin_alike(self, exchanged: Tensor) -> None:
+        """Take the first process's weights."""
+        torch._foreach_copy_(self._places, self._parameters)
+        distributed.broadcast(exchanged, 0)
+        torch._foreach_copy_(self._parameters, self._places)
+        exchanged.zero_()
 
     def _changing(self) -> list[Tensor]:
         """All tensors that steps change."""
@@ -251,6 +328,11 @@ class Trainer:
 
     def _work(self) -> None:
         """One step on the batch that is held."""
+        self._grade()
+        self._learn()
+
+    def _grade(self) -> None:
+        """The losses of the batch that is held and their gradients, which are put where they are exchanged."""
         assert self._held is not None
         batch = self._held
         images = paint(self._radiographs[batch.index].float() / 255, batch.cases)
@@ -262,16 +344,31 @@ class Trainer:
             of_labels = label_loss(self.head, features, batch.labels)
         self._optimizer.zero_grad(set_to_none=True)
         (loss + self.recipe.question_loss * question_loss + self.recipe.label_loss * of_labels).backward()
+        self._measured[:4].copy_(torch.stack([loss, question_loss, of_labels, right]).detach())
+        if self._exchanged is not None:
+            # A parameter that the losses do not depend on has no gradient, and gets none.
+            graded = [(p, place) for p, place in zip(self._parameters, self._places, strict=True) if p.grad is not None]
+            torch._foreach_copy_([place for _, place in graded], [cast(Tensor, p.grad) for p, _ in graded])
+            for parameter, place in graded:
+                parameter.grad = place
+
+    def _learn(self) -> None:
+        """Move the weights and their averages by the gradients, of which several processes have exchanged the sum."""
+        if self._exchanged is not None:
+            self._exchanged.div_(self._processes.count)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, 1.0, foreach=True)
         self._optimizer.step()
         with torch.no_grad():
             moves = torch._foreach_sub(self._parameters, self.averages)
             torch._foreach_mul_(moves, self._share)
             torch._foreach_add_(self.averages, moves)
-        self._measured.copy_(torch.stack([loss, question_loss, of_labels, right, norm]).detach())
+        self._measured[4].copy_(norm)
 
     def measured(self) -> dict[str, float]:
-        """The last step's losses, share of the reports' free positions predicted right, and gradient norm."""
+        """The last step's losses, share of the reports' free positions predicted right, and gradient norm.
+
+        Of several processes' batches, the losses and the share are this one's own.
+        """
         names = ("loss", "question_loss", "label_loss", "right", "gradient")
         return dict(zip(names, self._measured.tolist(), strict=True))
 
@@ -321,8 +418,13 @@ def train(
     used; without one it is learned. `start`: a checkpoint of the same shape whose weights a new run begins with;
     without one they are random. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go on
     from.
+
+    Started by torchrun, each process takes batches of its own, and only the first one writes. The log says how many
+    there were; a run that goes on with as many is the run that was never cut off.
     """
     started = time.monotonic()
+    processes = Processes.join(device)
+    device = processes.device
     # Workers are forked; each encodes a text at a time anyhow.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     out.mkdir(parents=True, exist_ok=True)
@@ -338,7 +440,7 @@ def train(
     objective = make(len(tokenizer))
     if start is not None and not going_on:
         start_from(objective.network, tokenizer, start)
-    trainer = Trainer(objective, radiographs.images, shape, recipe, device)
+    trainer = Trainer(objective, radiographs.images, shape, recipe, processes)
     first = 0
     if going_on:
         state = TrainingState.load(out / STATE_FILE, device)
@@ -346,6 +448,7 @@ def train(
         first = state.steps
 
     def save(steps: int) -> None:
+        # Other processes wait at their next exchange.
         # The state last: a run goes on from it and needs the checkpoint's tokenizer.
         objective.save(trainer.averaged(), tokenizer, checkpoint)
         trainer.state(steps).save(out / STATE_FILE)
@@ -360,6 +463,8 @@ def train(
         objective.lay_question,
         recipe.seed,
         first,
+        processes.rank,
+        processes.count,
     )
     if device.type == "cuda":
         # Before there are workers, which would take the processors from the compiler.
@@ -369,16 +474,22 @@ def train(
             print(f"The step cannot be captured and is launched piece by piece, which is slower: {error}", flush=True)
     loader = DataLoader(examples, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None)
     number, saved = first, time.monotonic()
-    with (out / LOG_FILE).open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"recipe": asdict(recipe), "shape": asdict(shape), "first": first}) + "\n")
+    writes = processes.rank == 0
+    with (out / LOG_FILE).open("a", encoding="utf-8") if writes else nullcontext() as log:
+        if log is not None:
+            told = {"recipe": asdict(recipe), "shape": asdict(shape), "first": first, "processes": processes.count}
+            log.write(json.dumps(told) + "\n")
         for host in loader:
-            if number >= recipe.steps or (minutes is not None and time.monotonic() - started > 60 * minutes):
+            if number >= recipe.steps:
+                break
+            asks = processes.count == 1 or (number - first) % AGREED_EVERY == 0
+            if minutes is not None and asks and processes.agree(time.monotonic() - started > 60 * minutes):
                 break
             # Not seeded by the step before: a run that is resumed draws what one that was never stopped does.
-            torch.manual_seed(recipe.seed * 1_000_003 + number)
+            torch.manual_seed(recipe.seed * 1_000_003 + number * processes.count + processes.rank)
             trainer.step(number, host)
             number += 1
-            if number % LOGGED_EVERY == 0 or number == first + 1:
+            if log is not None and (number % LOGGED_EVERY == 0 or number == first + 1):
                 row = {"step": number, "seconds": round(time.monotonic() - started, 1), **trainer.measured()}
                 log.write(json.dumps(row) + "\n")
                 log.flush()
@@ -388,9 +499,11 @@ def train(
                 if time.monotonic() - saved > SAVED_EVERY_SECONDS:
                     save(number)
                     saved = time.monotonic()
-    save(number)
-    if find_spec("matplotlib"):
-        plot_curve(out / LOG_FILE, out / CURVE_FILE)
+    if writes:
+        save(number)
+        if find_spec("matplotlib"):
+            plot_curve(out / LOG_FILE, out / CURVE_FILE)
+    processes.leave()
 
 
 def plot_curve(log: Path, image: Path) -> None:

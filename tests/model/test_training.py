@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, replace
@@ -38,7 +41,7 @@ from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh
 from model.training.sibling import NextToken, train_sibling
 from model.training.step import fast_layers
 from model.training.tasks import PREFIX_LENGTH, Task, Words, example, question_task, report_task
-from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Recipe, Trainer, TrainingState
+from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Processes, Recipe, Trainer, TrainingState
 from tests.model.conftest import TINY
 
 SHAPE = replace(TINY, vocabulary=900, canvas_length=160, steps=3)
@@ -125,7 +128,7 @@ def run(radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_run_goes_on_from_the_step_where_it_was_left(run: Run) -> None:
     assert (run.begun.state.steps, run.resumed.state.steps) == (2, 4)
     assert run.resumed.log[: len(run.begun.log)] == run.begun.log
-    assert [row["first"] for row in run.resumed.log if "first" in row] == [0, 2]
+    assert [(row["first"], row["processes"]) for row in run.resumed.log if "first" in row] == [(0, 1), (2, 1)]
     assert [row["step"] for row in run.resumed.log if "step" in row] == [1, 3]
     assert {float(group["step"]) for group in run.resumed.state.optimizer["state"].values()} == {4.0}
 
@@ -227,6 +230,57 @@ def test_a_loss_that_is_not_finite_ends_the_run(radiographs: Path, tmp_path: Pat
 
 
 @pytest.fixture(scope="module")
+def shared(run: Run, radiographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes came to, see `two_processes`."""
+    out = tmp_path_factory.mktemp("shared")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    ended = subprocess.run(
+        [*launch, "tests.model.two_processes", str(radiographs), str(run.out / "checkpoint"), str(out)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return out
+
+
+def test_processes_learn_the_same_from_batches_of_their_own(shared: Path) -> None:
+    one, other = (torch.load(shared / f"steps{rank}.pt") for rank in range(2))
+    assert all(map(torch.equal, one["own"], other["own"]))
+    assert not all(map(torch.equal, one["own"], one["alone"]))
+
+
+def test_processes_learn_from_the_mean_of_their_gradients(shared: Path) -> None:
+    for rank in range(2):
+        left = torch.load(shared / f"steps{rank}.pt")
+        assert all(map(torch.equal, left["same"], left["alone"]))
+
+
+def test_processes_stop_together_when_the_first_ones_time_is_up_and_go_on(shared: Path) -> None:
+    one, other = (json.loads((shared / f"runs{rank}.json").read_text(encoding="utf-8")) for rank in range(2))
+    for ran in (one, other):
+        assert [number for number, _ in ran["whole"]] == [0, 1, 2]
+        # They ask every two steps.
+        assert [number for number, _ in ran["cut"]] == [0, 1]
+        assert ran["cut"] + ran["resumed"] == ran["whole"]
+    pictures = [picture for ran in (one, other) for _, picture in ran["whole"]]
+    assert not any(a == b for at, a in enumerate(pictures) for b in pictures[:at])
+    whole, cut = (TrainingState.load(shared / name / STATE_FILE, torch.device("cpu")) for name in ("whole", "cut"))
+    assert (whole.steps, cut.steps) == (3, 3)
+    assert all(map(torch.equal, whole.averages, cut.averages))
+
+
+def test_of_several_processes_one_writes(shared: Path) -> None:
+    rows = [json.loads(line) for line in (shared / "cut" / LOG_FILE).read_text(encoding="utf-8").splitlines()]
+    assert [(row["first"], row["processes"]) for row in rows if "first" in row] == [(0, 2), (2, 2)]
+    assert [row["step"] for row in rows if "step" in row] == [1, 3]
+    left = {path.name for path in (shared / "cut").iterdir()}
+    assert left == {"checkpoint", LOG_FILE, STATE_FILE, CURVE_FILE}
+
+
+@pytest.fixture(scope="module")
 def pictures(radiographs: Path) -> Pictures:
     return Pictures.of(load_radiographs(radiographs, "train"))
 
@@ -251,9 +305,11 @@ Make = Callable[..., Examples]
 
 @pytest.fixture(scope="module")
 def made(tokenizer: PreTrainedTokenizerFast, pictures: Pictures, objective: Denoising) -> Make:
-    def examples(size: int = 12, seed: int = 0, first: int = 0, mixture: Mixture = RECIPE.mixture) -> Examples:
+    def examples(
+        size: int = 12, seed: int = 0, first: int = 0, mixture: Mixture = RECIPE.mixture, of: tuple[int, int] = (0, 1)
+    ) -> Examples:
         lay = objective.lay_report, objective.lay_question
-        return Examples(tokenizer, pictures, mixture, size, 2, *lay, seed, first)
+        return Examples(tokenizer, pictures, mixture, size, 2, *lay, seed, first, *of)
 
     return examples
 
@@ -280,6 +336,15 @@ def test_workers_change_no_batch(made: Make) -> None:
     alone = list(islice(made(), 4))
     together = list(islice(DataLoader(made(), batch_size=None, num_workers=2), 4))
     assert all(map(equal, alone, together))
+
+
+def test_processes_deal_the_batches_out_among_them(made: Make) -> None:
+    alone = list(islice(made(), 6))
+    for process in range(2):
+        own = list(islice(made(of=(process, 2)), 3))
+        assert all(map(equal, own, alone[process::2]))
+        resumed = DataLoader(made(of=(process, 2), first=1), batch_size=None, num_workers=2)
+        assert all(map(equal, own[1:], islice(resumed, 2)))
 
 
 def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pictures: Pictures) -> None:
@@ -505,7 +570,7 @@ def test_layers_are_compiled_once_in_one_piece(
         else NextToken(fresh_sibling(shape, len(tokenizer)))
     )
     data = load_radiographs(radiographs, "train")
-    trainer = Trainer(objective, data.images, shape, RECIPE, torch.device("cpu"))
+    trainer = Trainer(objective, data.images, shape, RECIPE, Processes(torch.device("cpu")))
     dynamo = torch._dynamo
     dynamo.reset()
     dynamo.utils.counters.clear()
@@ -533,7 +598,7 @@ def test_a_captured_step_is_the_step(tokenizer: PreTrainedTokenizerFast, radiogr
             data.images,
             SHAPE,
             RECIPE,
-            torch.device("cuda"),
+            Processes(torch.device("cuda")),
         )
         for _ in range(2)
     )

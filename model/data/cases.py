@@ -6,7 +6,7 @@ for it, and the report is silent about it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
@@ -20,6 +20,8 @@ Change = Literal["unchanged", "increased", "decreased", "new"]
 # What a change can be of, the most urgent first.
 MainFinding = Literal["pneumothorax", "opacity", "effusion", "edema", "cardiomegaly", "nodule", "atelectasis"]
 Source = Literal["adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "vqa_rad"]
+# What labels of a whole picture tell of, with neither side, zone nor grade.
+Unplaced = Literal["cardiomegaly", "edema", "opacity", "effusion", "pneumothorax", "atelectasis", "nodule", "mass"]
 
 # The patient's sides and, from the top, the lung zones. Every per-side column and label comes in this order.
 SIDES: tuple[Side, Side] = ("right", "left")
@@ -33,7 +35,7 @@ SOURCES: tuple[Source, ...] = (
     "covid",
     "vqa_rad",
 )
-# Those whose pictures have a case, and so a report. Of the others only labels or answers to questions are known.
+# Those whose every picture has a case by its source alone. Of the others some have labels, of which one can be made.
 REPORTED: tuple[Source, ...] = SOURCES[:3]
 # In millimetres; what is larger is a mass (Fleischner Society, glossary of terms, Radiology 2008).
 LARGEST_NODULE = 30
@@ -99,8 +101,9 @@ class Case:
     """One radiograph's truth and what its header and request tell.
 
     `cardiomegaly`: 0 none, 1 mild, 2 marked. `edema`: 0 none, 1 vascular congestion, 2 interstitial, 3 alveolar.
-    `unplaced_opacity`: the lungs show opacity, as of pneumonia, but it is unknown where. `bones`: True where the
-    skeleton shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from the right neck.
+    `unplaced`: what is there, but unknown where and how much; the field that would hold its place is None. `bones`:
+    True where the skeleton shows nothing acute. The pacemaker lies in the left chest wall, the central line comes from
+    the right neck.
     `age` in years; `sex` 'M' or 'F'; `view` 'PA' or 'AP'; `indication` a phrase. `others`: what no picture shows, at
     most one of a kind. `change`: the main finding (`main_finding`) against a prior radiograph; None where there is no
     prior or nothing is said of it; without any finding only 'unchanged'.
@@ -110,7 +113,7 @@ class Case:
     left: Lung = Lung()
     cardiomegaly: int | None = 0
     edema: int | None = 0
-    unplaced_opacity: bool = False
+    unplaced: frozenset[Unplaced] = frozenset()
     bones: bool | None = True
     pacemaker: bool | None = False
     endotracheal_tube: bool | None = False
@@ -134,12 +137,17 @@ class Case:
         return tuple(device for device in DEVICES if getattr(self, device))
 
     @property
+    def unplaced_opacity(self) -> bool:
+        """Whether the lungs show opacity, as of pneumonia, somewhere."""
+        return "opacity" in self.unplaced
+
+    @property
     def has_finding(self) -> bool:
         """Whether anything but a device is known to be abnormal."""
         return bool(
             self.cardiomegaly
             or self.edema
-            or self.unplaced_opacity
+            or self.unplaced
             or any(
                 lung.effusion or lung.pneumothorax or lung.atelectasis or lung.opacities or lung.nodules
                 for lung in (self.right, self.left)
@@ -334,8 +342,7 @@ def _sample_change(case: Case, random: Random) -> Change | None:
     return random.choice(changes)
 
 
-# What clinicians write on requests, by what it makes more likely; 'any' fits every case, so that none gives a case
-# away.
+# What clinicians write on requests, by what they think of.
 _INDICATIONS: dict[str, tuple[str, ...]] = {
     "any": (
         "Chest pain",
@@ -379,14 +386,14 @@ def sample_case(random: Random) -> Case:
     case = _sample_findings(random) if random.random() < 0.65 else Case()
     case = _with_devices(case, random)
     case = replace(case, change=_sample_change(case, random))
-    intensive = bool(case.endotracheal_tube or case.nasogastric_tube or case.central_line)
-    age = min(max(round(random.gauss(62 if case.has_finding else 50, 17)), 18), 96)
+    # Drawn beside the case: what header and request lean to would be written without a look at the picture.
+    age = min(max(round(random.gauss(56, 18)), 18), 96)
     case = replace(
         case,
-        view=random.choices(("PA", "AP", None), (0.2, 0.6, 0.2) if intensive else (0.5, 0.25, 0.25))[0],
+        view=random.choices(("PA", "AP", None), (0.42, 0.33, 0.25))[0],
         age=age if random.random() < 0.7 else None,
         sex=random.choice(("M", "F")) if random.random() < 0.7 else None,
-        indication=_sample_indication(case, intensive, random),
+        indication=_sample_indication(random),
     )
     return _with_others(case, random)
 
@@ -411,7 +418,7 @@ def case_from_labels(source: Source, random: Random) -> Case:
         left=unknown,
         cardiomegaly=None,
         edema=None,
-        unplaced_opacity=True,
+        unplaced=frozenset({"opacity"}),
         pacemaker=None,
         endotracheal_tube=None,
         central_line=None,
@@ -422,6 +429,35 @@ def case_from_labels(source: Source, random: Random) -> Case:
         age=age,
         sex=sex,
         view=view,
+    )
+
+
+def case_of_findings(findings: Mapping[Unplaced, bool]) -> Case:
+    """The case of a real picture of an adult of which is known whether it shows each of `findings`, but not where.
+
+    Where a mass is a nodule too. Of what is not named, and of devices and bones, nothing is known.
+    """
+    none = {finding for finding, there in findings.items() if not there}
+    lung = Lung(
+        effusion=0 if "effusion" in none else None,
+        pneumothorax=0 if "pneumothorax" in none else None,
+        atelectasis=0 if "atelectasis" in none else None,
+        opacities=() if "opacity" in none else None,
+        nodules=() if "nodule" in none else None,
+    )
+    there: set[Unplaced] = {finding for finding, shown in findings.items() if shown}
+    return Case(
+        right=lung,
+        left=lung,
+        cardiomegaly=0 if "cardiomegaly" in none else None,
+        edema=0 if "edema" in none else None,
+        unplaced=frozenset(there),
+        bones=None,
+        pacemaker=None,
+        endotracheal_tube=None,
+        central_line=None,
+        nasogastric_tube=None,
+        sternal_wires=None,
     )
 
 
@@ -512,25 +548,11 @@ def _with_devices(case: Case, random: Random) -> Case:
     )
 
 
-def _sample_indication(case: Case, intensive: bool, random: Random) -> str | None:
+def _sample_indication(random: Random) -> str | None:
     if random.random() < 0.4:
         return None
-    lungs = (case.right, case.left)
-    fitting = ["any", "any"]
-    if any(lung.opacities for lung in lungs):
-        fitting.append("infection")
-    if case.edema or case.cardiomegaly:
-        fitting.append("heart")
-    if any(lung.pneumothorax for lung in lungs):
-        fitting.append("air")
-    if any(lung.nodules for lung in lungs):
-        fitting.append("nodule")
-    if intensive:
-        fitting.append("intensive")
-    if random.random() < 0.15:
-        # A suspicion that the picture does not bear out.
-        fitting = ["infection", "heart", "air", "nodule"]
-    return random.choice(_INDICATIONS[random.choice(fitting)])
+    kinds = ("any", "any", "any", "infection", "heart", "air", "nodule", "intensive")
+    return random.choice(_INDICATIONS[random.choice(kinds)])
 
 
 # Columns of `case_to_array`. Grades are the case's own numbers, opacities their severity by zone, `nodule_zone` 0 for
@@ -629,6 +651,8 @@ def _answers(case: Case) -> list[int]:
     for zone in ZONES:
         answers += [-1 if lung.opacities is None else int(zone in {o.zone for o in lung.opacities}) for lung in lungs]
     answers += [_has_lesion(lung, 0) for lung in lungs]
+    for finding in case.unplaced:
+        answers[LABELS.index(finding)] = 1
     return answers
 
 
@@ -647,6 +671,6 @@ def _either(answers: Sequence[int]) -> int:
 
 
 def _has_opacity(case: Case) -> int:
-    if case.unplaced_opacity or case.right.opacities or case.left.opacities:
+    if case.right.opacities or case.left.opacities:
         return 1
     return -1 if case.right.opacities is None or case.left.opacities is None else 0

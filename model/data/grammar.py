@@ -133,7 +133,7 @@ _Pattern: TypeAlias = "tuple[str | tuple[_Pattern, ...], ...]"
 
 def write_report(case: Case, random: Random) -> WrittenReport:
     """A report of the case; the same case and state of `random` give the same report."""
-    least = LEAST_WORDS_UNKNOWN if case.unplaced_opacity else LEAST_WORDS
+    least = LEAST_WORDS_UNKNOWN if case.unplaced else LEAST_WORDS
     while True:
         report = _Writer(case, random).write()
         if report is not None and least <= len(report.text.split()) <= MOST_WORDS:
@@ -395,6 +395,8 @@ class _Writer:
 
     def _heart(self) -> list[_Statement]:
         grade = self.case.cardiomegaly
+        if "cardiomegaly" in self.case.unplaced:
+            return [self._enlarged_heart()]
         if grade is None:
             if self.case.left.effusion == 3 and self.chance(0.5):
                 hidden = "[difficult to assess|not well assessed|obscured by the effusion]"
@@ -455,6 +457,16 @@ class _Writer:
             )
         return _Statement(self.say(pattern, adverb=self.say(adverb), size=self.say(size)), ("cardiomegaly",))
 
+    def _enlarged_heart(self) -> _Statement:
+        """An enlarged heart of which nobody says how large it is."""
+        pattern = (
+            "[<the> heart <is> enlarged|<the> [cardiac|cardiomediastinal|heart] silhouette <is> enlarged|[there is "
+            "|]cardiomegaly|cardiomegaly is [present|noted|seen]|<the> heart size is [enlarged|increased]|enlarged "
+            "[cardiac silhouette|heart|cardiomediastinal silhouette]|[there is |]enlargement of the [heart|cardiac "
+            "silhouette]]"
+        )
+        return _Statement(self.say(pattern), ("cardiomegaly",))
+
     def _mediastinum(self) -> _Statement:
         if self.case.change == "unchanged" and self.chance(0.25):
             text = self.say(
@@ -479,6 +491,8 @@ class _Writer:
 
     def _vessels(self) -> list[_Statement]:
         grade = self.case.edema
+        if "edema" in self.case.unplaced:
+            return [self._shown(self._edema_thing())]
         if grade is None or (grade == 0 and (self.vessels_said or not self.chance(0.3))):
             return []
         if grade == 0:
@@ -488,6 +502,8 @@ class _Writer:
         return [_Statement(self.say(EDEMA_SENTENCES[grade], suggests=self.say(SUGGESTS)), ("edema",))]
 
     def _edema_thing(self) -> _Thing:
+        if "edema" in self.case.unplaced:
+            return _Thing(self.say("[pulmonary edema|pulmonary edema|edema]"), ("edema",), mass=True)
         pattern = {
             1: "[mild |mild |minimal |][pulmonary vascular congestion|vascular congestion|central vascular congestion|"
             "pulmonary venous congestion|central pulmonary vascular congestion|pulmonary vascular engorgement]",
@@ -513,7 +529,7 @@ class _Writer:
         statements += [self._shown(thing) for thing in (*self._nodule_things(), *self._atelectasis_things())]
         if self.case.unplaced_opacity:
             statements.append(self._unplaced())
-        focal = bool(statements) and not self.case.unplaced_opacity
+        focal = bool(statements) and all(lung.opacities is not None for _, lung in self._lungs())
         clear = [side for side, lung in self._lungs() if self.case.edema == 0 and lung == Lung()]
         plain = not self.names & _LUNG_OTHERS
         if len(clear) == 1 and plain and self.chance(0.3):
@@ -620,6 +636,11 @@ class _Writer:
     def _nodule_things(self) -> list[_Thing]:
         present = self._present("nodules")
         things = []
+        if "mass" in self.case.unplaced:
+            things.append(_Thing(self.say("[mass|lung mass|pulmonary mass]"), ("mass",)))
+        elif "nodule" in self.case.unplaced:
+            noun = "[pulmonary nodule|lung nodule|nodule|nodular opacity|nodular density]"
+            things.append(_Thing(self.say(noun), ("nodule",)))
         for side, lung in present:
             nodule = (lung.nodules or ())[0]
             judged = "small" if nodule.diameter < 15 else "large" if nodule.diameter > 24 else ""
@@ -663,6 +684,9 @@ class _Writer:
 
     def _atelectasis_things(self) -> list[_Thing]:
         sides = [side for side, _ in self._present("atelectasis")]
+        if "atelectasis" in self.case.unplaced:
+            look = self.say("[|||subsegmental|linear|streaky|basilar|platelike]")
+            return [_Thing(f"{look} atelectasis".strip(), ("atelectasis",), mass=True)]
         if not sides:
             return []
         keys = tuple(f"atelectasis_{side}" for side in sides)
@@ -739,6 +763,8 @@ class _Writer:
     def _effusion_things(self, brief: bool = False) -> list[_Thing]:
         present = self._present("effusion")
         noun = self.say("[pleural effusion|pleural effusion|pleural effusion|effusion]")
+        if "effusion" in self.case.unplaced:
+            return [_Thing(noun, ("effusion",))]
         if len(present) == 2:
             right, left = (self.say(EFFUSION_SIZE[lung.effusion or 1]) for _, lung in present)
             both = ("effusion_right", "effusion_left")
@@ -773,6 +799,8 @@ class _Writer:
 
     def _pneumothorax_things(self) -> list[_Thing]:
         things = []
+        if "pneumothorax" in self.case.unplaced:
+            things.append(_Thing("pneumothorax", ("pneumothorax",)))
         for side, lung in self._present("pneumothorax"):
             grade = lung.pneumothorax or 1
             size = self.say(PNEUMOTHORAX_SIZE[grade])
@@ -982,7 +1010,8 @@ class _Writer:
             text = self.say("<the> soft tissues <are> [unremarkable|normal|within normal limits|grossly unremarkable]")
             statements.append(_Statement(text, ("bones",)))
         whole = not self.names & {"elevated_hemidiaphragm", "hiatal_hernia", "hyperinflation", "emphysema"}
-        if self._all_absent("effusion") and self.case.cardiomegaly is not None and self.chance(0.12):
+        known = self.case.cardiomegaly is not None and self.case.bones is not None
+        if self._all_absent("effusion") and known and self.chance(0.12):
             quiet = whole and not self.names & _SURGICAL_OTHERS
             text = self.say(ABDOMEN_NORMAL if quiet and self.chance(0.5) else NO_FREE_AIR)
             statements.append(_Statement(text, ("diaphragm",)))
@@ -1011,15 +1040,16 @@ class _Writer:
             return self._nothing(whole)
         statements = [self._concluded(thing) for thing in self._pneumothorax_things()]
         effusions = self._effusion_things(brief=True)
-        if case.edema:
+        enlarged = bool(case.cardiomegaly or "cardiomegaly" in case.unplaced)
+        if case.edema or "edema" in case.unplaced:
             statements.append(self._failure(effusions))
-        elif case.cardiomegaly and effusions and self.chance(0.4):
+        elif enlarged and effusions and self.chance(0.4):
             things = [self._cardiomegaly_thing(), *effusions]
             self.random.shuffle(things)
             statements.append(self._together(things))
         else:
             statements += [self._concluded(thing) for thing in effusions]
-            if case.cardiomegaly:
+            if enlarged:
                 statements.append(self._concluded(self._cardiomegaly_thing()))
         opacities = self._opacity_conclusion()
         chronic = [self._nodule_conclusion(thing) for thing in self._nodule_things()]
@@ -1052,7 +1082,7 @@ class _Writer:
         case = self.case
         return bool(
             case.edema
-            or case.unplaced_opacity
+            or case.unplaced & {"edema", "opacity", "effusion", "pneumothorax"}
             or self._present("opacities")
             or self._present("effusion")
             or self._present("pneumothorax")
@@ -1061,7 +1091,7 @@ class _Writer:
     def _nothing(self, whole: bool) -> list[_Statement]:
         pattern = NO_DISEASE
         others = self._other_conclusions(whole)
-        if not self.case.devices and not self.case.others and self.chance(0.2):
+        if self.case.pacemaker is False and not self.case.devices and not self.case.others and self.chance(0.2):
             pattern = NORMAL_CHEST
         text = self.say(pattern)
         statements = [_Statement(text, ("lungs",))]
@@ -1112,7 +1142,9 @@ class _Writer:
 
     def _cardiomegaly_thing(self) -> _Thing:
         size = (
-            "[mild|mild|borderline|slight||]"
+            ""
+            if self.case.cardiomegaly is None
+            else "[mild|mild|borderline|slight||]"
             if self.case.cardiomegaly == 1
             else "[marked|severe|moderate to marked|marked|moderate]"
         )
@@ -1122,10 +1154,11 @@ class _Writer:
     def _failure(self, effusions: list[_Thing]) -> _Statement:
         """Congestion with what usually belongs to it."""
         things = [self._edema_thing(), *effusions]
-        if self.case.cardiomegaly:
+        enlarged = self.case.cardiomegaly or "cardiomegaly" in self.case.unplaced
+        if enlarged:
             things.insert(0, self._cardiomegaly_thing())
         statement = self._together(things)
-        if self.case.cardiomegaly and self.chance(0.45):
+        if enlarged and self.chance(0.45):
             failure = self.say(
                 "[heart failure|congestive heart failure|congestive failure|fluid overload|cardiac decompensation|CHF]"
             )
@@ -1220,7 +1253,7 @@ class _Writer:
         return _Statement(_close(text), thing.keys)
 
     def _advice(self) -> list[_Statement]:
-        if self._present("nodules") and self.chance(0.5):
+        if (self._present("nodules") or self.case.unplaced & {"nodule", "mass"}) and self.chance(0.5):
             pattern = (
                 "[[CT|chest CT|CT of the chest|dedicated chest CT|CT scan of the chest|contrast-enhanced chest CT] is "
                 "[recommended|suggested|advised] [for further evaluation|for further characterization|to further "

@@ -314,7 +314,7 @@ def _enlarge_heart(pictures: Tensor, anatomy: Anatomy, cases: Tensor, x: Tensor,
     grade = cases[:, FIELDS.index("cardiomegaly")].view(-1, 1, 1, 1)
     right, left = (_heart_border(pictures, anatomy, index) for index in (0, 1))
     share = (left - right) / anatomy.width
-    wanted = dice.by_grade(grade, ((0.53, 0.57), (0.68, 0.76)))
+    wanted = dice.by_grade(grade, ((0.53, 0.60), (0.63, 0.76)))
     least = 1.12 + 0.25 * (grade > 1)
     stretch = torch.maximum(wanted / share.clamp(0.35, 0.50), least)
     # A heart grows to the left more than to the right.
@@ -572,8 +572,10 @@ def _effusion(pictures: Tensor, scene: _Scene, index: int) -> Tensor:
     curve = dice.by_grade(grade, ((1.6, 2.4), (1.8, 2.6), (1.4, 2.2)))
     level = at_heart + (at_wall - at_heart) * u.clamp(0, 1.15) ** curve + 0.012 * dice.noise(5, 5)
     below = v - level
-    surface = torch.sigmoid(below / dice.uniform(0.016, 0.032))
-    depth = 1 - torch.exp(-(below.clamp_min(0) + 0.02) / dice.uniform(0.05, 0.09))
+    # Taken upright the fluid ends in a line; the more a patient lies, the more it is a veil that thickens downwards.
+    lying = dice.chance(0.35) * dice.uniform(0, 1)
+    surface = torch.sigmoid(below / (dice.uniform(0.016, 0.032) + 0.07 * lying))
+    depth = 1 - torch.exp(-(below.clamp_min(0) + 0.02) / (dice.uniform(0.05, 0.09) + 0.12 * lying))
     top = ((0.55 - v) / 0.55).clamp(0, 1.2)
     wall = 0.45 + 0.66 * (1 - top**2.4).clamp_min(0).sqrt() - u
     cavity = torch.sigmoid(wall * 45) * torch.sigmoid((u + 0.04) * 28) * torch.sigmoid((1.34 - v) * 16)
@@ -801,7 +803,7 @@ def vary(pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
     pictures = _collimated(pictures, dice, x, y)
     pictures = _letters(pictures, dice, x, y)
     pictures = (pictures + dice.grain() * dice.uniform(0.0, 0.022)).clamp(0, 1)
-    return torch.lerp(pictures, _enlarged(pictures), dice.chance(0.2))
+    return torch.lerp(pictures, _enlarged(pictures), dice.chance(0.3))
 
 
 def _collimated(pictures: Tensor, dice: _Dice, x: Tensor, y: Tensor) -> Tensor:

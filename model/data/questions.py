@@ -323,7 +323,7 @@ def _which_devices(case: Case, random: Random) -> Asked | None:
 
 def _is_normal(case: Case, random: Random) -> Asked | None:
     """Whether the picture is normal. Not asked of one that shows devices alone: readers differ about that."""
-    abnormal = bool(_findings(case)) or case.unplaced_opacity
+    abnormal = bool(_findings(case) or case.unplaced)
     unknown = case.cardiomegaly is None or case.edema is None or any(lung.opacities is None for lung in _lungs(case))
     if not abnormal and (unknown or case.devices):
         return None
@@ -345,7 +345,11 @@ def _is_normal(case: Case, random: Random) -> Asked | None:
 def _lungs_clear(case: Case, random: Random) -> Asked | None:
     """Whether the lungs are clear. Not asked where only air or fluid lies beside them."""
     lungs = _lungs(case)
-    seen = bool(case.unplaced_opacity or case.edema or any(lung.opacities or lung.nodules for lung in lungs))
+    seen = bool(
+        case.unplaced & {"opacity", "nodule", "mass", "edema"}
+        or case.edema
+        or any(lung.opacities or lung.nodules for lung in lungs)
+    )
     unknown = case.edema is None or any(None in (lung.opacities, lung.nodules, lung.atelectasis) for lung in lungs)
     beside = any(lung.effusion or lung.pneumothorax or lung.atelectasis for lung in lungs)
     if not seen and (unknown or beside):

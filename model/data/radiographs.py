@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -31,7 +31,17 @@ from PIL import Image
 from torch import Tensor
 
 from drafting.imaging import StudyFacts
-from model.data.cases import LABELS, REPORTED, SOURCES, Case, Source, case_from_labels, sample_case
+from model.data.cases import (
+    LABELS,
+    REPORTED,
+    SOURCES,
+    Case,
+    Source,
+    Unplaced,
+    case_from_labels,
+    case_of_findings,
+    sample_case,
+)
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "validation", "test")
@@ -46,7 +56,7 @@ USUAL_SIDE = 224
 _PATIENT = re.compile(r"person\d+|(?:NORMAL2-)?IM-\d+")
 
 # What the real labels speak of, by the names of `LABELS`; a side, a zone and a size are never known.
-_FINDINGS = ("cardiomegaly", "edema", "opacity", "effusion", "pneumothorax", "atelectasis", "nodule", "mass")
+_FINDINGS: tuple[Unplaced, ...] = get_args(Unplaced)
 # The ChestX-ray14 labels that mean each. A mass is a solid round lesion too.
 _NIH_LABELS: dict[str, frozenset[str]] = {
     "cardiomegaly": frozenset({"Cardiomegaly"}),
@@ -117,6 +127,13 @@ def source_case(source: int, random: Random) -> Case:
     if name not in REPORTED:
         raise ValueError(f"Pictures of {name} have labels or questions, no case.")
     return sample_case(random) if name == "adult_normal" else case_from_labels(name, random)
+
+
+def labelled_case(labels: NDArray[np.int8]) -> Case | None:
+    """The case of a real picture of an adult from its collection's labels, (len(LABELS),); None where none is known."""
+    known = {finding: int(labels[LABELS.index(finding)]) for finding in _FINDINGS}
+    findings = {finding: value > 0 for finding, value in known.items() if value >= 0}
+    return case_of_findings(findings) if findings else None
 
 
 def split_of(path: Path) -> int:
@@ -265,6 +282,9 @@ def _nih_entries(folder: Path, held_out_patients: frozenset[str]) -> list[_Entry
         split = 2 if patient in held_out_patients else _OF_TWENTY_SMALL.get(_twentieth(f"nih {patient}"), 0)
         facts = StudyFacts(age=int(row["age"]), sex=row["sex"], view=row["view"])
         findings = {finding: bool(named & means) for finding, means in _NIH_LABELS.items()}
+        if "Fibrosis" in named and not findings["opacity"]:
+            # Scarred lungs are not clear, and no label tells whether they hold opacity too.
+            del findings["opacity"]
         entries.append(_Entry(folder / row["file"], "nih_labelled", split, findings, facts))
     return entries
 

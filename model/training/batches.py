@@ -9,7 +9,7 @@ has three times as many examples. This module knows nothing of networks; how a t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -23,7 +23,7 @@ from drafting.imaging import StudyFacts
 from model.data.cases import LABELS, REPORTED, SOURCES, Case, case_to_array, labels_of, sample_case, visible
 from model.data.grammar import write_report
 from model.data.questions import Asked, as_answer, question_of_labels, questions_of
-from model.data.radiographs import Question, Radiographs, source_case
+from model.data.radiographs import Question, Radiographs, labelled_case, source_case
 from model.prefix import instruction
 from model.training.fresh import fresh_tokenizer
 from model.training.tasks import Task, Words, facts_of, question_task, report_task
@@ -40,15 +40,17 @@ MOST_TRIES = 200
 class Mixture:
     """What a batch is made of, as shares of its pictures; the rest are adults with painted findings.
 
-    `children`: real pictures of children, as they are. `labelled`: real pictures of which labels or answers are known,
-    asked about only. `empty`: pictures that show nothing, beside reports and questions of random cases, and of the
-    tasks, `without_image`, those whose image is not given. Both so that nothing is guessed from blankness. `hinted`:
-    pictures whose report has hints at its gaps.
+    `children`: real pictures of children, as they are. `real`: real pictures of adults as they are, whose reports say
+    what their labels do. `labelled`: real pictures of which labels or answers are known, asked about only. `empty`:
+    pictures that show nothing, beside reports and questions of random cases, and of the tasks, `without_image`, those
+    whose image is not given. Both so that nothing is guessed from blankness. `hinted`: pictures whose report has hints
+    at its gaps.
     """
 
-    children: float = 0.12
+    children: float = 0.10
+    real: float = 0.06
     labelled: float = 0.08
-    empty: float = 0.02
+    empty: float = 0.03
     without_image: float = 0.05
     hinted: float = 0.15
 
@@ -166,11 +168,10 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         }
         self._adults = self._of("adult_normal")
         self._children = [self._of("child_normal"), self._of("child_pneumonia")]
-        self._labelled = [
-            [picture for picture in self._of(source) if self._can_be_asked(picture)]
-            for source in SOURCES
-            if source not in REPORTED
-        ]
+        others = [self._of(source) for source in SOURCES if source not in REPORTED]
+        self._labelled = [[picture for picture in own if self._can_be_asked(picture)] for own in others]
+        self._real = [[picture for picture in own if labelled_case(pictures.labels[picture])] for own in others]
+        self._beside = {number: self._of(source) for number, source in enumerate(SOURCES)}
         if not self._adults:
             raise ValueError("The pack has no radiographs of adults to paint on.")
         labelled = round(size * mixture.labelled) if any(self._labelled) else 0
@@ -215,18 +216,37 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         return random.random() >= self._mixture.without_image
 
     def _case_drawn(self, random: Random) -> _Drawn:
-        children = random.random() * (1 - self._mixture.labelled) < self._mixture.children
-        kinds = [kind for kind in self._children if kind] if children else []
-        picture = random.choice(random.choice(kinds) if kinds else self._adults)
-        case = source_case(int(self._pictures.sources[picture]), random)
+        share = random.random() * (1 - self._mixture.labelled)
+        children = [kind for kind in self._children if kind] if share < self._mixture.children else []
+        real = 0 <= share - self._mixture.children < self._mixture.real and any(self._real)
+        if real:
+            picture = _of_any(self._real, random)
+            case = self._real_case(picture, random)
+            labels = self._pictures.labels[picture].astype(np.float32)
+        else:
+            picture = random.choice(random.choice(children) if children else self._adults)
+            case = source_case(int(self._pictures.sources[picture]), random)
+            labels = labels_of([case])[0]
         empty = random.random() < self._mixture.empty
-        labels = np.full(len(LABELS), -1, dtype=np.float32) if empty else labels_of([case])[0]
-        return _Drawn(picture, case, labels, empty)
+        return _Drawn(picture, case, _NOTHING_KNOWN if empty else labels, empty)
+
+    def _real_case(self, picture: int, random: Random) -> Case:
+        case = labelled_case(self._pictures.labels[picture])
+        assert case is not None
+        facts = self._header(picture, random)
+        return replace(case, age=facts.age, sex=facts.sex, view=facts.view)
+
+    def _header(self, picture: int, random: Random) -> StudyFacts:
+        """What the header of another picture of the collection tells.
+
+        Who is old, and taken in bed, is ill more often: with the picture's own header its findings would be guessed
+        without a look.
+        """
+        return self._pictures.facts[random.choice(self._beside[int(self._pictures.sources[picture])])]
 
     def _labelled_drawn(self, random: Random) -> _Drawn:
-        """A picture of a collection with labels or questions; collections weigh as the roots of their sizes."""
-        kinds = [kind for kind in self._labelled if kind]
-        picture = random.choice(random.choices(kinds, [len(kind) ** 0.5 for kind in kinds])[0])
+        """A picture of a collection with labels or questions."""
+        picture = _of_any(self._labelled, random)
         return _Drawn(picture, None, self._pictures.labels[picture].astype(np.float32), empty=False)
 
     def _reports(self, case: Case, random: Random) -> list[Task]:
@@ -245,7 +265,7 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         of_labels = question_of_labels(self._pictures.labels[one.picture], random)
         if of_labels is None or (own and random.random() < 0.8):
             return [self._own(one.picture, random.choice(own))]
-        return [question_task(self._pictures.facts[one.picture], "", of_labels, sees=True)]
+        return [question_task(self._header(one.picture, random), "", of_labels, sees=True)]
 
     def _own(self, picture: int, question: Question) -> Task:
         """A collection's own question about a picture."""
@@ -262,6 +282,13 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
 
 # Nothing is painted on a picture that has no case.
 _AS_IT_IS = Case()
+_NOTHING_KNOWN = np.full(len(LABELS), -1, dtype=np.float32)
+
+
+def _of_any(collections: Sequence[Sequence[int]], random: Random) -> int:
+    """A picture of one of the collections, which weigh as the roots of their sizes."""
+    kinds = [kind for kind in collections if kind]
+    return random.choice(random.choices(kinds, [len(kind) ** 0.5 for kind in kinds])[0])
 
 
 def _stacked(rows: Sequence[Arrays]) -> Arrays:

@@ -155,10 +155,15 @@ def _span(number: int, text: str, state: State) -> Span:
 
 def _cut(random: Random) -> Cut:
     kind = random.random()
-    for below, cut in ((0.1, _whole), (0.34, _sections), (0.5, _section), (0.75, _sentences), (0.88, _phrases)):
-        if kind < below:
-            return cut
-    return _sentences_and_phrases
+    shares: tuple[tuple[float, Cut], ...] = (
+        (0.1, _whole),
+        (0.34, _sections),
+        (0.5, _section),
+        (0.67, _sentences),
+        (0.8, _said_elsewhere),
+        (0.9, _phrases),
+    )
+    return next((cut for below, cut in shares if kind < below), _sentences_and_phrases)
 
 
 def _whole(written: WrittenReport, random: Random) -> list[Range]:
@@ -202,6 +207,28 @@ def _end(written: WrittenReport, random: Random) -> list[Range]:
 def _sentences(written: WrittenReport, random: Random) -> list[Range]:
     count = min(random.choice((1, 1, 1, 2, 2, 3, 4, 6)), len(written.sentences))
     return sorted((sentence.start, sentence.end) for sentence in random.sample(written.sentences, count))
+
+
+def _said_elsewhere(written: WrittenReport, random: Random) -> list[Range]:
+    """Sentences of which another one, which stays, decides what they must say: all but one of those on a matter.
+
+    As chance cuts them these are few, and to agree with what is locked is the one thing asked of every draft.
+    """
+    by_key: dict[str, list[Range]] = {}
+    for sentence in written.sentences:
+        if sentence.section in ("findings", "impression"):
+            for key in sentence.keys:
+                by_key.setdefault(key, []).append((sentence.start, sentence.end))
+    shared = [ranges for key, ranges in by_key.items() if len(ranges) > 1 and key not in _SAID_OF_MUCH]
+    if not shared:
+        return _sentences(written, random)
+    ranges = random.choice(shared)
+    kept = random.randrange(len(ranges))
+    return sorted({each for number, each in enumerate(ranges) if number != kept})
+
+
+# Keys of sentences that decide little of one another.
+_SAID_OF_MUCH = frozenset(("change", "advice", "view", "comparison", "indication"))
 
 
 def phrase_ranges(text: str, random: Random) -> list[Range]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from random import Random
+from typing import get_args
 
 import pytest
 
@@ -19,7 +20,9 @@ from model.data.cases import (
     Nodule,
     Opacity,
     Other,
+    Unplaced,
     case_from_labels,
+    case_of_findings,
     case_to_array,
     labels_of,
     main_finding,
@@ -28,6 +31,7 @@ from model.data.cases import (
     visible,
 )
 from model.data.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
+from model.evaluation.labeler import read, reading
 
 REPORTS = 4000
 HEADINGS = (
@@ -681,3 +685,28 @@ def test_articles_follow_the_spoken_word(noun: str, wanted: str) -> None:
 
 def test_every_device_has_words() -> None:
     assert set(DEVICE_WORDS) == set(DEVICES)
+
+
+PLACELESS: tuple[Unplaced, ...] = get_args(Unplaced)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_reports_of_real_pictures_say_what_their_labels_say(seed: int) -> None:
+    random = Random(f"real {seed}")
+    for _ in range(60):
+        findings = {finding: random.random() < 0.3 for finding in PLACELESS if random.random() < 0.8}
+        if findings.get("mass") and "nodule" in findings:
+            findings["nodule"] = True
+        case = case_of_findings(findings)
+        if not findings:
+            continue
+        written = write_report(case, random)
+        mentions = read(written.text)
+        for finding in PLACELESS:
+            said = reading(mentions, finding)
+            if findings.get(finding):
+                assert said.presence in ("present", "uncertain"), (finding, findings, written.text)
+            elif finding in findings and not (finding == "nodule" and findings.get("mass")):
+                assert said.presence in ("absent", "not mentioned"), (finding, findings, written.text)
+            assert not said.sides or said.presence == "absent", (finding, written.text)
+        assert "acute bon" not in written.text.lower()

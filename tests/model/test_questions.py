@@ -135,7 +135,7 @@ def test_labels_of_a_real_picture_are_asked_as_they_are() -> None:
 def test_nothing_is_asked_of_a_case_of_which_nothing_is_known() -> None:
     unknown = Lung(effusion=None, pneumothorax=None, atelectasis=None, opacities=None, nodules=None)
     child = case_from_labels("child_pneumonia", Random(0))
-    nothing = replace(child, right=unknown, left=unknown, unplaced_opacity=False)
+    nothing = replace(child, right=unknown, left=unknown, unplaced=frozenset())
     with pytest.raises(ValueError, match="asked"):
         questions_of(nothing, Random(0))
 

@@ -355,15 +355,20 @@ def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pict
         assert batch.reports["canvas"].shape == batch.reports["pinned"].shape == (reported, 2, SHAPE.canvas_length)
         assert batch.questions["canvas"].shape == (size, 1, ANSWER_CANVAS)
         assert batch.reports["prefix"].shape == (reported, PREFIX_LENGTH)
-        assert all(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[:reported]])
         assert not any(SOURCES[source] in REPORTED for source in pictures.sources[batch.index[reported:]])
         # Nothing is painted on what is real, and its labels are what is known of it.
-        assert (batch.cases[reported:] == 0).all()
+        real = [SOURCES[source] != "adult_normal" for source in pictures.sources[batch.index]]
+        assert (batch.cases[real] == 0).all()
+        reports = [SOURCES[source] == "nih_labelled" for source in pictures.sources[batch.index[:reported]]]
+        counts["real reports"] += sum(reports)
+        for row in np.flatnonzero(reports):
+            assert batch.empty[row] or np.array_equal(batch.labels[row], pictures.labels[batch.index[row]])
         assert np.array_equal(batch.labels[reported:], pictures.labels[batch.index[reported:]])
         assert (batch.labels[batch.empty] == -1).all()
-    assert 0.08 < (counts["child_normal"] + counts["child_pneumonia"]) / 600 < 0.16
-    assert counts["nih_labelled"] + counts["vqa_rad"] == 48
-    assert min(counts["nih_labelled"], counts["vqa_rad"]) > 5
+    assert 0.06 < (counts["child_normal"] + counts["child_pneumonia"]) / 600 < 0.14
+    assert 0.03 < counts["real reports"] / 600 < 0.10
+    assert counts["nih_labelled"] - counts["real reports"] + counts["vqa_rad"] == 48
+    assert min(counts["nih_labelled"] - counts["real reports"], counts["vqa_rad"]) > 5
 
 
 def test_a_share_of_the_pictures_is_empty_and_a_share_of_the_tasks_has_no_image(made: Make) -> None:

@@ -41,7 +41,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
             "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
         )
         trained.add_argument(
-            "--start", type=Path, help="checkpoint of the same shape whose weights a new run begins with"
+            "--weights-of", type=Path, help="checkpoint of the same shape whose weights a new run begins with"
         )
         trained.add_argument("--steps", type=int, help="training steps in all")
         trained.add_argument("--learning-rate", type=float, help="the highest, after the warm-up")
@@ -126,8 +126,8 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
     if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
         print(f"python -m model: {options.tokenizer} holds no tokenizer.", file=sys.stderr)
         return 2
-    if options.start is not None and not (options.start / "config.json").is_file():
-        print(f"python -m model: {options.start} holds no checkpoint.", file=sys.stderr)
+    if options.weights_of is not None and not (options.weights_of / "config.json").is_file():
+        print(f"python -m model: {options.weights_of} holds no checkpoint.", file=sys.stderr)
         return 2
     names = ("steps", "learning_rate", "batch", "cuts")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
@@ -140,7 +140,7 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
         options.workers,
         options.minutes,
         options.tokenizer,
-        options.start,
+        options.weights_of,
     )
     return 0
 

@@ -7,9 +7,9 @@ for it, and the report is silent about it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,11 @@ class Case:
                 for lung in (self.right, self.left)
             )
         )
+
+
+def case_to_json(case: Case) -> dict[str, Any]:
+    """The case as JSON has it, field by field."""
+    return {**asdict(case), "unplaced": sorted(case.unplaced)}
 
 
 def mirrored(case: Case) -> Case:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -19,7 +19,7 @@ from drafting.engine import Draft, DraftSettings, Engine
 from drafting.imaging import Study
 from drafting.report import Report, Span, merge_draft
 from model.canvas import GAP_IN_LINE
-from model.data.cases import Case
+from model.data.cases import Case, case_to_json
 from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import Radiographs
 from model.evaluation.indiana import REMOVED, SECTIONS, IndianaReport
@@ -312,7 +312,7 @@ def _filled(images: str, name: str, fill: Fill, gaps: Sequence[Gap], judge: _Jud
                 "images": images,
                 "method": name,
                 "name": gap.name,
-                "case": asdict(gap.case) if gap.case else None,
+                "case": case_to_json(gap.case) if gap.case else None,
                 "report": gap.text,
                 "original": gap.original,
                 "drafted": filled.text,

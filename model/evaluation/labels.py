@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import TextIO
 
 from drafting.engine import DraftSettings, Engine
 from drafting.report import merge_draft, parse_markup
-from model.data.cases import visible
+from model.data.cases import case_to_json, visible
 from model.data.radiographs import Radiographs
 from model.evaluation.asked import AskedSettings, ask_labels
 from model.evaluation.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
@@ -105,7 +105,8 @@ def evaluate_labels(
         ):
             reads.append(one)
             if drafts:
-                line = {"images": images, "name": one.study.name, "case": asdict(one.study.case), "report": one.report}
+                case = case_to_json(one.study.case)
+                line = {"images": images, "name": one.study.name, "case": case, "report": one.report}
                 drafts.write(json.dumps(line | {"steps": one.steps}, ensure_ascii=False) + "\n")
                 drafts.flush()
         for finding in findings:

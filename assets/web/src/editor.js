@@ -7,7 +7,7 @@ import { desk, shared, watchPage } from "./desk.js";
 import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
 import { createAsk } from "./ask.js";
-import { diff } from "./diff.js";
+import { diffOfParts } from "./diff.js";
 import { createHint } from "./hint.js";
 import { createFind } from "./find.js";
 import { createMenu } from "./menu.js";
@@ -93,12 +93,14 @@ export function mountEditor({ element }) {
   const lockButton = button({
     name: "Lock",
     icon: "lock",
+    class: "named",
     title: `Lock the selection, or the sentence at the caret (${key("L")})`,
     onclick: () => report.lock(),
   });
   const unlockButton = button({
     name: "Unlock",
     icon: "unlock",
+    class: "named",
     title: `Unlock the selection, or the locked text at the caret (${key("U")})`,
     onclick: () => report.unlock(),
   });
@@ -779,13 +781,15 @@ export function mountEditor({ element }) {
     const tags = { same: "span", gone: "del", new: "ins" };
     changes.replaceChildren(
       el("div", { class: "changes-head" }, "Before and after the last draft. Esc goes back."),
-      el("div", { class: "changes-text" }, ...diff(last.before, last.after).map(({ kind, text }) => el(tags[kind], {}, text))),
+      el("div", { class: "changes-text" }, ...diffOfParts(last).map(({ kind, text }) => el(tags[kind], {}, text))),
     );
     changes.hidden = false;
+    changesButton.setAttribute("aria-pressed", "true");
     changes.focus();
   }
   function closeChanges() {
     changes.hidden = true;
+    changesButton.setAttribute("aria-pressed", "false");
   }
   changes.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -915,7 +919,7 @@ export function mountEditor({ element }) {
       list.show(
         alternatives.map(({ text, likelihood }) => ({
           name: text.trim() || "(nothing)",
-          note: `${(likelihood * 100).toFixed(1)} %`,
+          note: `${text === span.text ? "now · " : ""}${percent(likelihood)}`,
           part: likelihood,
           title: TEXT_SHARE,
           value: text,
@@ -1027,7 +1031,7 @@ export function mountEditor({ element }) {
       const normal = (await templates()).find(({ code }) => code === "normal");
       if (normal) await putTemplate(normal);
     } catch (error) {
-      fail(error.message);
+      fail(error.message, error.status === 0);
     }
   }
   async function showTemplates() {
@@ -1063,7 +1067,7 @@ export function mountEditor({ element }) {
         report.view.dispatch({ changes: { from: now.from, to: now.to }, userEvent: "delete" });
         putTemplate(one);
       },
-      (error) => fail(error.message),
+      (error) => fail(error.message, error.status === 0),
     );
     return true;
   }

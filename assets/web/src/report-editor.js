@@ -43,6 +43,7 @@ import {
   wordAt,
 } from "./spans.js";
 import { marked } from "./export.js";
+import { placesOf } from "./find.js";
 import { emptyHistory, record, restated, turnBack, touchesSealed } from "./history.js";
 
 /** @typedef {import("./spans.js").Report} Report */
@@ -56,6 +57,12 @@ const COMPOSED_MS = 60;
 
 const setReport = StateEffect.define();
 const refuse = StateEffect.define();
+const lookFor = StateEffect.define();
+/** What the find bar looks for, marked wherever it stands. @type {StateField<string>} */
+const lookedFor = StateField.define({
+  create: () => "",
+  update: (wanted, tr) => tr.effects.reduce((now, effect) => (effect.is(lookFor) ? effect.value : now), wanted),
+});
 /** Marks the workstation's own changes: they bring their spans along and are not the radiologist's edits. */
 const own = Annotation.define();
 /** The kind of undo step that a change is; without it, a change is not recorded. */
@@ -273,7 +280,7 @@ export function createReportEditor({
   let history = emptyHistory;
   /** What was last copied here, so that it comes back as it was: unreviewed text of the model, and not its marks. */
   let copied = null;
-  /** The report's text before and after the last draft. */
+  /** The report before and after the last draft, span by span. @type {{before: string, after: string}[]|null} */
   let lastDraft = null;
 
   const view = new EditorView({
@@ -281,6 +288,7 @@ export function createReportEditor({
     state: EditorState.create({
       extensions: [
         reportField,
+        lookedFor,
         protectLockedText,
         keymap.of([
           // First, because they may leave a key to the report: Tab, where no code stands before the caret.
@@ -304,6 +312,11 @@ export function createReportEditor({
         ]),
         EditorView.decorations.compute([reportField, "doc"], decorate),
         EditorView.decorations.compute(["doc"], lineDirections),
+        EditorView.decorations.compute([lookedFor, "doc"], (state) =>
+          Decoration.set(
+            placesOf(state.doc.toString(), state.field(lookedFor)).map(({ from, to }) => markFor("found").range(from, to)),
+          ),
+        ),
         EditorView.perLineTextDirection.of(true),
         EditorView.lineWrapping,
         // No spelling service unless it is asked for: some browsers send what they check to their maker.
@@ -810,7 +823,11 @@ export function createReportEditor({
     putTexts(texts, null, author, reviewed);
     dispatchOwn({}, { ...report(), certainty: new Map([...(report().certainty ?? []), ...run.pieces]) });
     recordDraft(before, { spans: report().spans }, changes);
-    if (changes.length) lastDraft = { before: before.doc.replaceAll(GAP, ""), after: withoutGaps() };
+    if (changes.length)
+      lastDraft = before.spans.map(({ id, from, to }) => {
+        const said = before.doc.slice(from, to).replaceAll(GAP, "");
+        return { before: said, after: texts.get(id) ?? said };
+      });
   }
 
   /** The word of open text at a position that no run is writing, or null. @param {number} at */
@@ -846,8 +863,6 @@ export function createReportEditor({
         },
       );
   }
-
-  const withoutGaps = () => text().replaceAll(GAP, "");
 
   /** What the last frame shows, by span. */
   const lastFrame = () =>
@@ -888,6 +903,8 @@ export function createReportEditor({
   return {
     view,
     checkSpelling,
+    /** Marks this text wherever it stands; the empty one marks nothing. @param {string} wanted */
+    lookFor: (wanted) => view.dispatch({ effects: lookFor.of(wanted) }),
     lock,
     unlock,
     lockSection,
@@ -944,7 +961,7 @@ export function createReportEditor({
       const { main } = view.state.selection;
       return !!span?.gap && main.from === span.from && main.to === span.to;
     },
-    /** The report's text before and after the last draft, or null. */
+    /** The report before and after the last draft, span by span, or null. */
     lastDraft: () => lastDraft,
     /** @param {boolean} on whether the model's certainty is shaded */
     shade: (on) => dispatchOwn({}, { ...report(), plain: !on }),

@@ -119,6 +119,8 @@ def test_where_nothing_is_locked_all_is_rewritten_and_one_undo_brings_it_back(de
     desk.editor.focus()
     press(desk, "Control+z")
     assert spans(desk) == [("open", "No pneumothorax.")]
+    # The full stop, which both texts have, too.
+    assert [span["author"] for span in desk.saved[-1]["spans"]] == ["radiologist"]
 
 
 def test_an_empty_report_gets_headings_and_undo_empties_it_again(desk: Desk) -> None:

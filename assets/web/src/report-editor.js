@@ -524,9 +524,19 @@ export function createReportEditor({
     dispatchOwn({}, { ...now, spans, run: { base, pieces } });
     const after = withoutRun(view.state);
     const texts = new Map(taken.map((span) => [span.id, text().slice(span.from, span.to)]));
-    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
-    recordDraft(before, after, changes);
+    recordDraft(before, after, wholeSpans(before, texts));
   }
+
+  /**
+   * A draft's change, each span that it changed as a whole: a letter that both texts share is the model's in the one and
+   * may be the radiologist's in the other, and Undo has to bring back whose it was.
+   * @param {Map<string, string>} texts by span
+   */
+  const wholeSpans = ({ spans, doc }, texts) =>
+    spans.flatMap(({ id, from, to }) => {
+      const insert = texts.has(id) ? clean(texts.get(id)) || GAP : null;
+      return insert === null || insert === doc.slice(from, to) ? [] : [{ from, to, insert }];
+    });
 
   function recordDraft(before, after, changes, kind = "draft") {
     if (!changes.length) return;
@@ -818,7 +828,7 @@ export function createReportEditor({
     const same = (span, now) => now === run.base.get(span.id).text;
     const author = (span, now) => (same(span, now) ? run.base.get(span.id).author : "model");
     const reviewed = (span, now) => !!span.reviewed && same(span, now);
-    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
+    const changes = wholeSpans(before, texts);
     dispatchOwn({}, { ...report(), kept: new Set(run.base.keys()) });
     putTexts(texts, null, author, reviewed);
     dispatchOwn({}, { ...report(), certainty: new Map([...(report().certainty ?? []), ...run.pieces]) });

@@ -310,13 +310,14 @@ export function createReportEditor({
           }),
           ...editingKeymap,
         ]),
-        EditorView.decorations.compute([reportField, "doc"], decorate),
-        EditorView.decorations.compute(["doc"], lineDirections),
+        // Before the spans' own marks, so that it lies inside them and cuts none in two.
         EditorView.decorations.compute([lookedFor, "doc"], (state) =>
           Decoration.set(
             placesOf(state.doc.toString(), state.field(lookedFor)).map(({ from, to }) => markFor("found").range(from, to)),
           ),
         ),
+        EditorView.decorations.compute([reportField, "doc"], decorate),
+        EditorView.decorations.compute(["doc"], lineDirections),
         EditorView.perLineTextDirection.of(true),
         EditorView.lineWrapping,
         // No spelling service unless it is asked for: some browsers send what they check to their maker.

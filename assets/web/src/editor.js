@@ -593,6 +593,8 @@ export function mountEditor({ element }) {
    * @param {{run: string, step: number}|null} start the frame on screen, to go on from
    */
   async function draft(scope = "all", start = null) {
+    // What was asked in a list that is closed again nobody waits for any more; the server takes one at a time.
+    if (aside?.left) await aside.ended;
     if (run) return;
     if (aside) {
       showHint("busy");
@@ -809,13 +811,15 @@ export function mountEditor({ element }) {
 
   // ---- asking the model beside a draft: alternatives and answers, which leave the report as it is
 
-  /** What is being asked of the model beside a draft; the server takes one at a time. @type {object|null} */
+  /** What is being asked of the model beside a draft; the server takes one at a time.
+   * @type {{left: boolean, ended: Promise<void>}|null} */
   let aside = null;
   /** @param {object} request @param {(message: any) => void} show @returns {Promise<any>} the last message */
   async function askModel(request, show) {
     if (run || aside) throw new Error(HINTS.busy);
     leaveTimeline();
-    const mine = (aside = {});
+    let end = () => {};
+    const mine = (aside = { left: false, ended: new Promise((resolve) => (end = resolve)) });
     try {
       const sent = await autosave.put();
       for await (const message of desk.draft({ ...sent, ...wanted(), ...request })) {
@@ -826,6 +830,7 @@ export function mountEditor({ element }) {
       throw new Error("The connection broke; the report is as it was.");
     } finally {
       if (aside === mine) aside = null;
+      end();
     }
   }
   const stopAside = () => desk.stop().catch(() => {});
@@ -905,7 +910,9 @@ export function mountEditor({ element }) {
         },
         onclose: () => {
           left = true;
-          if (aside) stopAside();
+          if (!aside) return;
+          aside.left = true;
+          stopAside();
         },
       },
       true,
@@ -948,6 +955,7 @@ export function mountEditor({ element }) {
         },
         onclose: () => {
           left = true;
+          if (aside) aside.left = true;
         },
         // Who types on after a click has not asked for a list.
         onother: (event) => {

@@ -66,6 +66,8 @@ class Limits:
     """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
 
     `idle_seconds`: a session silent for longer is closed; `return_seconds`: so is one whose page was left for longer.
+    `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off. It has to be more than
+    the 15 seconds after which the queue gives a sign of life.
     """
 
     report_characters: int = 100_000
@@ -75,6 +77,7 @@ class Limits:
     sessions: int = 32
     idle_seconds: float = 300.0
     return_seconds: float = 60.0
+    silence_seconds: float = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +487,7 @@ class Session:
             raise RunFailedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
             log_failure(logger, f"A run ({what})", error)
-            raise RunFailedError(f"The {what} failed; the report is as it was.") from None
+            raise RunFailedError(f"The {what} failed; the report is as it was. Try again.") from None
         finally:
             self._end(run)
 

@@ -81,7 +81,7 @@ class Drafting:
             yield wire.error_json(run, str(error))
         except Exception as error:  # noqa: BLE001 - Gradio would print the message
             log_failure(logger, "A draft", error)
-            yield wire.error_json(run, "The draft failed; the report is as it was.")
+            yield wire.error_json(run, "The draft failed; the report is as it was. Try again.")
         finally:
             self._memory.forget_values(stream)
 

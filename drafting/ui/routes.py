@@ -122,6 +122,7 @@ class DeskRoutes:
                 "limits": {
                     "upload_bytes": self._study_limits.file_bytes,
                     "report_characters": self._sessions.limits.report_characters,
+                    "silence_seconds": self._sessions.limits.silence_seconds,
                 },
                 "examples": [
                     {"name": example.name, "title": example.title, "description": example.description}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -70,8 +70,10 @@ def unhurried_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class App:
     """`python app.py`, from start to end, with the default model or another."""
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self, model: Path | None = None, complaints: Path | None = None) -> None:
+        """`complaints`: where its standard error goes; None lets it through."""
         self.model = model
+        self.complaints = complaints
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
 
@@ -79,7 +81,10 @@ class App:
         environment = os.environ | {"NO_PROXY": "*"}
         command = [sys.executable, "app.py", "--port", str(self.port)]
         command += ["--model", str(self.model)] if self.model else []
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        with self.complaints.open("wb") if self.complaints else nullcontext() as stderr:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+            )
         end = time.monotonic() + 120
         while time.monotonic() < end and self.process.poll() is None:
             try:

@@ -72,7 +72,8 @@ def lock(page: Page, which_one: int) -> None:
     box = texts.first.bounding_box() if which_one == 1 else texts.last.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + min(60, box["width"] / 2), box["y"] + 10)
-    page.wait_for_timeout(500)
+    # Before the list of other words comes, which a click alone asks for.
+    page.wait_for_timeout(120)
     page.get_by_role("button", name="Lock", exact=True).click()
     page.wait_for_timeout(1300)
 

@@ -261,9 +261,14 @@ def test_replacing_leaves_locked_text_alone(desk: Desk) -> None:
     press(desk, "Control+l", "Control+u", "Control+f")
     desk.page.get_by_role("textbox", name="Find", exact=True).fill("Normal")
     desk.page.get_by_text("2 found · 1 locked, kept").wait_for()
+    assert desk.editor.locator(".found").all_inner_texts() == ["normal", "normal"]
+    assert desk.editor.locator(".span.locked.first").count() == 1
     desk.page.get_by_label("Replace with").fill("clear")
     desk.button("Replace all").click()
     assert desk.text == "Heart normal. Lungs clear."
+    assert desk.editor.locator(".found").count() == 1
+    press(desk, "Escape")
+    assert desk.editor.locator(".found").count() == 0
 
 
 @pytest.mark.parametrize(("button", "state"), [("Insert open", "open"), ("Insert locked", "locked")])

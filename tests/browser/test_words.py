@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,6 +142,21 @@ def test_a_report_that_another_page_wrote_meanwhile_is_refused_in_a_sentence(des
     press(desk, "Control+End", "ArrowLeft", "Alt+o")
     desk.page.get_by_text(re.compile("newer version|changed in another tab")).first.wait_for()
     assert desk.page.get_by_role("option").count() == 0
+
+
+def test_draft_right_after_a_click_on_a_word_drafts(context: BrowserContext) -> None:
+    def be_slow(step: int) -> None:
+        if step == 1:
+            time.sleep(0.8)
+
+    with launched(ScriptedEngine(steps=4, seconds_a_step=0.2, before_step=be_slow)) as site:
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        drafted(desk)
+        click_word(desk, "heart")
+        desk.page.get_by_role("dialog", name="Instead of “heart”").wait_for()
+        desk.draft()
+        desk.finish()
+        assert desk.page.get_by_role("dialog").count() == 0
 
 
 # ---- hints

@@ -46,7 +46,7 @@ def test_a_session_begins_with_what_the_page_has_to_know(site: Site) -> None:
         "model": "scripted engine",
         "heeds_hints": True,
         "version": VERSION,
-        "limits": {"upload_bytes": 128 * 2**20, "report_characters": 100_000},
+        "limits": {"upload_bytes": 128 * 2**20, "report_characters": 100_000, "silence_seconds": 40.0},
         "examples": [{"name": e.name, "title": e.title, "description": e.description} for e in examples()],
     }
 
@@ -289,7 +289,7 @@ def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() 
     ("error", "sentence"),
     [
         (EngineError("The report has too many open spans."), "The report has too many open spans."),
-        (ValueError("No pneumothorax."), "The draft failed; the report is as it was."),
+        (ValueError("No pneumothorax."), "The draft failed; the report is as it was. Try again."),
     ],
 )
 def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence: str) -> None:

@@ -72,7 +72,7 @@ export function createAsk({ answer, insert, stop, onclose }) {
       });
       said = given?.text.trim() ?? "";
       text.textContent = said || "No answer.";
-      note.textContent = `Written by the model, not reviewed${given ? ` · seed ${given.seed}` : ""}`;
+      note.textContent = `By the model, not reviewed${given ? ` · seed ${given.seed}` : ""}`;
     } catch (error) {
       text.textContent = error.message;
       note.textContent = "The report is as it was.";

@@ -55,7 +55,8 @@ export function createAutosave({ now, send, tell, onOther }) {
         paused = true;
         onOther();
       }
-      tell(error.status === 0 ? "Not saved: no connection" : `Not saved: ${error.message}`, true);
+      const why = { 0: "no connection", 409: "two versions" }[error.status] ?? error.message;
+      tell(`Not saved: ${why}`, true);
       throw error;
     } finally {
       saving = null;

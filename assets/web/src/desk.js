@@ -11,7 +11,7 @@ import { createLooking } from "./looked.js";
  *   windows: Window[], inverted: boolean, spacing: [number, number]|null, spacing_at: string, aspect: number,
  *   orientation: [string, string]|null, label: string}} Picture */
 /** @typedef {{facts: Record<string, string|number|null>, pictures: Picture[], note: string}} Study */
-/** @typedef {{token: string, model: string, heeds_hints: boolean, version: string, limits: {upload_bytes: number, report_characters: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
+/** @typedef {{token: string, model: string, heeds_hints: boolean, version: string, limits: {upload_bytes: number, report_characters: number, silence_seconds: number}, examples: Example[], resumed?: Resumed, gone?: boolean}} Session */
 /** What the desk has kept of a page that was left. @typedef {{spans: any[], indication: string, version: number, writer: string,
  *   study: Study|null, prior: Study|null, drafting: boolean, cut_off: boolean}} Resumed */
 
@@ -26,8 +26,6 @@ export class DeskError extends Error {
 const NO_CONNECTION = "No connection to the server.";
 const BROKEN_OFF = "The connection to the server broke; the report is as it was before the draft.";
 const ALIVE_MS = 30_000;
-/** Longer than the queue is ever silent: it sends a sign of life every 15 seconds. */
-const SILENCE_MS = 40_000;
 const HOST_MS = 2_000;
 
 const address = (path) => new URL(path, document.baseURI).href;
@@ -148,7 +146,8 @@ async function* draft(message) {
   if (!joined.ok) throw await failure(joined);
   const stream = await send(`gradio_api/queue/data?session_hash=${hash}`, {});
   if (!stream.ok) throw await failure(stream);
-  for await (const line of lines(stream)) {
+  const { limits } = await session();
+  for await (const line of lines(stream, limits.silence_seconds)) {
     if (!line.startsWith("data: ")) continue;
     const { msg, output } = JSON.parse(line.slice("data: ".length));
     if (msg === "process_generating" && output?.data) {
@@ -182,13 +181,13 @@ function hostHeaders() {
   });
 }
 
-/** @param {Response} response */
-async function* lines(response) {
+/** @param {Response} response @param {number} patience seconds of silence after which it counts as broken */
+async function* lines(response, patience) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await unlessSilent(reader.read()).catch(() => {
+      const { done, value } = await unlessSilent(reader.read(), patience).catch(() => {
         connection.missed();
         throw new DeskError(BROKEN_OFF, 0);
       });
@@ -202,9 +201,9 @@ async function* lines(response) {
   }
 }
 
-const unlessSilent = (reading) =>
+const unlessSilent = (reading, seconds) =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("silent")), SILENCE_MS);
+    const timer = setTimeout(() => reject(new Error("silent")), seconds * 1000);
     reading.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 

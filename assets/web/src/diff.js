@@ -10,6 +10,13 @@ const LEAST_KEPT = 3;
 
 const words = (text) => text.match(/\s+|[^\s]+/g) ?? [];
 
+/**
+ * The changes of a text that is made of parts, each compared with itself alone: what no draft may touch never shows as
+ * gone and come again.
+ * @param {readonly {before: string, after: string}[]} parts @returns {Change[]}
+ */
+export const diffOfParts = (parts) => parts.flatMap(({ before, after }) => diff(before, after));
+
 /** @param {string} before @param {string} after @returns {Change[]} joined, in order, what went before what came */
 export function diff(before, after) {
   const a = words(before),

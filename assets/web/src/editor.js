@@ -7,7 +7,7 @@ import { desk, shared, watchPage } from "./desk.js";
 import { ask as confirm, button, el, icon } from "./dom.js";
 import { NOTICE, asText } from "./export.js";
 import { createAsk } from "./ask.js";
-import { diff } from "./diff.js";
+import { diffOfParts } from "./diff.js";
 import { createHint } from "./hint.js";
 import { createFind } from "./find.js";
 import { createMenu } from "./menu.js";
@@ -93,12 +93,14 @@ export function mountEditor({ element }) {
   const lockButton = button({
     name: "Lock",
     icon: "lock",
+    class: "named",
     title: `Lock the selection, or the sentence at the caret (${key("L")})`,
     onclick: () => report.lock(),
   });
   const unlockButton = button({
     name: "Unlock",
     icon: "unlock",
+    class: "named",
     title: `Unlock the selection, or the locked text at the caret (${key("U")})`,
     onclick: () => report.unlock(),
   });
@@ -591,6 +593,8 @@ export function mountEditor({ element }) {
    * @param {{run: string, step: number}|null} start the frame on screen, to go on from
    */
   async function draft(scope = "all", start = null) {
+    // What was asked in a list that is closed again nobody waits for any more; the server takes one at a time.
+    if (aside?.left) await aside.ended;
     if (run) return;
     if (aside) {
       showHint("busy");
@@ -779,13 +783,15 @@ export function mountEditor({ element }) {
     const tags = { same: "span", gone: "del", new: "ins" };
     changes.replaceChildren(
       el("div", { class: "changes-head" }, "Before and after the last draft. Esc goes back."),
-      el("div", { class: "changes-text" }, ...diff(last.before, last.after).map(({ kind, text }) => el(tags[kind], {}, text))),
+      el("div", { class: "changes-text" }, ...diffOfParts(last).map(({ kind, text }) => el(tags[kind], {}, text))),
     );
     changes.hidden = false;
+    changesButton.setAttribute("aria-pressed", "true");
     changes.focus();
   }
   function closeChanges() {
     changes.hidden = true;
+    changesButton.setAttribute("aria-pressed", "false");
   }
   changes.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -805,13 +811,15 @@ export function mountEditor({ element }) {
 
   // ---- asking the model beside a draft: alternatives and answers, which leave the report as it is
 
-  /** What is being asked of the model beside a draft; the server takes one at a time. @type {object|null} */
+  /** What is being asked of the model beside a draft; the server takes one at a time.
+   * @type {{left: boolean, ended: Promise<void>}|null} */
   let aside = null;
   /** @param {object} request @param {(message: any) => void} show @returns {Promise<any>} the last message */
   async function askModel(request, show) {
     if (run || aside) throw new Error(HINTS.busy);
     leaveTimeline();
-    const mine = (aside = {});
+    let end = () => {};
+    const mine = (aside = { left: false, ended: new Promise((resolve) => (end = resolve)) });
     try {
       const sent = await autosave.put();
       for await (const message of desk.draft({ ...sent, ...wanted(), ...request })) {
@@ -822,6 +830,7 @@ export function mountEditor({ element }) {
       throw new Error("The connection broke; the report is as it was.");
     } finally {
       if (aside === mine) aside = null;
+      end();
     }
   }
   const stopAside = () => desk.stop().catch(() => {});
@@ -901,7 +910,9 @@ export function mountEditor({ element }) {
         },
         onclose: () => {
           left = true;
-          if (aside) stopAside();
+          if (!aside) return;
+          aside.left = true;
+          stopAside();
         },
       },
       true,
@@ -915,7 +926,7 @@ export function mountEditor({ element }) {
       list.show(
         alternatives.map(({ text, likelihood }) => ({
           name: text.trim() || "(nothing)",
-          note: `${(likelihood * 100).toFixed(1)} %`,
+          note: `${text === span.text ? "now · " : ""}${percent(likelihood)}`,
           part: likelihood,
           title: TEXT_SHARE,
           value: text,
@@ -944,6 +955,7 @@ export function mountEditor({ element }) {
         },
         onclose: () => {
           left = true;
+          if (aside) aside.left = true;
         },
         // Who types on after a click has not asked for a list.
         onother: (event) => {
@@ -1027,7 +1039,7 @@ export function mountEditor({ element }) {
       const normal = (await templates()).find(({ code }) => code === "normal");
       if (normal) await putTemplate(normal);
     } catch (error) {
-      fail(error.message);
+      fail(error.message, error.status === 0);
     }
   }
   async function showTemplates() {
@@ -1063,7 +1075,7 @@ export function mountEditor({ element }) {
         report.view.dispatch({ changes: { from: now.from, to: now.to }, userEvent: "delete" });
         putTemplate(one);
       },
-      (error) => fail(error.message),
+      (error) => fail(error.message, error.status === 0),
     );
     return true;
   }

@@ -37,6 +37,7 @@ export function createFind({ report }) {
   const found = () => placesOf(view.state.doc.toString(), wanted.value);
   const isFree = ({ from, to }) => !report.isLockedAt(from, to);
   function tell(done = "") {
+    report.lookFor(wanted.value);
     const all = found();
     const locked = all.filter((place) => !isFree(place)).length;
     const parts = [done, wanted.value ? `${all.length} found` : "", locked ? `${locked} locked, kept` : ""];
@@ -82,6 +83,7 @@ export function createFind({ report }) {
   }
   function close() {
     bar.hidden = true;
+    report.lookFor("");
     view.focus();
   }
   wanted.addEventListener("input", () => tell());

@@ -48,7 +48,7 @@ export function mountGuide(root) {
   };
   const named = (name) => document.querySelector(`.workstation button[aria-label="${name}"]`);
 
-  /** The card at the foot of the page. @param {{name: string, onclick: () => void}[]} answers */
+  /** The card at the foot of the report, where it hides neither the study nor what the marks mean. @param {{name: string, onclick: () => void}[]} answers */
   function show(text, foot, answers, part = null) {
     if (!card) {
       card = {
@@ -63,7 +63,7 @@ export function mountGuide(root) {
         el("div", { class: "guide-time", "aria-hidden": "true" }, card.bar),
         card.foot,
       );
-      root.append(card.node);
+      root.querySelector(".body").append(card.node);
     }
     card.caption.textContent = text;
     card.foot.replaceChildren(el("span", {}, foot), ...answers.map(button));

@@ -26,7 +26,14 @@ export function createMenu({ label, filter, message = "", onchoose, onclose, ono
         spellcheck: "false",
       })
     : null;
-  const preview = el("div", { class: "menu-preview", "aria-live": "polite", hidden: true });
+  const preview = el("div", {
+    class: "menu-preview",
+    role: "group",
+    "aria-label": "Preview",
+    "aria-live": "polite",
+    tabindex: "0",
+    hidden: true,
+  });
   const note = el("div", { class: "menu-message", role: "status" }, message);
   const node = el(
     "div",

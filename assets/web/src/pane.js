@@ -143,10 +143,12 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     ["left", "right", "top", "bottom"].map((edge) => [edge, el("div", { class: `letter ${edge}`, hidden: true })]),
   );
   const lookedNote = el("div", { class: "looked-note" });
+  const lookedWords = el("div", { class: "looked-words" });
   const lookedLegend = el(
     "div",
     { class: "looked-legend", hidden: true, title: LOOKED_TITLE },
     el("div", {}, LOOKED),
+    lookedWords,
     el(
       "div",
       { class: "looked-scale" },
@@ -483,6 +485,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       looked = { map: weights && mapOf(weights), weights };
       put(lookedNote, state.note);
       lookedNote.hidden = !state.note;
+      put(lookedWords, state.words && `For “${state.words}”`);
+      lookedWords.hidden = !state.words;
       corner.help.hidden = true; // it stands where the legend does
     }
     lookedLegend.hidden = !looked;
@@ -662,9 +666,8 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       drag = { measuring: true, id: event.pointerId };
       return;
     }
-    const panning = moves || event.pointerType === "touch";
-    drag = { panning, at, start: { ...windowNow }, id: event.pointerId };
-    canvas.classList.toggle("panning", panning);
+    drag = { panning: moves, at, start: { ...windowNow }, id: event.pointerId };
+    canvas.classList.toggle("panning", moves);
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!study) return;
@@ -795,7 +798,10 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       newWindows();
       const several = next.pictures.length > 1;
       corner.help.hidden = !helped;
-      put(corner.help, `Drag: window  ·  Wheel: ${several ? "images" : "zoom"}  ·  Right drag: move`);
+      const hands = matchMedia("(pointer: coarse)").matches
+        ? ["Drag: window", "Two fingers: zoom and move"]
+        : ["Drag: window", `Wheel: ${several ? "images" : "zoom"}`, "Right drag: move"];
+      put(corner.help, hands.join("  ·  "));
       images.hidden = !several;
       slider.max = String(next.pictures.length);
       nameImage(0);

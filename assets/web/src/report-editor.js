@@ -43,6 +43,7 @@ import {
   wordAt,
 } from "./spans.js";
 import { marked } from "./export.js";
+import { placesOf } from "./find.js";
 import { emptyHistory, record, restated, turnBack, touchesSealed } from "./history.js";
 
 /** @typedef {import("./spans.js").Report} Report */
@@ -56,6 +57,12 @@ const COMPOSED_MS = 60;
 
 const setReport = StateEffect.define();
 const refuse = StateEffect.define();
+const lookFor = StateEffect.define();
+/** What the find bar looks for, marked wherever it stands. @type {StateField<string>} */
+const lookedFor = StateField.define({
+  create: () => "",
+  update: (wanted, tr) => tr.effects.reduce((now, effect) => (effect.is(lookFor) ? effect.value : now), wanted),
+});
 /** Marks the workstation's own changes: they bring their spans along and are not the radiologist's edits. */
 const own = Annotation.define();
 /** The kind of undo step that a change is; without it, a change is not recorded. */
@@ -273,7 +280,7 @@ export function createReportEditor({
   let history = emptyHistory;
   /** What was last copied here, so that it comes back as it was: unreviewed text of the model, and not its marks. */
   let copied = null;
-  /** The report's text before and after the last draft. */
+  /** The report before and after the last draft, span by span. @type {{before: string, after: string}[]|null} */
   let lastDraft = null;
 
   const view = new EditorView({
@@ -281,6 +288,7 @@ export function createReportEditor({
     state: EditorState.create({
       extensions: [
         reportField,
+        lookedFor,
         protectLockedText,
         keymap.of([
           // First, because they may leave a key to the report: Tab, where no code stands before the caret.
@@ -302,6 +310,12 @@ export function createReportEditor({
           }),
           ...editingKeymap,
         ]),
+        // Before the spans' own marks, so that it lies inside them and cuts none in two.
+        EditorView.decorations.compute([lookedFor, "doc"], (state) =>
+          Decoration.set(
+            placesOf(state.doc.toString(), state.field(lookedFor)).map(({ from, to }) => markFor("found").range(from, to)),
+          ),
+        ),
         EditorView.decorations.compute([reportField, "doc"], decorate),
         EditorView.decorations.compute(["doc"], lineDirections),
         EditorView.perLineTextDirection.of(true),
@@ -511,9 +525,19 @@ export function createReportEditor({
     dispatchOwn({}, { ...now, spans, run: { base, pieces } });
     const after = withoutRun(view.state);
     const texts = new Map(taken.map((span) => [span.id, text().slice(span.from, span.to)]));
-    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
-    recordDraft(before, after, changes);
+    recordDraft(before, after, wholeSpans(before, texts));
   }
+
+  /**
+   * A draft's change, each span that it changed as a whole: a letter that both texts share is the model's in the one and
+   * may be the radiologist's in the other, and Undo has to bring back whose it was.
+   * @param {Map<string, string>} texts by span
+   */
+  const wholeSpans = ({ spans, doc }, texts) =>
+    spans.flatMap(({ id, from, to }) => {
+      const insert = texts.has(id) ? clean(texts.get(id)) || GAP : null;
+      return insert === null || insert === doc.slice(from, to) ? [] : [{ from, to, insert }];
+    });
 
   function recordDraft(before, after, changes, kind = "draft") {
     if (!changes.length) return;
@@ -805,12 +829,16 @@ export function createReportEditor({
     const same = (span, now) => now === run.base.get(span.id).text;
     const author = (span, now) => (same(span, now) ? run.base.get(span.id).author : "model");
     const reviewed = (span, now) => !!span.reviewed && same(span, now);
-    const { changes } = replaceTexts({ spans: before.spans, typing: null, run: null }, before.doc, texts);
+    const changes = wholeSpans(before, texts);
     dispatchOwn({}, { ...report(), kept: new Set(run.base.keys()) });
     putTexts(texts, null, author, reviewed);
     dispatchOwn({}, { ...report(), certainty: new Map([...(report().certainty ?? []), ...run.pieces]) });
     recordDraft(before, { spans: report().spans }, changes);
-    if (changes.length) lastDraft = { before: before.doc.replaceAll(GAP, ""), after: withoutGaps() };
+    if (changes.length)
+      lastDraft = before.spans.map(({ id, from, to }) => {
+        const said = before.doc.slice(from, to).replaceAll(GAP, "");
+        return { before: said, after: texts.get(id) ?? said };
+      });
   }
 
   /** The word of open text at a position that no run is writing, or null. @param {number} at */
@@ -846,8 +874,6 @@ export function createReportEditor({
         },
       );
   }
-
-  const withoutGaps = () => text().replaceAll(GAP, "");
 
   /** What the last frame shows, by span. */
   const lastFrame = () =>
@@ -888,6 +914,8 @@ export function createReportEditor({
   return {
     view,
     checkSpelling,
+    /** Marks this text wherever it stands; the empty one marks nothing. @param {string} wanted */
+    lookFor: (wanted) => view.dispatch({ effects: lookFor.of(wanted) }),
     lock,
     unlock,
     lockSection,
@@ -944,7 +972,7 @@ export function createReportEditor({
       const { main } = view.state.selection;
       return !!span?.gap && main.from === span.from && main.to === span.to;
     },
-    /** The report's text before and after the last draft, or null. */
+    /** The report before and after the last draft, span by span, or null. */
     lastDraft: () => lastDraft,
     /** @param {boolean} on whether the model's certainty is shaded */
     shade: (on) => dispatchOwn({}, { ...report(), plain: !on }),

@@ -55,7 +55,8 @@ function sheet({ mouse }) {
 const MOUSE = [
   ["Drag", "Window"],
   ["Wheel", "Zoom; in a stack, frames"],
-  ["Right drag", "Move; with a finger, drag"],
+  ["Right drag", "Move"],
+  ["Two fingers", "Zoom and move"],
   ["Double click", "Reset"],
 ];
 

@@ -120,8 +120,12 @@ export function mountViewer({ element }) {
   const empty = el(
     "div",
     { class: "empty" },
-    el("h2", {}, "Open a study to begin"),
-    el("p", { class: "empty-lead" }, "DICOM, PNG or JPEG, one or a series. Drop files here, or choose an example:"),
+    el("h2", {}, "Lock what is right, and the model rewrites the rest"),
+    el(
+      "p",
+      { class: "empty-lead" },
+      "Open a study to begin: DICOM, PNG or JPEG, one or a series. Drop files here, or choose an example:",
+    ),
     emptyThumbs,
     button({
       name: "Watch the 20-second example",
@@ -305,9 +309,11 @@ export function mountViewer({ element }) {
   desk.connection.onChange((lost) => {
     if (!lost && bannerIsOfConnection) banner.hidden = true;
   });
-  function fail(error) {
+  /** @param {Error|string} error @param {string} [besides] what is safe, or what to do */
+  function fail(error, besides = "") {
     bannerIsOfConnection = error.status === 0;
-    bannerText.textContent = error instanceof Error ? error.message : String(error);
+    const what = error instanceof Error ? error.message : String(error);
+    bannerText.textContent = besides ? `${what} ${besides}` : what;
     banner.hidden = false;
   }
 
@@ -353,7 +359,7 @@ export function mountViewer({ element }) {
       show(name);
       if (clear) shared.editor?.clear();
     } catch (error) {
-      fail(error);
+      fail(error, study ? "The study on screen is as it was." : "Choose another file, or try again.");
       status.textContent = "";
     } finally {
       busy = false;
@@ -370,7 +376,7 @@ export function mountViewer({ element }) {
   }
   shared.looking.ofStudy({
     show({ on, looked, words, note }) {
-      pane.showLooked(on ? { looked, note } : null);
+      pane.showLooked(on ? { looked, note, words } : null);
       if (looked) say(`Where the model looked for “${words}”: most ${pane.lookedAt()}. Not validated, not an explanation.`);
       else if (!on) say("");
       tell(active);
@@ -565,7 +571,7 @@ export function mountViewer({ element }) {
     emptyThumbs.replaceChildren(...examples.map(thumb));
     strip.replaceChildren(...examples.map(thumb));
     if (!examples.length)
-      empty.querySelector(".empty-lead").textContent = "DICOM, PNG or JPEG. Drop a file here, or press Open study.";
+      empty.querySelector(".empty-lead").textContent = "Open a study to begin: DICOM, PNG or JPEG. Drop files here.";
   }, fail);
 
   // ---- keys: where the viewer has the focus or the pointer, and nobody is typing

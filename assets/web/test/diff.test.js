@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { diff } from "../src/diff.js";
+import { diff, diffOfParts } from "../src/diff.js";
 
 const side = (changes, other) =>
   changes
@@ -53,4 +53,17 @@ test("both sides can be read from it, whatever they are", () => {
     assert.equal(side(changes, "gone"), after);
     assert.ok(changes.every(({ text }) => text));
   }
+});
+
+test("what no draft may touch never shows as gone and come again", () => {
+  const heading = "\n\nIMPRESSION:\n";
+  const shown = diffOfParts([
+    { before: "Focal air space disease within the right lower lobe.", after: "There is a patchy opacity." },
+    { before: heading, after: heading },
+    { before: "Hazy opacity.", after: "Focal air space disease within the right lower lobe." },
+  ]);
+  assert.deepEqual(
+    shown.filter(({ text }) => text.includes("IMPRESSION")),
+    [{ kind: "same", text: heading }],
+  );
 });

@@ -66,8 +66,8 @@ class Limits:
     """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
 
     `idle_seconds`: a session silent for longer is closed; `return_seconds`: so is one whose page was left for longer.
-    `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off. It has to be more than
-    the 15 seconds after which the queue gives a sign of life.
+    `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off. With less than the 15
+    seconds after which the queue gives a sign of life, a page gives up runs that are only waiting.
     """
 
     report_characters: int = 100_000

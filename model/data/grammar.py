@@ -685,8 +685,7 @@ class _Writer:
     def _atelectasis_things(self) -> list[_Thing]:
         sides = [side for side, _ in self._present("atelectasis")]
         if "atelectasis" in self.case.unplaced:
-            look = self.say("[|||subsegmental|linear|streaky|basilar|platelike]")
-            return [_Thing(f"{look} atelectasis".strip(), ("atelectasis",), mass=True)]
+            return [_Thing("atelectasis", ("atelectasis",), mass=True)]
         if not sides:
             return []
         keys = tuple(f"atelectasis_{side}" for side in sides)

@@ -351,7 +351,8 @@ def _lungs_clear(case: Case, random: Random) -> Asked | None:
         or any(lung.opacities or lung.nodules for lung in lungs)
     )
     unknown = case.edema is None or any(None in (lung.opacities, lung.nodules, lung.atelectasis) for lung in lungs)
-    beside = any(lung.effusion or lung.pneumothorax or lung.atelectasis for lung in lungs)
+    beside = bool(case.unplaced - {"cardiomegaly"})
+    beside = beside or any(lung.effusion or lung.pneumothorax or lung.atelectasis for lung in lungs)
     if not seen and (unknown or beside):
         return None
     question = _expand("[are [the|both] lungs clear|are the lungs [free of opacities|normal]]?", random)
@@ -360,7 +361,8 @@ def _lungs_clear(case: Case, random: Random) -> Asked | None:
 
 def _what_is_seen(case: Case, random: Random) -> Asked | None:
     unknown = case.cardiomegaly is None or case.edema is None or any(lung.opacities is None for lung in _lungs(case))
-    if unknown:
+    # What has no place cannot be named as the others are, and is not to be left out.
+    if unknown or case.unplaced:
         return None
     found = _findings(case)
     if len(found) > 3 or (not found and random.random() >= ASKED_OF_NOTHING):

@@ -346,7 +346,8 @@ class Trainer:
         (loss + self.recipe.question_loss * question_loss + self.recipe.label_loss * of_labels).backward()
         self._measured[:4].copy_(torch.stack([loss, question_loss, of_labels, right]).detach())
         if self._exchanged is not None:
-            # A parameter that the losses do not depend on has no gradient, and gets none.
+            # A parameter that the losses do not depend on has no gradient, and nothing is exchanged for it.
+            self._exchanged.zero_()
             graded = [(p, place) for p, place in zip(self._parameters, self._places, strict=True) if p.grad is not None]
             torch._foreach_copy_([place for _, place in graded], [cast(Tensor, p.grad) for p, _ in graded])
             for parameter, place in graded:

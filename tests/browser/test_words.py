@@ -144,6 +144,20 @@ def test_a_report_that_another_page_wrote_meanwhile_is_refused_in_a_sentence(des
     assert desk.page.get_by_role("option").count() == 0
 
 
+def test_the_key_for_a_draft_drafts_over_an_open_list_of_words(desk: Desk) -> None:
+    drafted(desk)
+    before = saved(desk)
+    click_word(desk, "heart")
+    desk.page.get_by_role("option").first.wait_for()
+    press(desk, "Control+Enter")
+    assert desk.page.get_by_role("dialog").count() == 0
+    desk.page.get_by_role("button", name="Stop").wait_for()
+    desk.finish()
+    assert [span["text"] for span in saved(desk) if span["state"] == "locked"] == [
+        span["text"] for span in before if span["state"] == "locked"
+    ]
+
+
 def test_draft_right_after_a_click_on_a_word_drafts(context: BrowserContext) -> None:
     def be_slow(step: int) -> None:
         if step == 1:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from random import Random
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from model.data.cases import LABELS, Case, Lung, Nodule, Opacity, case_from_labels, labels_of, sample_case
+from model.data.cases import (
+    LABELS,
+    Case,
+    Lung,
+    Nodule,
+    Opacity,
+    Unplaced,
+    case_from_labels,
+    case_of_findings,
+    labels_of,
+    sample_case,
+)
 from model.data.questions import as_answer, canonical_question, question_of_labels, questions_of
 
 MANY = 3000
@@ -138,6 +151,18 @@ def test_nothing_is_asked_of_a_case_of_which_nothing_is_known() -> None:
     nothing = replace(child, right=unknown, left=unknown, unplaced=frozenset())
     with pytest.raises(ValueError, match="asked"):
         questions_of(nothing, Random(0))
+
+
+@pytest.mark.parametrize("finding", get_args(Unplaced))
+def test_a_finding_without_a_place_is_not_passed_over(finding: Unplaced) -> None:
+    case = case_of_findings({each: each == finding for each in get_args(Unplaced)})
+    for seed in range(300):
+        question, answer = questions_of(case, Random(seed))
+        assert answer != "No abnormality.", question
+        clear = re.search(r"lungs (clear|free|normal)", question)
+        assert not clear or answer == "No." or finding == "cardiomegaly", question
+        normal = re.search(r"\bnormal (radiograph|chest)|(radiograph|chest|picture) normal", question)
+        assert not normal or answer == "No.", question
 
 
 def test_the_same_random_numbers_give_the_same_question() -> None:

@@ -28,7 +28,7 @@ from drafting.report import merge_draft, parse_markup
 from model import local_engine
 from model.__main__ import main
 from model.data.cases import REPORTED, SOURCES, Case, Other, sample_case
-from model.data.grammar import Sentence, WrittenReport
+from model.data.grammar import Sentence, WrittenReport, write_report
 from model.data.radiographs import load_radiographs, pack
 from model.loading import load, user_turn
 from model.local_engine import LocalEngine
@@ -40,7 +40,7 @@ from model.training.default import ANSWER_CANVAS, Denoising, train_default
 from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
 from model.training.sibling import NextToken, train_sibling
 from model.training.step import fast_layers
-from model.training.tasks import PREFIX_LENGTH, Task, Words, example, question_task, report_task
+from model.training.tasks import PREFIX_LENGTH, Task, Words, _said_elsewhere, example, question_task, report_task
 from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Processes, Recipe, Trainer, TrainingState
 from tests.model.conftest import TINY
 
@@ -369,6 +369,28 @@ def test_a_batch_is_of_the_sources_and_shapes_that_it_should_be(made: Make, pict
     assert 0.03 < counts["real reports"] / 600 < 0.10
     assert counts["nih_labelled"] - counts["real reports"] + counts["vqa_rad"] == 48
     assert min(counts["nih_labelled"] - counts["real reports"], counts["vqa_rad"]) > 5
+
+
+def test_the_header_beside_a_real_picture_is_of_any_of_its_collection(made: Make, pictures: Pictures) -> None:
+    examples, source = made(), SOURCES.index("nih_labelled")
+    picture = int(np.flatnonzero(pictures.sources == source)[0])
+    headers = {examples._header(picture, Random(seed)) for seed in range(200)}
+    of_collection = {pictures.facts[row] for row in np.flatnonzero(pictures.sources == source)}
+    assert len(of_collection) > 1
+    assert headers == of_collection
+
+
+def test_sentences_that_are_opened_because_another_decides_them_leave_that_one() -> None:
+    opened = 0
+    for seed in range(200):
+        random = Random(seed)
+        written = write_report(sample_case(random), random)
+        ranges = _said_elsewhere(written, random)
+        open_keys = {key for s in written.sentences if (s.start, s.end) in ranges for key in s.keys}
+        locked_keys = {key for s in written.sentences if (s.start, s.end) not in ranges for key in s.keys}
+        opened += bool(open_keys & locked_keys)
+    # The rest are reports in which no two sentences speak of one matter.
+    assert opened > 120
 
 
 def test_a_share_of_the_pictures_is_empty_and_a_share_of_the_tasks_has_no_image(made: Make) -> None:

@@ -119,7 +119,12 @@ export function createMenu({ label, filter, message = "", onchoose, onclose, ono
   node.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") move(1);
     else if (event.key === "ArrowUp") move(-1);
-    else if (event.key === "Enter") choose();
+    // With Ctrl it is the page's: it drafts, whatever list is open.
+    else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      close();
+      onother?.(event);
+      return;
+    } else if (event.key === "Enter") choose();
     else if (event.key === "Escape") close();
     else if (onother && !["Shift", "Control", "Alt", "Meta", "Tab"].includes(event.key)) {
       close();

@@ -254,6 +254,8 @@ def _said_beside(case: Case, finding: Finding) -> bool:
             return "scarring" in names
         case "degenerative change":
             return bool(names & {"osteopenia", "kyphosis", "scoliosis", "compression_deformity"})
+        case "low volumes":
+            return "limited_study" in names
         case "device":
             return "breast_surgery" in names
     return False

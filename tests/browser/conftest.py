@@ -25,6 +25,11 @@ from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import free_port, launched
 
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "assets" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+# Where tests decide what lands, a machine without it fails; it is no test's to pass over.
+needs_axe = pytest.mark.skipif(
+    not AXE.is_file() and "CI" not in os.environ, reason="axe-core comes with `npm ci` in assets/web"
+)
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
 # Two or three seconds for a gap, on two cores.
 UNHURRIED_STEPS = 200

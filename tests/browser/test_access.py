@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from drafting.examples import FOLDER
-from tests.browser.conftest import Desk
-from tests.browser.test_shell import AXE, THEMES, reload, serious
+from tests.browser.conftest import Desk, needs_axe
+from tests.browser.test_shell import THEMES, reload, serious
 from tests.browser.test_viewer import PRIOR, Viewer
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, launched
 
-pytestmark = pytest.mark.skipif(not AXE.is_file(), reason="axe-core comes with `npm ci` in assets/web")
+pytestmark = needs_axe
 
 
 @pytest.fixture(scope="module")

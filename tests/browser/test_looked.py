@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Desk
-from tests.browser.test_shell import AXE, serious
+from tests.browser.conftest import Desk, needs_axe
+from tests.browser.test_shell import serious
 from tests.browser.test_viewer import PRIOR, Viewer, radiograph
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.test_imaging import dicom_dataset, saved
@@ -215,7 +215,7 @@ def quick_site() -> Iterator[Site]:
         yield site
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core comes with `npm ci` in assets/web")
+@needs_axe
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_serious_in_the_map_the_guide_and_the_notices(
     context: Any, quick_site: Site, theme: str

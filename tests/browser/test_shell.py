@@ -9,11 +9,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from drafting.session import Limits
-from tests.browser.conftest import ROOT, Desk
+from tests.browser.conftest import AXE, Desk, needs_axe
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, eventually, launched
 
-AXE = ROOT / "assets" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SENTENCE = "The lungs are clear."
 THEMES = ["dark", "light"]
 SHIFTS = """() => {
@@ -94,7 +93,7 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core comes with `npm ci` in assets/web")
+@needs_axe
 @pytest.mark.parametrize("theme", THEMES)
 def test_no_screen_has_a_serious_finding_of_axe(quiet: Callable[..., Desk], theme: str) -> None:
     desk = quiet(f"guide=off&theme={theme}")

@@ -200,11 +200,11 @@ def test_the_frames_of_a_report_without_gaps_are_none(call: Any, tmp_path: Path)
 
 def test_of_three_samples_the_likeliest_is_kept_and_the_others_are_listed(call: Any, tmp_path: Path) -> None:
     markup = REPORTS["two gaps"]
-    arguments = ("draft", DICOM, written(tmp_path, markup), "--seed", "0", "--steps", "12", "--samples", "3", "--json")
+    arguments = ("draft", JPEG, written(tmp_path, markup), "--seed", "5", "--steps", "12", "--samples", "3", "--json")
     found = object_in(call(*arguments))
-    engine, study, report = LocalEngine.load(), open_study(DICOM), parse_markup(markup)
+    engine, study, report = LocalEngine.load(), open_study(JPEG), parse_markup(markup)
     drafts: dict[int, Draft] = {}
-    for seed in (0, 1, 2):
+    for seed in (5, 6, 7):
         steps = engine.draft(study, report, DraftSettings(seed, 12))
         while seed not in drafts:
             try:

@@ -66,8 +66,7 @@ def test_a_gap_never_comes_back_empty(engine: LocalEngine, studies: dict[str, St
 def test_a_whole_draft_has_text_under_both_headings(engine: LocalEngine, studies: dict[str, Study]) -> None:
     for name, study in studies.items():
         findings, impression = drafted(engine, study, WHOLE, seed=1).split("\n\nIMPRESSION:\n")
-        # As short as 'No cardiomegaly.', which the card tells of.
-        assert len(findings.removeprefix("FINDINGS:").split()) >= 2, name
+        assert len(findings.split()) > 5, name
         assert impression.strip().endswith("."), name
         assert re.fullmatch(r"[\w\s.,;:()/'-]+", findings + impression), name
 

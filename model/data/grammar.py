@@ -62,9 +62,9 @@ from model.data.phrases import (
     VESSELS_NORMAL,
 )
 
-# Words in a report, headings included. Where much is unknown there is less to say.
+# Words in a report, headings included. Of a child with pneumonia little else is known, and there is less to say.
 LEAST_WORDS = 25
-LEAST_WORDS_UNKNOWN = 10
+LEAST_WORDS_CHILD = 10
 MOST_WORDS = 115
 
 
@@ -133,7 +133,7 @@ _Pattern: TypeAlias = "tuple[str | tuple[_Pattern, ...], ...]"
 
 def write_report(case: Case, random: Random) -> WrittenReport:
     """A report of the case; the same case and state of `random` give the same report."""
-    least = LEAST_WORDS_UNKNOWN if case.unplaced else LEAST_WORDS
+    least = LEAST_WORDS_CHILD if case.paediatric and case.unplaced else LEAST_WORDS
     while True:
         report = _Writer(case, random).write()
         if report is not None and least <= len(report.text.split()) <= MOST_WORDS:

@@ -68,6 +68,9 @@ _NIH_LABELS: dict[str, frozenset[str]] = {
     "nodule": frozenset({"Nodule", "Mass"}),
     "mass": frozenset({"Mass"}),
 }
+_MAPPED = frozenset().union(*_NIH_LABELS.values())
+# Of so many findings a report of a real picture must know whether they are there: with one alone it is one sentence.
+_LEAST_KNOWN = 4
 # Two files with this correlation at 32 pixels are one picture: 40 of 800 have such a twin, and one comes to 0.97.
 _TWINS = 0.99
 # Findings of the COVID-19 collection that are opacity on a radiograph: pneumonias, and the lungs' shock.
@@ -130,10 +133,11 @@ def source_case(source: int, random: Random) -> Case:
 
 
 def labelled_case(labels: NDArray[np.int8]) -> Case | None:
-    """The case of a real picture of an adult from its collection's labels, (len(LABELS),); None where none is known."""
+    """The case of a real picture of an adult from its collection's labels, (len(LABELS),); None where less is known
+    than a report needs."""
     known = {finding: int(labels[LABELS.index(finding)]) for finding in _FINDINGS}
     findings = {finding: value > 0 for finding, value in known.items() if value >= 0}
-    return case_of_findings(findings) if findings else None
+    return case_of_findings(findings) if len(findings) >= _LEAST_KNOWN else None
 
 
 def split_of(path: Path) -> int:
@@ -282,7 +286,10 @@ def _nih_entries(folder: Path, held_out_patients: frozenset[str]) -> list[_Entry
         split = 2 if patient in held_out_patients else _OF_TWENTY_SMALL.get(_twentieth(f"nih {patient}"), 0)
         facts = StudyFacts(age=int(row["age"]), sex=row["sex"], view=row["view"])
         findings = {finding: bool(named & means) for finding, means in _NIH_LABELS.items()}
-        if "Fibrosis" in named and not findings["opacity"]:
+        if named.isdisjoint({"No Finding", *_MAPPED}):
+            # Emphysema, hernia or thickened pleura alone: not normal, and nothing else is named that could be said.
+            findings = {}
+        elif "Fibrosis" in named and not findings["opacity"]:
             # Scarred lungs are not clear, and no label tells whether they hold opacity too.
             del findings["opacity"]
         entries.append(_Entry(folder / row["file"], "nih_labelled", split, findings, facts))

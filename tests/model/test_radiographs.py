@@ -13,13 +13,14 @@ from PIL import Image
 
 from drafting.imaging import StudyFacts
 from model.data import radiographs as radiographs_module
-from model.data.cases import DEVICES, LABELS, REPORTED, SOURCES
+from model.data.cases import DEVICES, LABELS, REPORTED, SOURCES, Case
 from model.data.radiographs import (
     SPLITS,
     USUAL_SIDE,
     Radiographs,
     Split,
     answers_of,
+    labelled_case,
     load_radiographs,
     main,
     source_case,
@@ -46,7 +47,7 @@ def table(path: Path, rows: list[dict[str, str]]) -> None:
 def nih_row(patient: int, number: int) -> dict[str, str]:
     return {
         "file": f"train/{patient:08d}_{number:03d}.png",
-        "labels": ("No Finding", "Effusion|Mass", "Infiltration", "Hernia|Edema")[patient % 4],
+        "labels": ("No Finding", "Effusion|Mass", "Infiltration", "Hernia|Edema", "Emphysema|Hernia")[patient % 5],
         "age": str(20 + patient), "sex": "F" if patient % 2 else "M", "view": "PA", "patient": str(patient),
     }  # fmt: skip
 
@@ -134,6 +135,20 @@ def test_what_a_text_mined_label_does_not_name_is_absent_and_what_it_names_has_n
         assert found[absent] == 0, absent
     assert answers(everything, "00000002_000.png")["opacity"] == 1
     assert answers(everything, "00000003_000.png")["edema"] == 1
+
+
+def test_a_picture_of_which_only_other_findings_are_named_is_not_called_normal(everything: Radiographs) -> None:
+    assert set(answers(everything, "00000004_000.png").values()) == {-1}
+
+
+def test_a_report_is_made_only_of_pictures_of_which_enough_is_known(everything: Radiographs) -> None:
+    def case_of(name: str) -> Case | None:
+        return labelled_case(everything.labels[everything.names.tolist().index(name)])
+
+    assert case_of("a.jpg") is None, "opacity, and of nothing else is it known"
+    assert case_of("00000004_000.png") is None
+    one = case_of("00000001_000.png")
+    assert one is not None and one.unplaced == {"effusion", "mass", "nodule"}
 
 
 def test_without_a_finding_every_label_but_the_devices_is_no(everything: Radiographs) -> None:

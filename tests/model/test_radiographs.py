@@ -148,7 +148,8 @@ def test_a_report_is_made_only_of_pictures_of_which_enough_is_known(everything: 
     assert case_of("a.jpg") is None, "opacity, and of nothing else is it known"
     assert case_of("00000004_000.png") is None
     one = case_of("00000001_000.png")
-    assert one is not None and one.unplaced == {"effusion", "mass", "nodule"}
+    assert one is not None
+    assert one.unplaced == {"effusion", "mass", "nodule"}
 
 
 def test_without_a_finding_every_label_but_the_devices_is_no(everything: Radiographs) -> None:

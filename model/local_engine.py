@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from drafting.imaging import Study
 from drafting.report import Report, Span, hints_of
 from model import canvas as canvases
 from model.batching import Batcher, Lane
-from model.canvas import Canvas, Layout, Slot, Width
+from model.canvas import Canvas, Encode, Layout, Slot, Width
 from model.decoder import Decoder, PackedDecoder, Seat
 from model.experts import can_be_captured
 from model.graphs import GraphDecoder
@@ -412,8 +413,10 @@ class LocalEngine:
         """Denoise the open spans of a report whose prefix is encoded; `width` is the first width of every slot."""
         sampler = replace(self._settings, steps=settings.steps) if settings.steps else self._settings
         line_end = "\r\n" if "\r\n" in report.text else "\n"
+        # The report is laid out again for every window, and its texts are the same each time.
+        encode = cache(self._encode)
         resumed = _resumption(start, report)
-        progress = resumed.progress if resumed else self._begin(report, settings.strength, width)
+        progress = resumed.progress if resumed else self._begin(report, settings.strength, width, encode)
 
         while progress.pending:
             window = progress.pending[0]
@@ -421,7 +424,7 @@ class LocalEngine:
                 drawn, states = resumed.canvases, resumed.states
                 resumed = None
             else:
-                drawn = tuple(self._canvas(report, window, widths, progress) for widths in window.widths)
+                drawn = tuple(self._canvas(report, window, widths, progress, encode) for widths in window.widths)
                 drawn = tuple(self._revised(canvas, prefix, settings.strength) for canvas in drawn)
                 states = ()
             if not any(canvas.free for canvas in drawn):
@@ -448,7 +451,7 @@ class LocalEngine:
                     pieces,
                     _Resumption(report, before, drawn, states),
                 )
-            progress = self._after(report, before, drawn, states, line_end)
+            progress = self._after(report, before, drawn, states, line_end, encode)
         return Draft(
             texts={id: "".join(piece.text for piece in shown) for id, shown in progress.pieces.items()},
             steps=progress.steps,
@@ -508,15 +511,15 @@ class LocalEngine:
     def _pad_id(self) -> int:
         return self._model.tokenizer.pad_token_id or 0
 
-    def _lay_out(self, report: Report, width: Width) -> Layout:
-        return canvases.lay_out(report, self._encode, self._filler, self._room, width)
+    def _lay_out(self, report: Report, width: Width, encode: Encode | None = None) -> Layout:
+        return canvases.lay_out(report, encode or self._encode, self._filler, self._room, width)
 
-    def _begin(self, report: Report, strength: float, width: Width) -> _Progress:
+    def _begin(self, report: Report, strength: float, width: Width, encode: Encode) -> _Progress:
         """The draft before its first window: which spans are denoised together, and how wide."""
         if self._model.blank_id is None or self._exact:
-            layout = self._lay_out(report, width)
+            layout = self._lay_out(report, width, encode)
         else:
-            layout = canvases.lay_out_within(report, self._encode, self._filler, self._room, width)
+            layout = canvases.lay_out_within(report, encode, self._filler, self._room, width)
         held = {slot.span_id: self._without_filler(layout.ids[slot.start : slot.stop]) for slot in layout.slots}
         revised = {id for id, text in held.items() if text} if strength < 1 else set()
         groups = canvases.windows(layout.slots, self._room)
@@ -547,8 +550,10 @@ class LocalEngine:
                 tried.append(scaled)
         return _Window(tuple(widths), tuple(tried), stream)
 
-    def _canvas(self, report: Report, window: _Window, widths: Mapping[str, int], progress: _Progress) -> Canvas:
-        layout = self._lay_out(report, canvases.chosen_width(widths))
+    def _canvas(
+        self, report: Report, window: _Window, widths: Mapping[str, int], progress: _Progress, encode: Encode
+    ) -> Canvas:
+        layout = self._lay_out(report, canvases.chosen_width(widths), encode)
         return canvases.canvas_for(
             layout,
             [slot for slot in layout.slots if slot.span_id in window.spans],
@@ -611,7 +616,13 @@ class LocalEngine:
     # What came of it
 
     def _after(
-        self, report: Report, before: _Progress, drawn: Sequence[Canvas], states: Sequence[State], line_end: str
+        self,
+        report: Report,
+        before: _Progress,
+        drawn: Sequence[Canvas],
+        states: Sequence[State],
+        line_end: str,
+        encode: Encode,
     ) -> _Progress:
         """The draft after its first pending window: the likeliest lane's text, and slots that came back full again."""
         best = _likeliest(states)
@@ -633,7 +644,7 @@ class LocalEngine:
         }
         again: tuple[_Window, ...] = ()
         if widened:
-            layout = self._lay_out(report, canvases.chosen_width(widened))
+            layout = self._lay_out(report, canvases.chosen_width(widened), encode)
             groups = canvases.windows([slot for slot in layout.slots if slot.span_id in widened], self._room)
             again = tuple(self._window(group, before.windows + number) for number, group in enumerate(groups))
         settled = [slot for slot in canvas.slots if slot.span_id not in widened]

@@ -9,6 +9,7 @@ import faulthandler
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -98,6 +99,8 @@ def work(arguments: Sequence[str]) -> None:
     # Processes that no longer agree wait for each other.
     faulthandler.dump_traceback_later(300, exit=True)
     both, leave = Processes.join(CPU), Processes.leave
+    # What processes share is the same in any precision, and bfloat16 is slow on processors that do not know it.
+    room.torch.autocast = lambda *_, **__: nullcontext()  # type: ignore[assignment, misc]
     # Processes that torchrun started can meet only once; in between they wait for each other.
     with patch.object(Processes, "join", lambda _: both), patch.object(Processes, "leave", lambda _: barrier()):
         steps(both, radiographs, PreTrainedTokenizerFast.from_pretrained(tokenizer), out)

@@ -38,6 +38,7 @@ from pydicom.uid import (
 from drafting import imaging
 from drafting.examples import FOLDER, examples
 from drafting.imaging import Limits, Picture, Study, StudyError, StudyFacts, Window, display, open_study
+from tests.drafting.forked_decoding import forked_decoding
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -640,7 +641,7 @@ def opened_or_refused(paths: list[Path]) -> dict[str, Study | str]:
         except StudyError as error:
             return str(error)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with forked_decoding(), ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip((path.name for path in paths), pool.map(attempt, paths), strict=True))
 
 

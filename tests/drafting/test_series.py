@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drafting.imaging import Limits, Picture, open_study
+from tests.drafting.forked_decoding import forked_decoding
 from tests.drafting.test_imaging import dicom_dataset, ramp, refusal, saved
+
+
+@pytest.fixture(autouse=True)
+def by_forks() -> Iterator[None]:
+    with forked_decoding():
+        yield
 
 
 def dicom(value: int, **attributes: Any) -> bytes:

@@ -19,6 +19,7 @@ from drafting.imaging import open_study
 from drafting.report import parse_markup
 from model.loading import DEFAULT_MODEL
 from model.local_engine import LocalEngine
+from tests.drafting.forked_decoding import forked_decoding
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
@@ -73,13 +74,19 @@ def call(capsysbinary: pytest.CaptureFixture[bytes]) -> Any:
     def called(*arguments: str | Path) -> Said:
         capsysbinary.readouterr()
         try:
-            code = main([str(argument) for argument in arguments])
+            with forked_decoding():
+                code = main([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
         written = capsysbinary.readouterr()
         return Said(code, written.out, written.err)
 
     return called
+
+
+@pytest.fixture(scope="module")
+def engine() -> LocalEngine:
+    return LocalEngine.load()
 
 
 def call_in_process_of_its_own(*arguments: str | Path) -> Said:
@@ -117,8 +124,10 @@ def assert_locked_bytes_in_place(found: dict[str, Any], markup: str) -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_the_same_seed_gives_the_same_object_with_every_locked_byte_in_place(
-    name: str, call: Any, tmp_path: Path
+    name: str, call: Any, engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Loaded once for all. That another engine gives the same draft is seen below, where it is another process's.
+    monkeypatch.setattr(LocalEngine, "load", lambda *_: engine)
     markup = REPORTS[name]
     image = (DICOM, PNG, JPEG)[list(REPORTS).index(name) % 3]
     arguments = ("draft", image, written(tmp_path, markup), "--seed", "1", "--steps", "6", "--json")
@@ -144,10 +153,11 @@ def test_the_long_report_is_longer_than_the_canvas() -> None:
     assert len(REPORTS["longer than the canvas"].split()) > max(canvas, 400)
 
 
-def test_two_processes_give_the_same_draft_and_nothing_on_standard_error(tmp_path: Path) -> None:
+def test_two_processes_give_the_same_draft_and_nothing_on_standard_error(call: Any, tmp_path: Path) -> None:
     markup = "FINDINGS:\r\n[[]]\r\n\U0001f600 The heart is [[]].\r\n"
     arguments = ("draft", DICOM, written(tmp_path, markup), "--seed", "1", "--json")
-    first, again = (object_in(call_in_process_of_its_own(*arguments)) for _ in range(2))
+    # One of the two is this process.
+    first, again = object_in(call_in_process_of_its_own(*arguments)), object_in(call(*arguments))
     assert_locked_bytes_in_place(first, markup)
     assert first | {"seconds": 0} == again | {"seconds": 0}
 
@@ -198,11 +208,13 @@ def test_the_frames_of_a_report_without_gaps_are_none(call: Any, tmp_path: Path)
     assert frames.read_bytes() == b""
 
 
-def test_of_three_samples_the_likeliest_is_kept_and_the_others_are_listed(call: Any, tmp_path: Path) -> None:
+def test_of_three_samples_the_likeliest_is_kept_and_the_others_are_listed(
+    call: Any, engine: LocalEngine, tmp_path: Path
+) -> None:
     markup = REPORTS["two gaps"]
     arguments = ("draft", JPEG, written(tmp_path, markup), "--seed", "5", "--steps", "12", "--samples", "3", "--json")
     found = object_in(call(*arguments))
-    engine, study, report = LocalEngine.load(), open_study(JPEG), parse_markup(markup)
+    study, report = open_study(JPEG), parse_markup(markup)
     drafts: dict[int, Draft] = {}
     for seed in (5, 6, 7):
         steps = engine.draft(study, report, DraftSettings(seed, 12))

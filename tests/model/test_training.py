@@ -14,6 +14,7 @@ from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from model.local_engine import LocalEngine
 from model.prefix import instruction
 from model.sibling import load_sibling
 from model.training import tasks as tasks_room
+from model.training import trainer as trainer_room
 from model.training.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.default import ANSWER_CANVAS, Denoising, train_default
 from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
@@ -197,12 +199,24 @@ def test_the_checkpoint_drafts(run: Run) -> None:
     assert merge_draft(report, draft.texts).locked_text == report.locked_text
 
 
-def test_a_run_that_is_cut_in_two_is_the_run_that_is_not(run: Run, radiographs: Path, tmp_path: Path) -> None:
-    """The first two steps end on another cosine, so that both are given the same number of steps."""
+def test_a_run_that_is_cut_in_two_is_the_run_that_is_not(
+    radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = replace(RECIPE, steps=3)
     whole = train(radiographs, tmp_path / "whole", recipe)
-    train_default(radiographs, tmp_path / "cut", SHAPE, recipe, torch.device("cpu"), workers=0, minutes=0)
-    assert TrainingState.load(tmp_path / "cut" / STATE_FILE, torch.device("cpu")).steps == 0
+    taken, take = [], Trainer.step
+
+    def step(trainer: Trainer, number: int, host: HostBatch) -> None:
+        take(trainer, number, host)
+        taken.append(number)
+
+    with monkeypatch.context() as patched:
+        # A clock on which every step takes a minute.
+        patched.setattr(Trainer, "step", step)
+        patched.setattr(trainer_room, "time", SimpleNamespace(monotonic=lambda: 60.0 * len(taken)))
+        train_default(radiographs, tmp_path / "cut", SHAPE, recipe, torch.device("cpu"), workers=0, minutes=1.5)
+    assert taken == [0, 1]
+    assert TrainingState.load(tmp_path / "cut" / STATE_FILE, torch.device("cpu")).steps == 2
     cut = train(radiographs, tmp_path / "cut", recipe)
     assert cut.state.steps == whole.state.steps == 3
     assert all(map(torch.equal, cut.state.averages, whole.state.averages))

@@ -32,7 +32,7 @@ needs_axe = pytest.mark.skipif(
 )
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
 # Two or three seconds for a gap, on two cores.
-UNHURRIED_STEPS = 200
+UNHURRIED_STEPS = 80
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

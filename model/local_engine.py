@@ -29,7 +29,7 @@ from model.experts import can_be_captured
 from model.graphs import GraphDecoder
 from model.loading import DraftingModel, in_a_thread_that_ends, load
 from model.looking import BlindError, particular_map
-from model.prefix import Prefix, encode_prefix
+from model.prefix import Prefix, Seen, encode_prefix, see
 from model.sampler import Run, SamplerSettings, State, draws, is_over
 from model.words import Tokens, likeliest_words
 
@@ -131,6 +131,8 @@ class LocalEngine:
         self._speller = deepcopy(drafting_model.tokenizer)
         self._batcher = Batcher(self.decoder)
         self._prefixes: OrderedDict[tuple[str, str, str, tuple[str, ...]], Prefix] = OrderedDict()
+        # Every question, hint and new indication is a prefix of its own; the picture in it is looked at once.
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
 
     @classmethod
     def load(cls, model: str | Path | None = None, adapter: str | Path | None = None, bits: int = 16) -> LocalEngine:
@@ -174,6 +176,7 @@ class LocalEngine:
         def forget() -> None:
             for key in [key for key in self._prefixes if key[0] == study.id]:
                 del self._prefixes[key]
+            self._seen.pop(study.id, None)
 
         self._batcher.call(forget)
 
@@ -596,13 +599,23 @@ class LocalEngine:
 
         def find() -> Prefix:
             if key not in self._prefixes:
-                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints=hints)
+                seen = self._look(study) if study else None
+                self._prefixes[key] = encode_prefix(self._model, study, indication, question, hints=hints, seen=seen)
                 while len(self._prefixes) > KEPT_PREFIXES:
                     self._prefixes.popitem(last=False)
             self._prefixes.move_to_end(key)
             return self._prefixes[key]
 
         return self._batcher.call(find)
+
+    def _look(self, study: Study) -> Seen:
+        """What the vision tower makes of a study, looked at once; called in the engine's thread."""
+        if study.id not in self._seen:
+            self._seen[study.id] = see(self._model, study.model_picture)
+            while len(self._seen) > KEPT_PREFIXES:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(study.id)
+        return self._seen[study.id]
 
     def _hints(self, report: Report) -> tuple[str, ...]:
         return hints_of(report) if self.heeds_hints else ()

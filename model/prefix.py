@@ -48,6 +48,18 @@ class Prefix:
     image: ImagePlace | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the vision tower makes of a study's picture: `features` (rows * columns, text hidden), row by row.
+
+    It depends on nothing but the picture, and is over half of what a prefix costs.
+    """
+
+    features: Tensor
+    rows: int
+    columns: int
+
+
 def instruction(facts: StudyFacts, indication: str, question: str = "", hints: Sequence[str] = ()) -> str:
     """What the model is told beside the image: to write the report, or to answer `question` where there is one.
 
@@ -75,22 +87,34 @@ def encode_prefix(
     indication: str = "",
     question: str = "",
     hints: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> Prefix:
-    """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words."""
+    """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words.
+
+    `seen`: what the tower made of the study's picture before; without it the picture is looked at now.
+    """
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
     told = instruction(study.facts if study else StudyFacts(), indication, question, hints)
     text = user_turn(tokenizer, told, study is not None)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    pixels = positions = image = None
+    features = image = None
     if study is not None:
-        pixels, positions, pieces = patches(drafting_model, study.model_picture)
-        ids = with_image_tokens(ids, pieces, image_tokens(network))
-        columns = int(positions[0, :, 0].max() + 1) // drafting_model.image_processor.pooling_kernel_size
-        image = ImagePlace(ids.index(image_tokens(network).piece), pieces // columns, columns)
-    input_ids = torch.tensor([ids], device=network.device)
-    cache = encode_tokens(network, input_ids, pixels, positions)
+        seen = seen or see(drafting_model, study.model_picture)
+        ids = with_image_tokens(ids, len(seen.features), image_tokens(network))
+        image = ImagePlace(ids.index(image_tokens(network).piece), seen.rows, seen.columns)
+        features = seen.features
+    cache = encode_tokens(network, torch.tensor([ids], device=network.device), features)
     layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
     return Prefix(layers, len(ids), image)
+
+
+@torch.inference_mode()
+def see(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> Seen:
+    """Look at a picture, (height, width) or (height, width, 3) uint8."""
+    pixels, positions, pieces = patches(drafting_model, picture)
+    columns = int(positions[0, :, 0].max() + 1) // drafting_model.image_processor.pooling_kernel_size
+    looked = drafting_model.network.model.encoder.get_image_features(pixels, positions)
+    return Seen(looked.pooler_output.reshape(pieces, -1), pieces // columns, columns)
 
 
 class Seeing(Protocol):
@@ -126,16 +150,17 @@ def patches(model: Seeing, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, 
     return pixels[:, real], positions[:, real], int(processed["num_soft_tokens_per_image"][0])
 
 
-def encode_tokens(
-    network: DiffusionGemmaForBlockDiffusion, input_ids: Tensor, pixels: Tensor | None, positions: Tensor | None
-) -> DynamicCache:
+def encode_tokens(network: DiffusionGemmaForBlockDiffusion, input_ids: Tensor, features: Tensor | None) -> DynamicCache:
     """Run the encoder: its KV cache for `input_ids` (batch, length), image tokens among them attending both ways.
 
-    `pixels`: (batch, patches, 768); `positions`: (batch, patches, 2) patch columns and rows.
+    `features`: (image tokens of the batch, text hidden), what the tower made of the pictures.
     """
     config = network.config
     cache = DynamicCache(config=config.get_text_config(decoder=True))
-    is_image = (input_ids == image_tokens(network).piece).long()
+    is_image = input_ids == image_tokens(network).piece
+    embedded = network.model.encoder.get_input_embeddings()(input_ids)
+    if features is not None:
+        embedded = embedded.masked_scatter(is_image[..., None], features.to(embedded))
     # The encoder ignores masks it would make itself for images, so they are made here, as `generate` does.
     masks = network.model.encoder.create_masks_for_generate(
         config=config,
@@ -143,15 +168,13 @@ def encode_tokens(
         attention_mask=None,
         past_key_values=cache,
         position_ids=torch.arange(input_ids.shape[1], device=input_ids.device)[None],
-        mm_token_type_ids=is_image,
+        mm_token_type_ids=is_image.long(),
     )
     network.model.encoder(
-        input_ids=input_ids,
-        pixel_values=pixels,
-        image_position_ids=positions,
+        inputs_embeds=embedded,
         past_key_values=cache,
         attention_mask=masks,
-        mm_token_type_ids=is_image,
+        mm_token_type_ids=is_image.long(),
     )
     return cache
 

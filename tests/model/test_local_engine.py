@@ -25,7 +25,7 @@ from model.batching import MOST_RUNS
 from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
 from model.loading import CHECKSUMS, DraftingModel, ModelError, load
 from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.prefix import Prefix, encode_prefix, instruction
+from model.prefix import Prefix, Seen, encode_prefix, instruction
 from model.sampler import Run, State, draws
 
 
@@ -328,6 +328,23 @@ def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     assert len(calls) == 2
 
 
+def test_a_picture_is_looked_at_once_whatever_is_asked_and_forgotten_on_release(
+    tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    see = local_engine.see
+    monkeypatch.setattr(local_engine, "see", lambda *given: looks.append(1) or see(*given))
+    engine = LocalEngine(tiny_model)
+    for indication in ("", "Cough", "Fever"):
+        engine.prepare(study, indication)
+    for question in ("Is there an effusion?", "Is the heart enlarged?"):
+        engine.likelihoods(study, question, ["Yes."])
+    assert len(looks) == 1
+    engine.release(study)
+    engine.prepare(study)
+    assert len(looks) == 2
+
+
 def test_the_image_reaches_the_canvas(engine: LocalEngine, study: Study) -> None:
     white = Study(pictures=(), model_picture=np.full((90, 70), 255, dtype=np.uint8), facts=study.facts)
     report = parse_markup("The heart [[]].")
@@ -507,10 +524,15 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
     told: list[tuple[str, ...]] = []
 
     def encode(
-        model: DraftingModel, study: Study | None, indication: str, question: str, hints: tuple[str, ...]
+        model: DraftingModel,
+        study: Study | None,
+        indication: str,
+        question: str,
+        hints: tuple[str, ...],
+        seen: Seen | None,
     ) -> Prefix:
         told.append(hints)
-        return encode_prefix(model, study, indication, question, hints)
+        return encode_prefix(model, study, indication, question, hints, seen)
 
     monkeypatch.setattr(local_engine, "encode_prefix", encode)
     engine = LocalEngine(tiny_model)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from model.loading import DraftingModel
 from model.prefix import encode_tokens
@@ -52,9 +55,9 @@ def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_mode
         ours = decode(network, made, caches, made.canvas, None)
         pixels, positions = to_patches(images)
         length = int(made.prefix_length[0])
-        cache = encode_tokens(
-            reference, prefix[:, :length], pixels if image_first else None, positions if image_first else None
-        )
+        # By the library's own way with a picture, not by ours, which keeps what the tower made of it.
+        features = reference.model.encoder.get_image_features(pixels, positions).pooler_output
+        cache = encode_tokens(reference, prefix[:, :length], features if image_first else None)
         theirs = reference(decoder_input_ids=made.canvas[:, :15], past_key_values=cache).logits
         assert torch.allclose(ours[:, :15], theirs, atol=1e-4)
 
@@ -68,6 +71,27 @@ def test_the_static_forward_equals_the_librarys_with_and_without_image(tiny_mode
         ).logits
         assert not torch.allclose(ours_again[0], ours[0], atol=1e-2)
         assert torch.allclose(ours_again[:, :15], theirs_again, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_picture_that_was_looked_at_before_is_encoded_as_the_library_encodes_one(
+    tiny_model: DraftingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = tiny_model.network.model.encoder
+    images, prefix, made = batch(True, torch.Generator().manual_seed(2))
+    pixels, positions = to_patches(images)
+    ids = prefix[:, : int(made.prefix_length[0])]
+    given: dict[str, Any] = {}
+    forward = encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda **named: given.update(named) or forward(**named))
+    ours = encode_tokens(tiny_model.network, ids, encoder.get_image_features(pixels, positions).pooler_output)
+    theirs = DynamicCache(config=tiny_model.network.config.get_text_config(decoder=True))
+    given |= {"input_ids": ids, "pixel_values": pixels, "image_position_ids": positions, "past_key_values": theirs}
+    del given["inputs_embeds"]
+    forward(**given)
+    for mine, own in zip(ours, theirs, strict=True):
+        assert torch.equal(mine[0], own[0])
+        assert torch.equal(mine[1], own[1])
 
 
 def test_the_image_processor_gives_the_patches_that_training_saw(tiny_model: DraftingModel) -> None:

@@ -173,6 +173,18 @@ def test_draft_right_after_a_click_on_a_word_drafts(context: BrowserContext) -> 
         assert desk.page.get_by_role("dialog").count() == 0
 
 
+def test_where_the_model_offers_marks_alone_the_list_says_that_there_is_nothing(context: BrowserContext) -> None:
+    with launched(ScriptedEngine(steps=4, alternative_texts=(".", ""))) as site:
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        drafted(desk)
+        before = saved(desk)
+        press(desk, "Control+End", "Alt+ArrowDown")
+        desk.page.get_by_text("The model has no words to offer here.").wait_for()
+        assert desk.page.get_by_role("option").count() == 0
+        press(desk, "Escape")
+        assert saved(desk) == before
+
+
 # ---- hints
 
 

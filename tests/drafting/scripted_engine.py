@@ -34,6 +34,7 @@ class ScriptedEngine:
     started_at: list[int] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     texts: dict[str, str] = field(default_factory=dict)
+    alternative_texts: Sequence[str] = ()
     looked_at: list[tuple[str, tuple[int, int] | None]] = field(default_factory=list)
 
     @property
@@ -84,14 +85,14 @@ class ScriptedEngine:
             yield (Frame(step, self.steps, step * self.seconds_a_step, {}),)
         return tuple(
             Draft(
-                {span.id: f"Alternative {number}." for span in report.open_spans} | self.texts,
+                {span.id: text for span in report.open_spans} | self.texts,
                 self.steps,
                 0.1,
                 settings.seed + number,
                 self.model,
                 -0.1 * (number + 1),
             )
-            for number in range(count)
+            for number, text in enumerate(self.alternative_texts or [f"Alternative {at}." for at in range(count)])
         )
 
     def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:

@@ -922,17 +922,20 @@ export function mountEditor({ element }) {
         list.say(`Drafting alternatives… step ${message.step}`),
       );
       if (left) return;
-      if (!alternatives.length) list.close();
       list.show(
         alternatives.map(({ text, likelihood }) => ({
-          name: text.trim() || "(nothing)",
+          name: text.trim(),
           note: `${text === span.text ? "now · " : ""}${percent(likelihood)}`,
           part: likelihood,
           title: TEXT_SHARE,
           value: text,
         })),
       );
-      list.say("↑ ↓ choose · Enter take · Esc leave · % is the share among these texts");
+      list.say(
+        alternatives.length
+          ? "↑ ↓ choose · Enter take · Esc leave · % is the share among these texts"
+          : "The model has no words to offer here. Esc leaves.",
+      );
     } catch (error) {
       if (!left) list.say(error.message);
     }

@@ -208,23 +208,66 @@ def test_the_sheet_shows_every_key_of_the_table_and_closes_again(quiet: Callable
 # ---- the guided example
 
 
-def test_the_example_runs_by_itself_drafts_locks_and_ends(context: BrowserContext, site: Site) -> None:
-    desk = Desk(context.new_page(), site.address).open()
+FINDING = "Right pleural effusion."
+
+
+def watch_example(desk: Desk) -> list[str]:
+    """The captions of the example, watched to its end."""
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.wait_for(timeout=20_000)
-    guide.get_by_text("now stays as it is").wait_for(timeout=30_000)
-    locked = desk.page.locator(".cm-content .span.locked.model").first.inner_text()
-    assert len(locked) > 10
-    guide.get_by_text("Now you").wait_for(timeout=30_000)
-    assert locked in desk.text
-    assert desk.page.locator(".cm-content .span.radiologist").count() == 0
-    desk.button("Start with an empty report").click()
-    assert desk.page.locator(".cm-content").inner_text().startswith("Type, or press Draft")
+    captions: list[str] = []
+    while not captions or not captions[-1].startswith(("Now you", "The example had to end")):
+        caption = guide.locator(".caption").inner_text()
+        if caption not in captions:
+            captions.append(caption)
+        desk.page.wait_for_timeout(100)
+    return captions
+
+
+def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_ends(context: BrowserContext) -> None:
+    words = ("Small", " right", " pleural", " effusion.")
+    with launched(ScriptedEngine(steps=10, seconds_a_step=0.05, words_written=words)) as site:
+        desk = Desk(context.new_page(), site.address).open()
+        captions = watch_example(desk)
+        assert any("The impression follows" in caption for caption in captions)
+        assert any("now stays as it is, too" in caption for caption in captions)
+        assert captions[-1].startswith("Now you")
+        # The impression, of which the findings said the same.
+        locked = desk.page.locator(".cm-content .span.locked.model")
+        assert locked.all_inner_texts() == ["".join(words)]
+        assert desk.text.endswith(f"IMPRESSION:\n{''.join(words)}")
+        assert FINDING in desk.text
+        # The visitor has written nothing of it.
+        assert desk.page.locator(".cm-content .span.radiologist").count() == 0
+        desk.button("Start with an empty report").click()
+        assert desk.page.locator(".cm-content").inner_text().startswith("Type, or press Draft")
+
+
+def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_locked(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    desk.button("Watch the half-minute example").click()
+    captions = watch_example(desk)
+    assert captions[-1].startswith("Now you")
+    assert any("The gaps are filled around what was locked." in caption for caption in captions)
+    assert not any("follows" in caption or "now stays" in caption for caption in captions)
+    assert FINDING in desk.text
+    assert desk.page.locator(".cm-content .span.locked.model").count() == 0
+
+
+def test_the_example_asks_before_it_takes_the_place_of_a_study(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    open_example(desk)
+    desk.button("Example").click()
+    desk.button("Keep my study").click()
+    assert desk.page.get_by_role("region", name="Guided example").count() == 0
+    desk.button("Example").click()
+    desk.button("Watch it").click()
+    desk.page.get_by_role("region", name="Guided example").get_by_text("is locked: no draft").wait_for()
 
 
 def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
-    desk.button("Watch the 20-second example").click()
+    desk.button("Watch the half-minute example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.get_by_text("Draft: the model looks").wait_for(timeout=20_000)
     desk.page.keyboard.press("x")

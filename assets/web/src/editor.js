@@ -1210,9 +1210,9 @@ export function mountEditor({ element }) {
     hasText: () => !report.isEmpty(),
     isRunning: () => run !== null,
     draft,
-    /** Locks this passage, as the radiologist's selection and key would. @param {string} passage */
+    /** Locks this passage where it stands last, as the radiologist's selection and key would. @param {string} passage */
     lockText(passage) {
-      const from = report.view.state.doc.toString().indexOf(passage);
+      const from = report.view.state.doc.toString().lastIndexOf(passage);
       if (from < 0) return;
       report.view.dispatch({ selection: { anchor: from, head: from + passage.length } });
       report.lock();

@@ -164,6 +164,42 @@ def test_nothing_jumps_while_frames_stream(quiet: Callable[..., Desk]) -> None:
     assert sum(desk.page.evaluate("() => shifts")) < 0.01
 
 
+def test_the_report_stays_where_it_is_when_errors_and_notices_come_and_go(browser: Browser, site: Site) -> None:
+    for width, height in ((1280, 800), (1920, 1080), (3840, 2160), (1024, 768), (768, 1024)):
+        touch = width < 1280
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        desk.type(SENTENCE)
+        line = desk.page.locator(".cm-line").first
+
+        before = line.bounding_box()
+        desk.button("Draft").click()
+        error = desk.page.get_by_role("alert").filter(has_text="Nothing is open")
+        error.wait_for()
+        desk.button("Example").click()
+        notice = desk.page.get_by_text("The example needs an empty report")
+        notice.wait_for()
+        assert line.bounding_box() == before, width
+        boxes = [one.bounding_box() for one in (error, desk.page.locator(".notice").last)]
+        desk.button("Ask").click()
+        boxes.append(desk.page.get_by_role("dialog", name="Ask about the image").bounding_box())
+        paper = desk.page.locator(".cm-scroller").bounding_box()
+        assert paper is not None
+        foot = [box for box in boxes if box is not None]
+        assert len(foot) == 3
+        for box in foot:
+            # Over the report, and not over its first line.
+            assert box["y"] > before["y"] + before["height"], width
+            assert box["y"] + box["height"] <= paper["y"] + paper["height"], width
+            assert box["x"] >= paper["x"], width
+            assert box["x"] + box["width"] <= paper["x"] + paper["width"], width
+        desk.button("Close question").click()
+        desk.button("Dismiss").click()
+        error.wait_for(state="detached")
+        assert line.bounding_box() == before, width
+        context.close()
+
+
 def test_a_screen_reader_hears_the_beginning_and_the_end_of_a_run_only(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
     sentence_and_gap(desk)

@@ -276,28 +276,13 @@ export function mountEditor({ element }) {
     helpers,
   );
 
-  const bannerText = el("span", {});
-  const banner = el(
-    "div",
-    { class: "banner error", role: "alert", hidden: true },
-    icon("warn"),
-    bannerText,
-    button({
-      name: "Dismiss",
-      icon: "close",
-      iconOnly: true,
-      class: "quiet",
-      onclick: () => {
-        banner.hidden = true;
-      },
-    }),
-  );
-
   const paper = el("div", { class: "paper" });
   const hint = el("div", { class: "hint", role: "status", hidden: true });
   const changes = el("div", { class: "changes", role: "region", "aria-label": "Changes of the last draft", tabindex: "0", hidden: true });
   const overlay = el("div", { class: "overlay" });
-  const body = el("div", { class: "body" }, paper, changes, overlay, hint);
+  // Notices, questions and the guided example stand one above the other over the report's foot, and move nothing.
+  const foot = el("div", { class: "foot" });
+  const body = el("div", { class: "body" }, paper, changes, overlay, foot, hint);
 
   const bead = (name, text, title) =>
     el(
@@ -365,7 +350,7 @@ export function mountEditor({ element }) {
   });
 
   // Built whole and then shown at once; the find bar and the time line stand above and below the report.
-  root.replaceChildren(bar, settings, indicationRow, banner, body, timeline.node, statusBar);
+  root.replaceChildren(bar, settings, indicationRow, body, timeline.node, statusBar);
 
   const report = createReportEditor({
     parent: paper,
@@ -446,7 +431,7 @@ export function mountEditor({ element }) {
   const find = createFind({ report });
   body.before(find.bar);
   const ask = createAsk({ answer, insert: insertAnswer, stop: () => stopAside(), onclose: () => report.view.focus() });
-  body.append(ask.node);
+  foot.append(ask.node);
 
   // ---- words for the radiologist
 
@@ -460,8 +445,7 @@ export function mountEditor({ element }) {
       sayLost(shared.notices, text);
       return;
     }
-    bannerText.textContent = text;
-    banner.hidden = false;
+    shared.notices.show("error", { kind: "error", text, answers: [{ name: "Dismiss", onclick: () => {} }] });
   }
   let hintTimer = 0;
   function showHint(name) {
@@ -600,8 +584,7 @@ export function mountEditor({ element }) {
       showHint("busy");
       return;
     }
-    banner.hidden = true;
-    shared.notices.drop("again");
+    for (const name of ["error", "again"]) shared.notices.drop(name);
     if (report.isEmpty()) report.replaceReport(template(), "template");
     if (!report.hasOpen()) {
       fail(NOTHING_OPEN);

@@ -74,7 +74,7 @@ export function mountGuide(root) {
         el("div", { class: "guide-time", "aria-hidden": "true" }, card.bar),
         card.foot,
       );
-      root.querySelector(".body").append(card.node);
+      root.querySelector(".foot").append(card.node);
     }
     card.caption.textContent = text;
     card.foot.replaceChildren(el("span", {}, foot), ...answers.map(button));

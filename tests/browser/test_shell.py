@@ -30,20 +30,15 @@ def site() -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(scope="module")
+def address(site: Site) -> str:
+    return site.address
+
+
 @pytest.fixture
-def quiet(context: BrowserContext, site: Site) -> Iterator[Callable[..., Desk]]:
+def quiet(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     """Opens tabs on which the guided example does not begin by itself."""
-    desks: list[Desk] = []
-
-    def open_one(query: str = "guide=off") -> Desk:
-        desks.append(Desk(context.new_page(), f"{site.address}?{query}").open())
-        return desks[-1]
-
-    yield open_one
-    for desk in desks:
-        assert desk.elsewhere == []
-        assert desk.complaints == []
-        assert desk.stored() == '[{},{},"",[],[]]'
+    return lambda query="guide=off": open_desk(f"?{query}")
 
 
 def sentence_and_gap(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -239,7 +240,7 @@ def test_the_sheet_shows_every_key_of_the_table_and_closes_again(quiet: Callable
 # ---- the guided example
 
 
-FINDING = "Right pleural effusion."
+FINDING = "Small right pleural effusion."
 
 
 def watch_example(desk: Desk) -> list[str]:
@@ -256,7 +257,7 @@ def watch_example(desk: Desk) -> list[str]:
 
 
 def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_ends(context: BrowserContext) -> None:
-    words = ("Small", " right", " pleural", " effusion.")
+    words = tuple(re.findall(r" ?\S+", FINDING))
     with launched(ScriptedEngine(steps=10, seconds_a_step=0.05, words_written=words)) as site:
         desk = Desk(context.new_page(), site.address).open()
         captions = watch_example(desk)
@@ -265,9 +266,9 @@ def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_en
         assert captions[-1].startswith("Now you")
         # The impression, of which the findings said the same.
         locked = desk.page.locator(".cm-content .span.locked.model")
-        assert locked.all_inner_texts() == ["".join(words)]
-        assert desk.text.endswith(f"IMPRESSION:\n{''.join(words)}")
-        assert FINDING in desk.text
+        assert locked.all_inner_texts() == [FINDING]
+        assert desk.text.startswith(f"FINDINGS:\n{FINDING}")
+        assert desk.text.endswith(f"IMPRESSION:\n{FINDING}")
         # The visitor has written nothing of it.
         assert desk.page.locator(".cm-content .span.radiologist").count() == 0
         desk.button("Start with an empty report").click()
@@ -279,7 +280,7 @@ def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_lock
     desk.button("Watch the half-minute example").click()
     captions = watch_example(desk)
     assert captions[-1].startswith("Now you")
-    assert any("The gaps are filled around what was locked." in caption for caption in captions)
+    assert any("The gaps are filled, and what was locked has stayed." in caption for caption in captions)
     assert not any("follows" in caption or "now stays" in caption for caption in captions)
     assert FINDING in desk.text
     assert desk.page.locator(".cm-content .span.locked.model").count() == 0

@@ -7,8 +7,11 @@ import { button, el } from "./dom.js";
 import { newId } from "./spans.js";
 
 const EXAMPLE = "effusion";
-/** What is locked before anything is drafted. The study's own label says so, whatever a model sees in it by itself. */
-const FINDING = "Right pleural effusion.";
+/**
+ * What is locked before anything is drafted. The study is labelled with an effusion, whatever a model sees by itself; it
+ * stands first and names a size, for then what is written after it agrees with it.
+ */
+const FINDING = "Small right pleural effusion.";
 /** Of the captions together, to read them; the two drafts take what they take. */
 const SECONDS = 24;
 /** A page on which nobody has done anything for so long has a visitor who does not know it. */
@@ -26,9 +29,7 @@ const wait = (seconds, signal) =>
 
 /** The finding stands there as a template's words, for the visitor has not written it. */
 const report = () => [
-  { id: newId(), text: "FINDINGS:\n", state: "locked", author: "template" },
-  { id: newId(), text: "", state: "open", author: "model" },
-  { id: newId(), text: ` ${FINDING} `, state: "locked", author: "template" },
+  { id: newId(), text: `FINDINGS:\n${FINDING} `, state: "locked", author: "template" },
   { id: newId(), text: "", state: "open", author: "model" },
   { id: newId(), text: "\n\nIMPRESSION:\n", state: "locked", author: "template" },
   { id: newId(), text: "", state: "open", author: "model" },
@@ -41,7 +42,8 @@ const report = () => [
 export function sentenceThatFollows(text) {
   const impression = text.split("\nIMPRESSION:\n")[1] ?? "";
   const sentences = impression.match(/[^.\n]+\./g)?.map((one) => one.trim()) ?? [];
-  const follows = (one) => /\beffusion/i.test(one) && /\b(right|bilateral)/i.test(one) && !/\b(no|not|without|absen|resol|negative)/i.test(one);
+  const differs = /\b(no|not|without|absen|resol|negative|moderate|large|massive)/i;
+  const follows = (one) => /\beffusion/i.test(one) && /\b(right|bilateral)/i.test(one) && !differs.test(one);
   return sentences.find(follows) ?? null;
 }
 
@@ -135,7 +137,7 @@ export function mountGuide(root) {
         throw new Error("The example study could not be opened.");
       await caption(opening, 2);
       shared.editor.put(report());
-      await caption(`“${FINDING}” is locked: no draft changes it. The gaps around it are open: there the model may write.`, 5);
+      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: there the model may write.`, 5);
       point(named("Draft"));
       await caption("Draft: the model looks at the image and at what is locked, and writes every gap at once.", 3.5);
       await drafted();
@@ -143,7 +145,7 @@ export function mountGuide(root) {
       await caption(
         sentence
           ? "The impression follows what was locked. Model text is dotted until a person has reviewed it."
-          : "The gaps are filled around what was locked. Model text is dotted until a person has reviewed it.",
+          : "The gaps are filled, and what was locked has stayed. Model text is dotted until a person has reviewed it.",
         4,
       );
       if (sentence) {

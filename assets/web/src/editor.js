@@ -453,9 +453,7 @@ export function mountEditor({ element }) {
     hint.textContent = text;
     hint.hidden = false;
     clearTimeout(hintTimer);
-    hintTimer = setTimeout(() => {
-      hint.hidden = true;
-    }, HINT_MS);
+    hintTimer = setTimeout(hideHint, HINT_MS);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();
     if (!caret) return;
@@ -465,6 +463,10 @@ export function mountEditor({ element }) {
     hint.style.left = `${Math.max(8, Math.min(box.width - width - 8, caret.left - box.left - 12))}px`;
     hint.style.top = `${Math.max(8, below + height < box.height ? below : caret.top - box.top - height - 8)}px`;
   }
+
+  const hideHint = () => {
+    hint.hidden = true;
+  };
 
   let toolsAsked = false;
   function refreshTools() {
@@ -763,9 +765,10 @@ export function mountEditor({ element }) {
       return;
     }
     leaveTimeline();
+    hideHint();
     const tags = { same: "span", gone: "del", new: "ins" };
     changes.replaceChildren(
-      el("div", { class: "changes-head" }, "Before and after the last draft. Esc goes back."),
+      el("div", { class: "changes-head" }, "The last draft: what it took away is struck out, what it wrote is dotted. Esc goes back."),
       el("div", { class: "changes-text" }, ...diffOfParts(last).map(({ kind, text }) => el(tags[kind], {}, text))),
     );
     changes.hidden = false;
@@ -840,6 +843,7 @@ export function mountEditor({ element }) {
   }
   /** Lays a list over the report, below the caret or at the top. */
   function lay(mine, atCaret) {
+    hideHint();
     overlay.replaceChildren(mine.node);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();

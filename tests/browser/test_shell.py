@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from drafting.session import Limits
 from tests.browser.conftest import AXE, Desk, needs_axe
@@ -118,7 +118,15 @@ def test_no_screen_has_a_serious_finding_of_axe(quiet: Callable[..., Desk], them
 
 @pytest.mark.parametrize(
     ("width", "height", "touch"),
-    [(1280, 800, False), (1920, 1080, False), (3840, 2160, False), (820, 1180, True), (1180, 820, True)],
+    [
+        (1280, 800, False),
+        (1920, 1080, False),
+        (3840, 2160, False),
+        (820, 1180, True),
+        (1180, 820, True),
+        (1024, 768, True),
+        (768, 1024, True),
+    ],
 )
 def test_every_button_is_whole_and_in_reach(browser: Browser, site: Site, width: int, height: int, touch: bool) -> None:
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
@@ -383,6 +391,29 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     first.button("Keep this one").click()
     first.page.get_by_text("Saved", exact=True).wait_for()
     first.wait_until(lambda: "Mine." in json.dumps(first.saved[-1]))
+
+
+def test_the_page_asks_before_locked_text_of_the_model_is_left(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    desk.page.on("dialog", answer)
+    desk.button("Draft").click()
+    desk.finish()
+    desk.page.reload()
+    desk.page.locator(".cm-content .span.model").first.wait_for()
+    assert asked == []
+    desk.editor.focus()
+    for keys in ("Control+End", "ArrowLeft", "Control+l"):
+        desk.page.keyboard.press(keys)
+    desk.page.locator(".cm-content .span.locked.model").first.wait_for()
+    desk.page.reload()
+    desk.editor.wait_for()
+    assert asked == ["beforeunload"]
 
 
 def test_a_page_that_is_left_for_good_is_forgotten(context: BrowserContext) -> None:

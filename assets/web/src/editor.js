@@ -1189,8 +1189,10 @@ export function mountEditor({ element }) {
     true,
   );
 
+  // What a person has written, locked or accepted is not left by a slip; the guided example's report may be.
+  let isExample = false;
   addEventListener("beforeunload", (event) => {
-    if (report.hasRadiologistText()) event.preventDefault();
+    if (report.hasRadiologistText() || (!isExample && report.hasReviewedText())) event.preventDefault();
   });
 
   shared.editor = {
@@ -1207,8 +1209,12 @@ export function mountEditor({ element }) {
     },
     text: () => report.view.state.doc.toString(),
     /** @param {import("./spans.js").WireSpan[]} spans */
-    put: (spans) => report.replaceReport(spans, "template"),
+    put(spans) {
+      isExample = true;
+      report.replaceReport(spans, "template");
+    },
     clear() {
+      isExample = false;
       leaveTimeline();
       timeline.load(null);
       report.abandonRun();

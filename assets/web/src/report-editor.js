@@ -1009,6 +1009,9 @@ export function createReportEditor({
       };
     },
     hasRadiologistText: () => report().spans.some((span) => span.author === "radiologist"),
+    /** Whether a person has locked or accepted text of the model. */
+    hasReviewedText: () =>
+      report().spans.some((span) => span.author === "model" && !span.gap && (span.state === "locked" || span.reviewed)),
     whereCaretIs() {
       const coords = view.coordsAtPos(view.state.selection.main.head);
       return coords && { left: coords.left, top: coords.top, bottom: coords.bottom };

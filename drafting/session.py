@@ -333,7 +333,9 @@ class Session:
     ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
         """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
 
-        The report stays as it is. Stop ends the run with no alternatives. Raises what `run` raises.
+        A text without a letter or a digit, such as a lone full stop, is none, unless the span says no more itself; so
+        there may be no alternative at all. The report stays as it is. Stop ends the run with no alternatives. Raises
+        what `run` raises.
         """
         if not 1 <= count <= MOST_ALTERNATIVES:
             raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
@@ -354,8 +356,11 @@ class Session:
                 drafts.close()
             if any(draft.texts.keys() - {id} for draft in found):
                 raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
+            said = next(span.text for span in run.report.open_spans if span.id == id)
+            if not said or _says_something(said):
+                found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
             texts = [draft.texts.get(id, "") for draft in found]
-            shares = self._engine.shares(run.study, run.report, texts, run.indication)
+            shares = self._engine.shares(run.study, run.report, texts, run.indication) if texts else []
             made = [
                 Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
             ]
@@ -580,6 +585,10 @@ def _stopped(frame: Frame | None, settings: DraftSettings) -> Outcome:
     if frame is None:
         return Outcome({}, 0, 0.0, settings.seed, stopped=True)
     return Outcome(frame.texts, frame.step, frame.seconds, settings.seed, stopped=True)
+
+
+def _says_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 def _locked(report: Report) -> list[Span]:

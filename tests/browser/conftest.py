@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where the app answers."""
+    """Where the app answers. A module of tests with a site of its own gives that one's address by this name."""
     with ExitStack() as stack:
         if request.config.getoption("--scripted-engine", default=False):
             engine = ScriptedEngine(steps=24, seconds_a_step=0.08)
@@ -212,12 +212,12 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_desk(context: BrowserContext, address: str) -> Iterator[Callable[[], Desk]]:
+def open_desk(context: BrowserContext, address: str) -> Iterator[Callable[..., Desk]]:
     """Opens tabs; after the test, none of them may have spoken to another host, or complained."""
     desks: list[Desk] = []
 
-    def open_one() -> Desk:
-        desks.append(Desk(context.new_page(), address).open())
+    def open_one(query: str = "") -> Desk:
+        desks.append(Desk(context.new_page(), address + query).open())
         return desks[-1]
 
     yield open_one
@@ -228,5 +228,5 @@ def open_desk(context: BrowserContext, address: str) -> Iterator[Callable[[], De
 
 
 @pytest.fixture
-def desk(open_desk: Callable[[], Desk]) -> Desk:
+def desk(open_desk: Callable[..., Desk]) -> Desk:
     return open_desk()

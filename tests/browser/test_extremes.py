@@ -31,12 +31,9 @@ def site() -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def desk(context: BrowserContext, site: Site) -> Iterator[Desk]:
-    desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
-    yield desk
-    assert desk.elsewhere == []
-    assert desk.complaints == []
+@pytest.fixture(scope="module")
+def address(site: Site) -> str:
+    return f"{site.address}?guide=off"
 
 
 def press(desk: Desk, *keys: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from drafting.session import Limits
 from tests.browser.conftest import AXE, Desk, needs_axe
@@ -30,20 +31,15 @@ def site() -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(scope="module")
+def address(site: Site) -> str:
+    return site.address
+
+
 @pytest.fixture
-def quiet(context: BrowserContext, site: Site) -> Iterator[Callable[..., Desk]]:
+def quiet(open_desk: Callable[..., Desk]) -> Callable[..., Desk]:
     """Opens tabs on which the guided example does not begin by itself."""
-    desks: list[Desk] = []
-
-    def open_one(query: str = "guide=off") -> Desk:
-        desks.append(Desk(context.new_page(), f"{site.address}?{query}").open())
-        return desks[-1]
-
-    yield open_one
-    for desk in desks:
-        assert desk.elsewhere == []
-        assert desk.complaints == []
-        assert desk.stored() == '[{},{},"",[],[]]'
+    return lambda query="guide=off": open_desk(f"?{query}")
 
 
 def sentence_and_gap(desk: Desk) -> None:
@@ -122,7 +118,15 @@ def test_no_screen_has_a_serious_finding_of_axe(quiet: Callable[..., Desk], them
 
 @pytest.mark.parametrize(
     ("width", "height", "touch"),
-    [(1280, 800, False), (1920, 1080, False), (3840, 2160, False), (820, 1180, True), (1180, 820, True)],
+    [
+        (1280, 800, False),
+        (1920, 1080, False),
+        (3840, 2160, False),
+        (820, 1180, True),
+        (1180, 820, True),
+        (1024, 768, True),
+        (768, 1024, True),
+    ],
 )
 def test_every_button_is_whole_and_in_reach(browser: Browser, site: Site, width: int, height: int, touch: bool) -> None:
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
@@ -162,6 +166,42 @@ def test_nothing_jumps_while_frames_stream(quiet: Callable[..., Desk]) -> None:
     desk.finish()
     desk.page.wait_for_timeout(300)
     assert sum(desk.page.evaluate("() => shifts")) < 0.01
+
+
+def test_the_report_stays_where_it_is_when_errors_and_notices_come_and_go(browser: Browser, site: Site) -> None:
+    for width, height in ((1280, 800), (1920, 1080), (3840, 2160), (1024, 768), (768, 1024)):
+        touch = width < 1280
+        context = browser.new_context(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        desk.type(SENTENCE)
+        line = desk.page.locator(".cm-line").first
+
+        before = line.bounding_box()
+        desk.button("Draft").click()
+        error = desk.page.get_by_role("alert").filter(has_text="Nothing is open")
+        error.wait_for()
+        desk.button("Example").click()
+        notice = desk.page.get_by_text("The example needs an empty report")
+        notice.wait_for()
+        assert line.bounding_box() == before, width
+        boxes = [one.bounding_box() for one in (error, desk.page.locator(".notice").last)]
+        desk.button("Ask").click()
+        boxes.append(desk.page.get_by_role("dialog", name="Ask about the image").bounding_box())
+        paper = desk.page.locator(".cm-scroller").bounding_box()
+        assert paper is not None
+        foot = [box for box in boxes if box is not None]
+        assert len(foot) == 3
+        for box in foot:
+            # Over the report, and not over its first line.
+            assert box["y"] > before["y"] + before["height"], width
+            assert box["y"] + box["height"] <= paper["y"] + paper["height"], width
+            assert box["x"] >= paper["x"], width
+            assert box["x"] + box["width"] <= paper["x"] + paper["width"], width
+        desk.button("Close question").click()
+        desk.button("Dismiss").click()
+        error.wait_for(state="detached")
+        assert line.bounding_box() == before, width
+        context.close()
 
 
 def test_a_screen_reader_hears_the_beginning_and_the_end_of_a_run_only(quiet: Callable[..., Desk]) -> None:
@@ -208,23 +248,66 @@ def test_the_sheet_shows_every_key_of_the_table_and_closes_again(quiet: Callable
 # ---- the guided example
 
 
-def test_the_example_runs_by_itself_drafts_locks_and_ends(context: BrowserContext, site: Site) -> None:
-    desk = Desk(context.new_page(), site.address).open()
+FINDING = "Small right pleural effusion."
+
+
+def watch_example(desk: Desk) -> list[str]:
+    """The captions of the example, watched to its end."""
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.wait_for(timeout=20_000)
-    guide.get_by_text("now stays as it is").wait_for(timeout=30_000)
-    locked = desk.page.locator(".cm-content .span.locked.model").first.inner_text()
-    assert len(locked) > 10
-    guide.get_by_text("Now you").wait_for(timeout=30_000)
-    assert locked in desk.text
-    assert desk.page.locator(".cm-content .span.radiologist").count() == 0
-    desk.button("Start with an empty report").click()
-    assert desk.page.locator(".cm-content").inner_text().startswith("Type, or press Draft")
+    captions: list[str] = []
+    while not captions or not captions[-1].startswith(("Now you", "The example had to end")):
+        caption = guide.locator(".caption").inner_text()
+        if caption not in captions:
+            captions.append(caption)
+        desk.page.wait_for_timeout(100)
+    return captions
+
+
+def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_ends(context: BrowserContext) -> None:
+    words = tuple(re.findall(r" ?\S+", FINDING))
+    with launched(ScriptedEngine(steps=10, seconds_a_step=0.05, words_written=words)) as site:
+        desk = Desk(context.new_page(), site.address).open()
+        captions = watch_example(desk)
+        assert any("The impression follows" in caption for caption in captions)
+        assert any("now stays as it is, too" in caption for caption in captions)
+        assert captions[-1].startswith("Now you")
+        # The impression, of which the findings said the same.
+        locked = desk.page.locator(".cm-content .span.locked.model")
+        assert locked.all_inner_texts() == [FINDING]
+        assert desk.text.startswith(f"FINDINGS:\n{FINDING}")
+        assert desk.text.endswith(f"IMPRESSION:\n{FINDING}")
+        # The visitor has written nothing of it.
+        assert desk.page.locator(".cm-content .span.radiologist").count() == 0
+        desk.button("Start with an empty report").click()
+        assert desk.page.locator(".cm-content").inner_text().startswith("Type, or press Draft")
+
+
+def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_locked(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    desk.button("Watch the half-minute example").click()
+    captions = watch_example(desk)
+    assert captions[-1].startswith("Now you")
+    assert any("The gaps are filled, and what was locked has stayed." in caption for caption in captions)
+    assert not any("follows" in caption or "now stays" in caption for caption in captions)
+    assert FINDING in desk.text
+    assert desk.page.locator(".cm-content .span.locked.model").count() == 0
+
+
+def test_the_example_asks_before_it_takes_the_place_of_a_study(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    open_example(desk)
+    desk.button("Example").click()
+    desk.button("Keep my study").click()
+    assert desk.page.get_by_role("region", name="Guided example").count() == 0
+    desk.button("Example").click()
+    desk.button("Watch it").click()
+    desk.page.get_by_role("region", name="Guided example").get_by_text("is locked: no draft").wait_for()
 
 
 def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
-    desk.button("Watch the 20-second example").click()
+    desk.button("Watch the half-minute example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.get_by_text("Draft: the model looks").wait_for(timeout=20_000)
     desk.page.keyboard.press("x")
@@ -308,6 +391,29 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     first.button("Keep this one").click()
     first.page.get_by_text("Saved", exact=True).wait_for()
     first.wait_until(lambda: "Mine." in json.dumps(first.saved[-1]))
+
+
+def test_the_page_asks_before_locked_text_of_the_model_is_left(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    desk.page.on("dialog", answer)
+    desk.button("Draft").click()
+    desk.finish()
+    desk.page.reload()
+    desk.page.locator(".cm-content .span.model").first.wait_for()
+    assert asked == []
+    desk.editor.focus()
+    for keys in ("Control+End", "ArrowLeft", "Control+l"):
+        desk.page.keyboard.press(keys)
+    desk.page.locator(".cm-content .span.locked.model").first.wait_for()
+    desk.page.reload()
+    desk.editor.wait_for()
+    assert asked == ["beforeunload"]
 
 
 def test_a_page_that_is_left_for_good_is_forgotten(context: BrowserContext) -> None:

@@ -23,12 +23,9 @@ def site() -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def desk(context: BrowserContext, site: Site) -> Iterator[Desk]:
-    desk = Desk(context.new_page(), site.address).open()
-    yield desk
-    assert desk.elsewhere == []
-    assert desk.complaints == []
+@pytest.fixture(scope="module")
+def address(site: Site) -> str:
+    return f"{site.address}?guide=off"
 
 
 def press(desk: Desk, *keys: str) -> None:
@@ -171,6 +168,18 @@ def test_draft_right_after_a_click_on_a_word_drafts(context: BrowserContext) -> 
         desk.draft()
         desk.finish()
         assert desk.page.get_by_role("dialog").count() == 0
+
+
+def test_where_the_model_offers_marks_alone_the_list_says_that_there_is_nothing(context: BrowserContext) -> None:
+    with launched(ScriptedEngine(steps=4, alternative_texts=(".", ""))) as site:
+        desk = Desk(context.new_page(), f"{site.address}?guide=off").open()
+        drafted(desk)
+        before = saved(desk)
+        press(desk, "Control+End", "Alt+ArrowDown")
+        desk.page.get_by_text("The model has no words to offer here.").wait_for()
+        assert desk.page.get_by_role("option").count() == 0
+        press(desk, "Escape")
+        assert saved(desk) == before
 
 
 # ---- hints

@@ -34,6 +34,8 @@ class ScriptedEngine:
     started_at: list[int] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
     texts: dict[str, str] = field(default_factory=dict)
+    alternative_texts: Sequence[str] = ()
+    words_written: tuple[str, ...] = WORDS
     looked_at: list[tuple[str, tuple[int, int] | None]] = field(default_factory=list)
 
     @property
@@ -61,10 +63,10 @@ class ScriptedEngine:
             for step in range(start.step + 1 if start else 1, steps + 1):
                 time.sleep(self.seconds_a_step)
                 self.before_step(step)
-                known = round(len(WORDS) * step / steps)
+                known = round(len(self.words_written) * step / steps)
                 line = tuple(
                     Piece(word, 0.0, True) if at < known else Piece(f" noise{settings.seed + step + at}", 3.0, False)
-                    for at, word in enumerate(WORDS)
+                    for at, word in enumerate(self.words_written)
                 )
                 pieces = {span.id: line for span in report.open_spans}
                 yield Frame(step, steps, step * self.seconds_a_step, pieces)
@@ -84,14 +86,14 @@ class ScriptedEngine:
             yield (Frame(step, self.steps, step * self.seconds_a_step, {}),)
         return tuple(
             Draft(
-                {span.id: f"Alternative {number}." for span in report.open_spans} | self.texts,
+                {span.id: text for span in report.open_spans} | self.texts,
                 self.steps,
                 0.1,
                 settings.seed + number,
                 self.model,
                 -0.1 * (number + 1),
             )
-            for number in range(count)
+            for number, text in enumerate(self.alternative_texts or [f"Alternative {at}." for at in range(count)])
         )
 
     def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:

@@ -429,6 +429,28 @@ def test_alternatives_name_their_likelihoods_and_leave_the_report_alone() -> Non
     assert not session.is_drafting
 
 
+MARKS = (".", "", "Clear.", " \n", "–,;", "4")
+
+
+@pytest.mark.parametrize(
+    ("said", "offered"),
+    [("Open words.", ("Clear.", "4")), ("", ("Clear.", "4")), (".", MARKS), (" – ", MARKS)],
+)
+def test_a_text_of_marks_alone_is_no_alternative_but_to_marks(said: str, offered: tuple[str, ...]) -> None:
+    session = a_session(
+        ScriptedEngine(alternative_texts=MARKS), Report.from_spans((Span("s1", said, "open", "model"),))
+    )
+    others = returned(session.alternatives("s1", len(MARKS), DraftSettings()))
+    assert [other.text for other in others] == list(offered)  # type: ignore[attr-defined]
+    # The shares are of those that are offered.
+    assert others[0].share == 0.5  # type: ignore[index]
+
+
+def test_where_all_alternatives_are_marks_none_is_offered() -> None:
+    session = a_session(ScriptedEngine(alternative_texts=(".", "")), TWO_GAPS)
+    assert returned(session.alternatives("s3", 2, DraftSettings())) == ()
+
+
 def test_alternatives_that_name_another_span_are_refused() -> None:
     session = a_session(ScriptedEngine(texts={"s2": "Pneumothorax!"}), TWO_GAPS)
     with pytest.raises(RunFailedError, match="not asked for"):

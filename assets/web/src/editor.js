@@ -276,28 +276,13 @@ export function mountEditor({ element }) {
     helpers,
   );
 
-  const bannerText = el("span", {});
-  const banner = el(
-    "div",
-    { class: "banner error", role: "alert", hidden: true },
-    icon("warn"),
-    bannerText,
-    button({
-      name: "Dismiss",
-      icon: "close",
-      iconOnly: true,
-      class: "quiet",
-      onclick: () => {
-        banner.hidden = true;
-      },
-    }),
-  );
-
   const paper = el("div", { class: "paper" });
   const hint = el("div", { class: "hint", role: "status", hidden: true });
   const changes = el("div", { class: "changes", role: "region", "aria-label": "Changes of the last draft", tabindex: "0", hidden: true });
   const overlay = el("div", { class: "overlay" });
-  const body = el("div", { class: "body" }, paper, changes, overlay, hint);
+  // Notices, questions and the guided example stand one above the other over the report's foot, and move nothing.
+  const foot = el("div", { class: "foot" });
+  const body = el("div", { class: "body" }, paper, changes, overlay, foot, hint);
 
   const bead = (name, text, title) =>
     el(
@@ -365,7 +350,7 @@ export function mountEditor({ element }) {
   });
 
   // Built whole and then shown at once; the find bar and the time line stand above and below the report.
-  root.replaceChildren(bar, settings, indicationRow, banner, body, timeline.node, statusBar);
+  root.replaceChildren(bar, settings, indicationRow, body, timeline.node, statusBar);
 
   const report = createReportEditor({
     parent: paper,
@@ -446,7 +431,7 @@ export function mountEditor({ element }) {
   const find = createFind({ report });
   body.before(find.bar);
   const ask = createAsk({ answer, insert: insertAnswer, stop: () => stopAside(), onclose: () => report.view.focus() });
-  body.append(ask.node);
+  foot.append(ask.node);
 
   // ---- words for the radiologist
 
@@ -460,8 +445,7 @@ export function mountEditor({ element }) {
       sayLost(shared.notices, text);
       return;
     }
-    bannerText.textContent = text;
-    banner.hidden = false;
+    shared.notices.show("error", { kind: "error", text, answers: [{ name: "Dismiss", onclick: () => {} }] });
   }
   let hintTimer = 0;
   function showHint(name) {
@@ -469,9 +453,7 @@ export function mountEditor({ element }) {
     hint.textContent = text;
     hint.hidden = false;
     clearTimeout(hintTimer);
-    hintTimer = setTimeout(() => {
-      hint.hidden = true;
-    }, HINT_MS);
+    hintTimer = setTimeout(hideHint, HINT_MS);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();
     if (!caret) return;
@@ -481,6 +463,10 @@ export function mountEditor({ element }) {
     hint.style.left = `${Math.max(8, Math.min(box.width - width - 8, caret.left - box.left - 12))}px`;
     hint.style.top = `${Math.max(8, below + height < box.height ? below : caret.top - box.top - height - 8)}px`;
   }
+
+  const hideHint = () => {
+    hint.hidden = true;
+  };
 
   let toolsAsked = false;
   function refreshTools() {
@@ -600,8 +586,7 @@ export function mountEditor({ element }) {
       showHint("busy");
       return;
     }
-    banner.hidden = true;
-    shared.notices.drop("again");
+    for (const name of ["error", "again"]) shared.notices.drop(name);
     if (report.isEmpty()) report.replaceReport(template(), "template");
     if (!report.hasOpen()) {
       fail(NOTHING_OPEN);
@@ -780,9 +765,10 @@ export function mountEditor({ element }) {
       return;
     }
     leaveTimeline();
+    hideHint();
     const tags = { same: "span", gone: "del", new: "ins" };
     changes.replaceChildren(
-      el("div", { class: "changes-head" }, "Before and after the last draft. Esc goes back."),
+      el("div", { class: "changes-head" }, "The last draft: what it took away is struck out, what it wrote is dotted. Esc goes back."),
       el("div", { class: "changes-text" }, ...diffOfParts(last).map(({ kind, text }) => el(tags[kind], {}, text))),
     );
     changes.hidden = false;
@@ -857,6 +843,7 @@ export function mountEditor({ element }) {
   }
   /** Lays a list over the report, below the caret or at the top. */
   function lay(mine, atCaret) {
+    hideHint();
     overlay.replaceChildren(mine.node);
     const caret = report.whereCaretIs(),
       box = body.getBoundingClientRect();
@@ -922,17 +909,20 @@ export function mountEditor({ element }) {
         list.say(`Drafting alternatives… step ${message.step}`),
       );
       if (left) return;
-      if (!alternatives.length) list.close();
       list.show(
         alternatives.map(({ text, likelihood }) => ({
-          name: text.trim() || "(nothing)",
+          name: text.trim(),
           note: `${text === span.text ? "now · " : ""}${percent(likelihood)}`,
           part: likelihood,
           title: TEXT_SHARE,
           value: text,
         })),
       );
-      list.say("↑ ↓ choose · Enter take · Esc leave · % is the share among these texts");
+      list.say(
+        alternatives.length
+          ? "↑ ↓ choose · Enter take · Esc leave · % is the share among these texts"
+          : "The model has no words to offer here. Esc leaves.",
+      );
     } catch (error) {
       if (!left) list.say(error.message);
     }
@@ -1199,17 +1189,19 @@ export function mountEditor({ element }) {
     true,
   );
 
+  // What a person has written, locked or accepted is not left by a slip; the guided example's report may be.
+  let isExample = false;
   addEventListener("beforeunload", (event) => {
-    if (report.hasRadiologistText()) event.preventDefault();
+    if (report.hasRadiologistText() || (!isExample && report.hasReviewedText())) event.preventDefault();
   });
 
   shared.editor = {
     hasText: () => !report.isEmpty(),
     isRunning: () => run !== null,
     draft,
-    /** Locks this passage, as the radiologist's selection and key would. @param {string} passage */
+    /** Locks this passage where it stands last, as the radiologist's selection and key would. @param {string} passage */
     lockText(passage) {
-      const from = report.view.state.doc.toString().indexOf(passage);
+      const from = report.view.state.doc.toString().lastIndexOf(passage);
       if (from < 0) return;
       report.view.dispatch({ selection: { anchor: from, head: from + passage.length } });
       report.lock();
@@ -1217,8 +1209,12 @@ export function mountEditor({ element }) {
     },
     text: () => report.view.state.doc.toString(),
     /** @param {import("./spans.js").WireSpan[]} spans */
-    put: (spans) => report.replaceReport(spans, "template"),
+    put(spans) {
+      isExample = true;
+      report.replaceReport(spans, "template");
+    },
     clear() {
+      isExample = false;
       leaveTimeline();
       timeline.load(null);
       report.abandonRun();

@@ -1,12 +1,19 @@
-// The guided example: twenty seconds on a committed study, with a real draft, a real lock, and another real draft.
-// Whatever the visitor does ends it at once. Knows the panes by what they offer in `shared`.
+// The guided example: half a minute on a committed study: a finding is locked, a real draft writes the rest around it, a
+// sentence of the model is locked too, and another real draft follows. Whatever the visitor does ends it at once. Knows
+// the panes by what they offer in `shared`.
 
 import { desk, shared } from "./desk.js";
 import { button, el } from "./dom.js";
 import { newId } from "./spans.js";
 
 const EXAMPLE = "effusion";
-const SECONDS = 20;
+/**
+ * What is locked before anything is drafted. The study is labelled with an effusion, whatever a model sees by itself; it
+ * stands first and names a size, for then what is written after it agrees with it.
+ */
+const FINDING = "Small right pleural effusion.";
+/** Of the captions together, to read them; the two drafts take what they take. */
+const SECONDS = 24;
 /** A page on which nobody has done anything for so long has a visitor who does not know it. */
 const IDLE_MS = 9_000;
 const ADDRESS_OFF = "off";
@@ -20,18 +27,24 @@ const wait = (seconds, signal) =>
     });
   });
 
+/** The finding stands there as a template's words, for the visitor has not written it. */
 const report = () => [
-  { id: newId(), text: "FINDINGS:\n", state: "locked", author: "template" },
+  { id: newId(), text: `FINDINGS:\n${FINDING} `, state: "locked", author: "template" },
   { id: newId(), text: "", state: "open", author: "model" },
   { id: newId(), text: "\n\nIMPRESSION:\n", state: "locked", author: "template" },
   { id: newId(), text: "", state: "open", author: "model" },
 ];
 
-/** The sentence of the drafted findings to be locked: the first of some length. @param {string} text */
-export function sentenceToLock(text) {
-  const findings = text.slice(text.indexOf("\n") + 1).split("\n\nIMPRESSION:")[0];
-  const sentences = findings.match(/[^.\n]+\./g)?.map((one) => one.trim()) ?? [];
-  return sentences.find((one) => one.length > 20) ?? sentences[0] ?? null;
+/**
+ * The sentence of the drafted impression that says again what is locked; null where none does, as a model may be wrong.
+ * @param {string} text of the report
+ */
+export function sentenceThatFollows(text) {
+  const impression = text.split("\nIMPRESSION:\n")[1] ?? "";
+  const sentences = impression.match(/[^.\n]+\./g)?.map((one) => one.trim()) ?? [];
+  const differs = /\b(no|not|without|absen|resol|negative|moderate|large|massive)/i;
+  const follows = (one) => /\beffusion/i.test(one) && /\b(right|bilateral)/i.test(one) && !differs.test(one);
+  return sentences.find(follows) ?? null;
 }
 
 /** @param {HTMLElement} root the editor's pane */
@@ -63,7 +76,7 @@ export function mountGuide(root) {
         el("div", { class: "guide-time", "aria-hidden": "true" }, card.bar),
         card.foot,
       );
-      root.querySelector(".body").append(card.node);
+      root.querySelector(".foot").append(card.node);
     }
     card.caption.textContent = text;
     card.foot.replaceChildren(el("span", {}, foot), ...answers.map(button));
@@ -80,7 +93,8 @@ export function mountGuide(root) {
     return !running && !shared.editor?.hasText() && !shared.editor?.isRunning() && !document.querySelector("dialog[open]");
   }
 
-  async function start() {
+  /** @param {{mayReplace?: boolean}} [visitor] whether the study on screen may make room */
+  async function start({ mayReplace = false } = {}) {
     if (!mayStart()) {
       if (!running)
         shared.notices.show("guide", {
@@ -90,13 +104,24 @@ export function mountGuide(root) {
       return;
     }
     disarm();
+    if (shared.viewer.hasStudy() && !mayReplace) {
+      shared.notices.show("guide", {
+        text: "The example opens a study of its own in place of the one on screen.",
+        answers: [
+          { name: "Watch it", onclick: () => start({ mayReplace: true }) },
+          { name: "Keep my study", onclick: () => {} },
+        ],
+      });
+      return;
+    }
     const mine = (running = new AbortController());
     const { signal } = mine;
-    const began = performance.now();
-    const caption = async (text, upTo) => {
-      const seconds = (performance.now() - began) / 1000;
-      show(text, "Any key stops it", [{ name: "Stop the example", onclick: () => stop() }], Math.min(1, upTo / SECONDS));
-      await wait(Math.max(1.2, upTo - seconds), signal);
+    const foot = ["Any key stops it", [{ name: "Stop the example", onclick: () => stop() }]];
+    let read = 0;
+    const caption = async (text, seconds) => {
+      read += seconds;
+      show(text, ...foot, Math.min(1, read / SECONDS));
+      await wait(seconds, signal);
     };
     const drafted = async () => {
       point(null);
@@ -106,28 +131,32 @@ export function mountGuide(root) {
     };
     listen(true);
     try {
-      show("A chest radiograph is opened beside an empty report.", "Any key stops it", [
-        { name: "Stop the example", onclick: () => stop() },
-      ], 0.08);
+      const opening = "A chest radiograph is opened beside an empty report.";
+      show(opening, ...foot, 0.05);
       if (!(await Promise.race([shared.viewer.openExample(EXAMPLE), wait(20, signal)])))
         throw new Error("The example study could not be opened.");
-      await caption("A chest radiograph is opened beside an empty report.", 2.5);
+      await caption(opening, 2);
       shared.editor.put(report());
-      await caption("The headings are locked. The two gaps are open: there the model may write.", 5.5);
+      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: there the model may write.`, 5);
       point(named("Draft"));
-      await caption("Draft: the model looks at the image and the whole report, and denoises every open word at once.", 8);
+      await caption("Draft: the model looks at the image and at what is locked, and writes every gap at once.", 3.5);
       await drafted();
-      await caption("Model text is dotted until a person has reviewed it. The default model is small, and often wrong.", 11.5);
-      const sentence = sentenceToLock(shared.editor.text());
+      const sentence = sentenceThatFollows(shared.editor.text());
+      await caption(
+        sentence
+          ? "The impression follows what was locked. Model text is dotted until a person has reviewed it."
+          : "The gaps are filled, and what was locked has stayed. Model text is dotted until a person has reviewed it.",
+        4,
+      );
       if (sentence) {
         point(named("Lock"));
         shared.editor.lockText(sentence);
-        await caption(`Lock: “${sentence}” now stays as it is, whatever is drafted.`, 14.5);
+        await caption(`Lock: “${sentence}” now stays as it is, too.`, 3);
       }
       point(named("Draft"));
-      await caption("Draft again: everything open is rewritten around what is locked.", 16.5);
+      await caption("Draft again: everything open is written anew around what is locked.", 2.5);
       await drafted();
-      await caption("The locked sentence has stayed. Lock, draft, lock, draft: until the report is yours.", SECONDS);
+      await caption("What was locked has not changed by a letter. The default model is small, and often wrong: read what it writes.", 4);
       finish(mine, "Now you: type, lock, unlock, and press Draft. This report is only an example.");
     } catch (error) {
       if (signal.aborted) return;

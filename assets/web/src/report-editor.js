@@ -199,7 +199,11 @@ function shades(report, span, state) {
 function decorate(state) {
   const report = state.field(reportField);
   const marks = [];
+  /** The locked span before, where it touches: one padlock stands for both. @type {Span|null} */
+  let before = null;
   for (const span of report.spans) {
+    const goesOn = before?.author === span.author && span.state === "locked" && before.to === span.from;
+    before = span.state === "locked" && span.id !== report.typing ? span : null;
     if (span.gap) {
       marks.push(gapChip(isDrafted(report, span), span.hint).range(span.from, span.to));
     } else if (isDrafted(report, span)) {
@@ -231,7 +235,7 @@ function decorate(state) {
           : TITLES[span.state][span.author];
       const title = span.hint ? `${about}. Hint: ${span.hint}` : about;
       // One mark a line, so that the padlock stands at the first line only.
-      let first = true;
+      let first = !goesOn || state.doc.sliceString(span.from - 1, span.from) === "\n";
       for (let at = span.from; at < span.to;) {
         const line = state.doc.lineAt(at);
         const end = Math.min(span.to, line.to);
@@ -1005,6 +1009,9 @@ export function createReportEditor({
       };
     },
     hasRadiologistText: () => report().spans.some((span) => span.author === "radiologist"),
+    /** Whether a person has locked or accepted text of the model. */
+    hasReviewedText: () =>
+      report().spans.some((span) => span.author === "model" && !span.gap && (span.state === "locked" || span.reviewed)),
     whereCaretIs() {
       const coords = view.coordsAtPos(view.state.selection.main.head);
       return coords && { left: coords.left, top: coords.top, bottom: coords.bottom };

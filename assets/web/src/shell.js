@@ -39,7 +39,7 @@ export function mountShell(root) {
   const tools = el(
     "div",
     { class: "shell-tools", role: "group", "aria-label": "Page" },
-    button({ name: "Example", icon: "watch", title: "Watch the guided example (20 seconds)", onclick: guide.start }),
+    button({ name: "Example", icon: "watch", title: "Watch the guided example (half a minute)", onclick: () => guide.start() }),
     button({
       name: "Keys",
       icon: "keys",
@@ -64,7 +64,7 @@ export function mountShell(root) {
   });
 
   const notices = el("div", { class: "notices" });
-  root.querySelector(".body").append(notices);
+  root.querySelector(".foot").prepend(notices);
   shared.notices = noticesIn(notices);
   watchConnection(desk, shared.notices);
 }
@@ -95,7 +95,7 @@ function noticesIn(parent) {
       );
       const node = el(
         "div",
-        { class: `notice ${kind}`, role: kind === "lost" || kind === "warning" ? "alert" : "status" },
+        { class: `notice ${kind}`, role: kind ? "alert" : "status" },
         kind && icon("warn"),
         el("span", {}, text),
         ...buttons,

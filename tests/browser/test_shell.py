@@ -285,7 +285,7 @@ def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_en
 
 def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_locked(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
-    desk.button("Watch the half-minute example").click()
+    desk.button("Watch the 20-second example").click()
     captions = watch_example(desk)
     assert captions[-1].startswith("Now you")
     assert any("The gaps are filled, and what was locked has stayed." in caption for caption in captions)
@@ -307,7 +307,7 @@ def test_the_example_asks_before_it_takes_the_place_of_a_study(quiet: Callable[.
 
 def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
-    desk.button("Watch the half-minute example").click()
+    desk.button("Watch the 20-second example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.get_by_text("Draft: the model looks").wait_for(timeout=20_000)
     desk.page.keyboard.press("x")

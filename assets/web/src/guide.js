@@ -1,6 +1,6 @@
-// The guided example: half a minute on a committed study: a finding is locked, a real draft writes the rest around it, a
-// sentence of the model is locked too, and another real draft follows. Whatever the visitor does ends it at once. Knows
-// the panes by what they offer in `shared`.
+// The guided example: twenty seconds and two drafts on a committed study. A finding is locked, a real draft writes the rest
+// around it, a sentence of the model is locked too, and another real draft follows. Whatever the visitor does ends it at
+// once. Knows the panes by what they offer in `shared`.
 
 import { desk, shared } from "./desk.js";
 import { button, el } from "./dom.js";
@@ -13,7 +13,7 @@ const EXAMPLE = "effusion";
  */
 const FINDING = "Small right pleural effusion.";
 /** Of the captions together, to read them; the two drafts take what they take. */
-const SECONDS = 24;
+const SECONDS = 20;
 /** A page on which nobody has done anything for so long has a visitor who does not know it. */
 const IDLE_MS = 9_000;
 const ADDRESS_OFF = "off";
@@ -135,28 +135,28 @@ export function mountGuide(root) {
       show(opening, ...foot, 0.05);
       if (!(await Promise.race([shared.viewer.openExample(EXAMPLE), wait(20, signal)])))
         throw new Error("The example study could not be opened.");
-      await caption(opening, 2);
+      await caption(opening, 1.5);
       shared.editor.put(report());
-      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: there the model may write.`, 5);
+      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: there the model may write.`, 4.5);
       point(named("Draft"));
-      await caption("Draft: the model looks at the image and at what is locked, and writes every gap at once.", 3.5);
+      await caption("Draft: the model looks at the image and at what is locked, and writes every gap at once.", 3);
       await drafted();
       const sentence = sentenceThatFollows(shared.editor.text());
       await caption(
         sentence
           ? "The impression follows what was locked. Model text is dotted until a person has reviewed it."
           : "The gaps are filled, and what was locked has stayed. Model text is dotted until a person has reviewed it.",
-        4,
+        3.5,
       );
       if (sentence) {
         point(named("Lock"));
         shared.editor.lockText(sentence);
-        await caption(`Lock: “${sentence}” now stays as it is, too.`, 3);
+        await caption(`Lock: “${sentence}” now stays as it is, too.`, 2.5);
       }
       point(named("Draft"));
-      await caption("Draft again: everything open is written anew around what is locked.", 2.5);
+      await caption("Draft again: everything open is written anew around what is locked.", 2);
       await drafted();
-      await caption("What was locked has not changed by a letter. The default model is small, and often wrong: read what it writes.", 4);
+      await caption("What was locked has not changed by a letter. The default model is small, and often wrong: read what it writes.", 3);
       finish(mine, "Now you: type, lock, unlock, and press Draft. This report is only an example.");
     } catch (error) {
       if (signal.aborted) return;

@@ -39,7 +39,7 @@ export function mountShell(root) {
   const tools = el(
     "div",
     { class: "shell-tools", role: "group", "aria-label": "Page" },
-    button({ name: "Example", icon: "watch", title: "Watch the guided example (half a minute)", onclick: () => guide.start() }),
+    button({ name: "Example", icon: "watch", title: "Watch the guided example (about 20 seconds)", onclick: () => guide.start() }),
     button({
       name: "Keys",
       icon: "keys",

@@ -128,7 +128,7 @@ export function mountViewer({ element }) {
     ),
     emptyThumbs,
     button({
-      name: "Watch the half-minute example",
+      name: "Watch the 20-second example",
       icon: "watch",
       class: "watch",
       onclick: () => shared.guide?.start(),

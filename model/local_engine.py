@@ -578,10 +578,11 @@ class LocalEngine:
         scores = dict(zip(canvas.free, self._batcher.call(lambda: self._doubts(seat)).tolist(), strict=True))
         kept: set[int] = set()
         for slot in canvas.slots:
-            positions = range(slot.start, slot.stop)
-            if self._without_filler(canvas.ids[slot.start : slot.stop]):
-                unlikely_first = sorted(positions, key=scores.__getitem__)
-                kept.update(unlikely_first[math.ceil(strength * len(positions)) :])
+            # The share is of the text, not of the blanks after it, which may be opened too.
+            text = self._without_filler(canvas.ids[slot.start : slot.stop])
+            if text:
+                unlikely_first = sorted(range(slot.start, slot.stop), key=scores.__getitem__)
+                kept.update(unlikely_first[math.ceil(strength * len(text)) :])
         return canvas.keeping(kept)
 
     def _doubts(self, seat: Seat) -> torch.Tensor:

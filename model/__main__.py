@@ -231,6 +231,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
             "--blank", type=_count, default=80, help="of these once more with a blank image (default 80)"
         )
         evaluate.add_argument("--drafts", type=Path, help="file for every draft, a line of JSON each")
+        evaluate.add_argument(
+            "--kept",
+            type=Path,
+            help="file that keeps what is finished, a line of JSON each, where the same command goes on if it was "
+            "stopped; vqa with --questions goes on at --drafts",
+        )
         evaluate.add_argument("--together", type=_count, default=1, help="drafts under way at a time (default 1)")
     for evaluate in (labels, infill, vqa, speed):
         evaluate.add_argument("--steps", type=_count, help="at most so many denoising steps a draft")

@@ -18,15 +18,16 @@ import torch
 from model.evaluation.indiana import even_files, read_report
 from model.evaluation.infill import InfillSettings, evaluate_infill
 from model.evaluation.labels import LabelsSettings, evaluate_labels
+from model.evaluation.ledger import Ledger
 from model.evaluation.looked import LookedSettings, evaluate_looked
 from model.evaluation.plots import plot_curves
 from model.evaluation.published import published_config, random_model
-from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation
+from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation, weights_hash
 from model.evaluation.speed import COMPARE, PARTS, SpeedSettings, curve_rows, evaluate_speed
 from model.evaluation.studies import held_out_radiographs
 from model.evaluation.vqa import VqaSettings, evaluate_vqa
 from model.evaluation.vqa_command import evaluate_judge, evaluate_set
-from model.loading import DraftingModel, load
+from model.loading import DEFAULT_MODEL, DraftingModel, load
 from model.local_engine import WIDENINGS, WIDTH_FACTORS, LocalEngine
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
     """Run the evaluation that the options ask for. Raises EvaluationError or ModelError for what cannot be used."""
-    for path in (options.json, getattr(options, "drafts", None), getattr(options, "judged", None)):
+    for path in (getattr(options, name, None) for name in ("json", "drafts", "judged", "kept")):
         # Looked at before the work, so that a wrong path is told at once.
         if path and not path.parent.is_dir():
             raise EvaluationError(f"{path.parent} is not a folder to write into.")
@@ -71,7 +72,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         drafts = _opened(options.drafts, opened)
         drafting_model = load(options.model, options.adapter)
         sibling = _sibling(getattr(options, "sibling", None), drafting_model.device)
-        engine = LocalEngine(drafting_model)
+        engine, sibling = _keeping(options, LocalEngine(drafting_model), drafting_model, sibling, opened)
         # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
         together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
         common = {"seed": options.seed, "steps": options.steps, "together": max(together, 1)}
@@ -165,7 +166,8 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
         started = time.monotonic()
         rows: list[Row] = []
         done: Evaluation | None = None
-        for more in evaluate_gaps(LocalEngine(drafting_model), reports, settings, drafts, sibling, scores):
+        engine, sibling = _keeping(options, LocalEngine(drafting_model), drafting_model, sibling, opened)
+        for more in evaluate_gaps(engine, reports, settings, drafts, sibling, scores):
             rows += more
             measured = evaluation(
                 "gaps",
@@ -186,6 +188,30 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
     if done is None:
         raise EvaluationError(f"{options.set} has no report with room for a gap.")
     return done
+
+
+def _keeping(
+    options: argparse.Namespace,
+    engine: LocalEngine,
+    drafting_model: DraftingModel,
+    sibling: Sibling | None,
+    opened: ExitStack,
+) -> tuple[LocalEngine, Sibling | None]:
+    """The two as they are, or, where a file is named for it, with what they finish kept there."""
+    if options.kept is None:
+        return engine, sibling
+    from model.evaluation.kept import Kept, KeptEngine, KeptSibling, code_sha256
+
+    made_by = {
+        "weights": weights_hash(options.model if options.model is not None else str(DEFAULT_MODEL)),
+        "adapter": weights_hash(options.adapter) if options.adapter is not None else None,
+        "sibling": weights_hash(str(options.sibling)) if sibling else None,
+        "sampler": asdict(engine.settings),
+        "code": code_sha256(),
+        "device": drafting_model.device.type,
+    }
+    kept = Kept(opened.enter_context(Ledger(options.kept, made_by)))
+    return KeptEngine.of(engine, kept), KeptSibling.of(sibling, kept) if sibling else None
 
 
 def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:

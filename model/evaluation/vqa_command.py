@@ -71,6 +71,8 @@ def evaluate_set(options: argparse.Namespace) -> Evaluation:
     )
     if options.judge and not (options.judged and options.drafts):
         raise EvaluationError("--judge needs --drafts and --judged, so that nothing is lost where it fails.")
+    if options.kept:
+        raise EvaluationError("--kept goes with --data; with --questions what is answered is kept in --drafts.")
     if options.together < 1:
         raise EvaluationError("At least one answer must be under way at a time.")
     images, asked = chosen_questions(options.questions, options.format, settings)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -34,12 +35,13 @@ from model.evaluation.labeler import (
     sentences,
 )
 from model.evaluation.published import published_config, random_model
-from model.evaluation.record import load_rows
+from model.evaluation.record import EvaluationError, load_rows
 from model.evaluation.statistics import balanced, median, share
 from model.evaluation.studies import UNPICTURED, truth_of
 from model.evaluation.vqa import QUESTIONS_A_PICTURE
 from model.evaluation.wording import is_broken, is_empty, known_pairs, repeats, written_reports
 from model.local_engine import LocalEngine
+from model.sibling import Sibling
 from model.training.fresh import fresh_config, fresh_sibling, fresh_tokenizer, save_checkpoint
 from tests.model.conftest import TEXTS, TINY
 
@@ -310,6 +312,73 @@ def test_the_sibling_and_real_reports_stand_beside_the_model(
         infill.ORIGINAL,
     }
     assert methods["gap decided by locked text, generated reports"] == baselines | {infill.DIFFUSION}
+
+
+def test_an_evaluation_that_was_stopped_goes_on_and_makes_nothing_twice(
+    packed: Path,
+    tiny_checkpoint: Path,
+    tiny_sibling: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
+    made: list[str] = []
+    limit = 1000
+
+    def counted(owner: type, name: str) -> None:
+        own = getattr(owner, name)
+
+        def once_more(*given: Any, **named: Any) -> Any:
+            if len(made) == limit:
+                raise EvaluationError("The power is gone.")
+            made.append(name)
+            return own(*given, **named)
+
+        monkeypatch.setattr(owner, name, once_more)
+
+    counted(LocalEngine, "draft")
+    counted(Sibling, "fill_all")
+
+    def rows(*more: str) -> list[dict[str, Any]] | None:
+        out = tmp_path / "rows.json"
+        command = ["evaluate", "infill", "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "1"]
+        beside = ["--sibling", str(tiny_sibling), "--steps", "2", "--json", str(out), *more]
+        return json.loads(out.read_text(encoding="utf-8"))["rows"] if main([*command, *beside]) == 0 else None
+
+    expected = rows()
+    made = []
+    assert rows("--kept", str(tmp_path / "whole.jsonl")) == expected
+    # A gap that is asked for twice, with and without its hint, is drafted once.
+    whole = len(made)
+    kept = ["--kept", str(tmp_path / "kept.jsonl")]
+    made, limit = [], whole // 2
+    assert rows(*kept) is None
+    assert "The power is gone." in capsys.readouterr().err
+    done = len(made)
+    with (tmp_path / "kept.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"asked": "cut o')
+    made, limit = [], 1000
+    assert rows(*kept) == expected
+    assert len(made) == whole - done
+    made = []
+    assert rows(*kept) == expected
+    assert not made
+    assert rows(*kept, "--adapter", str(tmp_path)) is None
+
+
+def test_what_other_weights_made_is_not_taken_for_these(
+    packed: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    begun = {"weights": "0", "adapter": None, "sibling": None, "sampler": None, "code": "0", "device": "cpu"}
+    kept.write_text(json.dumps({"settings": begun}) + "\n", encoding="utf-8")
+    command = ["evaluate", "vqa", "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "1"]
+    assert main([*command, "--kept", str(kept)]) == 2
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if str(kept) in line]
+    assert "was begun with other settings (code" in told
+    assert main(["evaluate", "vqa", "--questions", str(tmp_path), "--kept", str(kept)]) == 2
+    assert "--drafts" in capsys.readouterr().err
 
 
 def test_a_hint_is_in_the_report_only_where_it_is_told() -> None:

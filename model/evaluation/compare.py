@@ -24,7 +24,7 @@ from model.evaluation.statistics import Estimate, median, rate
 from model.evaluation.studies import finished
 from model.loading import DraftingModel
 from model.local_engine import LocalEngine
-from model.sibling import Sibling
+from model.sibling import Sibling, Sides
 
 DIFFUSION, CACHED, SIBLING = "diffusion", "diffusion, image encoded before", "autoregressive sibling"
 RATIO = "autoregressive over diffusion"
@@ -86,10 +86,12 @@ def compare_rows(
         )
 
     def filled(report: Report, number: int) -> _Work:
+        # A report that is open as a whole has nothing to show: the sibling was taught to write it as it comes.
+        sides: Sides = "both" if report.locked_text else "left"
         settings = DraftSettings(seed + number)
         return work(
             lambda chosen: finished(engine.draft(study, report, chosen)),
-            lambda: sibling.fill(study, report, "both", settings),
+            lambda: sibling.fill(study, report, sides, settings),
             number,
         )
 

@@ -577,8 +577,9 @@ export function mountEditor({ element }) {
   /**
    * @param {'all'|'section'|'span'} scope
    * @param {{run: string, step: number}|null} start the frame on screen, to go on from
+   * @param {number|null} own the seed of this draft; null takes the settings' or a random one
    */
-  async function draft(scope = "all", start = null) {
+  async function draft(scope = "all", start = null, own = null) {
     // What was asked in a list that is closed again nobody waits for any more; the server takes one at a time.
     if (aside?.left) await aside.ended;
     if (run) return;
@@ -619,6 +620,7 @@ export function mountEditor({ element }) {
       if (run !== mine) return;
       mine.sent = true;
       const asked = { kind: "draft", ...sent, ...wanted(), only: scope === "all" ? null : only, start };
+      if (own !== null) asked.seed = own;
       for await (const message of desk.draft(asked)) receive(mine, message);
       if (!held.some(({ message }) => message.kind !== "frame")) throw new Error(CUT_OFF);
     } catch (error) {

@@ -430,7 +430,11 @@ def test_speed_leaves_a_table_and_a_plot_of_each_curve(
     assert (kept["value"], kept["count"]) == (1.0, 2)
     steps = rows["one sentence drafted again in 120 tokens: transformers' generate()", "steps"]
     assert steps["value"] == 2
-    assert all(row["value"] > 0 for row in saved["rows"] if row["measure"] in ("seconds", "milliseconds"))
+    # A step of `generate()` is what eight more take less what eight fewer do, which a busy machine can turn round.
+    differs = "transformers' generate()"
+    timed = [row for row in saved["rows"] if row["measure"] in ("seconds", "milliseconds")]
+    assert all(row["value"] > 0 for row in timed if row["measure"] == "seconds" or differs not in row["subject"])
+    assert any(row["measure"] == "milliseconds" and differs in row["subject"] for row in timed)
     plots = sorted(path.name for path in tmp_path.glob("*.svg"))
     assert plots == [f"speed-{name}.svg" for name in ("canvas", "prefix", "sessions", "spans")]
     assert "transformers' generate()" in capsys.readouterr().out

@@ -31,7 +31,7 @@ needs_axe = pytest.mark.skipif(
     not AXE.is_file() and "CI" not in os.environ, reason="axe-core comes with `npm ci` in assets/web"
 )
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
-# Two or three seconds for a gap, on two cores.
+# A second or two for a gap, on two cores.
 UNHURRIED_STEPS = 80
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

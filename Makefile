@@ -8,16 +8,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 run: $(VENV)/.installed
 	$(BIN)/python app.py --port 7860
 
-# Two runs at once, a core each, that take about as long. The browser's tests wait more than they compute, so those of
-# drafting go with them, and before them: the browser's driver keeps an event loop running to its end. The rest, most of
-# it tests/model, is the other.
+# Two runs at once, a core each, that take about as long: the browser's tests wait more than they compute.
 test: $(VENV)/.installed-dev lint
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 		($(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium)
 	@[ -f assets/web/node_modules/axe-core/axe.min.js ] || ! command -v npm >/dev/null || (cd assets/web && npm ci --silent)
 	export OMP_NUM_THREADS=1; \
-	$(BIN)/python -m pytest tests/drafting tests/browser >$(VENV)/browser.log 2>&1 & browser=$$!; \
-	$(BIN)/python -m pytest --ignore=tests/drafting --ignore=tests/browser; rest=$$?; \
+	$(BIN)/python -m pytest tests/browser >$(VENV)/browser.log 2>&1 & browser=$$!; \
+	$(BIN)/python -m pytest --ignore=tests/browser; rest=$$?; \
 	wait $$browser; tests=$$?; cat $(VENV)/browser.log; exit $$((rest ? rest : tests))
 
 lint: $(VENV)/.installed-dev

@@ -3,6 +3,8 @@
 `drafting.imaging` starts an interpreter for every file, which costs ten times what decoding a small file does. A fork
 does all else that the worker does: it has the limits, one file to read and one to write, and a life of its own to
 lose. That the worker itself starts and ends as it should is seen by every test that opens a file without this.
+
+For one thread at a time: starting a process also asks how all others ended, and that answer can be read only once.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -641,8 +640,8 @@ def opened_or_refused(paths: list[Path]) -> dict[str, Study | str]:
         except StudyError as error:
             return str(error)
 
-    with forked_decoding(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip((path.name for path in paths), pool.map(attempt, paths), strict=True))
+    with forked_decoding():
+        return {path.name: attempt(path) for path in paths}
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,24 @@ export function createAutosave({ now, send, tell, onOther }) {
     timer = 0,
     saving = null,
     savedText = "",
+    failed = false,
     paused = false,
     written = 0; // the last version that this page itself has written
 
+  const isAsSaved = () => JSON.stringify(now()) === savedText;
+  /** "Saved" is said only while the desk has what is on screen; that a sending failed is said until it has. */
+  function tellState() {
+    if (isAsSaved()) {
+      clearTimeout(timer);
+      timer = 0;
+      failed = false;
+      tell("Saved", false);
+    } else if (!failed) tell("Saving…", false);
+  }
   function changed() {
-    if (!paused) timer ||= setTimeout(save, SAVE_MS);
+    if (paused || timer) return;
+    timer = setTimeout(save, SAVE_MS);
+    tellState();
   }
   async function save() {
     timer = 0;
@@ -29,7 +42,7 @@ export function createAutosave({ now, send, tell, onOther }) {
       changed();
       return;
     }
-    if (JSON.stringify(now()) === savedText) return;
+    if (isAsSaved()) return tellState();
     try {
       await put();
     } catch (error) {
@@ -48,9 +61,11 @@ export function createAutosave({ now, send, tell, onOther }) {
       await saving;
       version = written = sent.version;
       savedText = text;
-      tell("Saved", false);
+      failed = false;
+      tellState();
       return sent;
     } catch (error) {
+      failed = true;
       if (error.status === 409) {
         paused = true;
         onOther();
@@ -69,7 +84,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     async current() {
       await saving?.catch(() => {});
       if (paused) throw new Error("This report was changed in another tab; choose first which is kept.");
-      if (written !== version || !written || JSON.stringify(now()) !== savedText) await put();
+      if (written !== version || !written || !isAsSaved()) await put();
       return { version, writer };
     },
     writer,

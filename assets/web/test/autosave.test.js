@@ -62,6 +62,48 @@ test("a try whose answer was lost is sent again under the same number", async ()
   assert.ok(page.told.every((text) => text === "Not saved: no connection"));
 });
 
+test("a page says Saved only of what the desk has", async () => {
+  const desk = aDesk();
+  let arrive;
+  const page = aPage({ send: (sent) => new Promise((resolve) => (arrive = () => resolve(desk.send(sent)))) });
+  page.text = "one";
+  const sending = page.autosave.put();
+  await Promise.resolve();
+  page.text = "one two";
+  page.autosave.changed();
+  arrive();
+  await sending;
+  assert.equal(desk.held.text, "one");
+  assert.ok(!page.told.includes("Saved"), String(page.told));
+  const rest = page.autosave.current();
+  await Promise.resolve();
+  await Promise.resolve();
+  arrive();
+  await rest;
+  assert.equal(desk.held.text, "one two");
+  assert.equal(page.told.at(-1), "Saved");
+  page.text = "one two three";
+  page.autosave.changed();
+  assert.equal(page.told.at(-1), "Saving…");
+  page.text = "one two";
+  page.autosave.changed();
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.equal(page.told.at(-1), "Saved", "nothing was left to send");
+});
+
+test("a failure is told until the desk has what is on screen", async () => {
+  const desk = aDesk();
+  let broken = true;
+  const page = aPage({ send: (sent) => (broken ? Promise.reject(Object.assign(new Error("x"), { status: 0 })) : desk.send(sent)) });
+  page.text = "one";
+  await assert.rejects(page.autosave.put());
+  page.autosave.changed();
+  assert.deepEqual(page.told, ["Not saved: no connection"]);
+  broken = false;
+  await page.autosave.put();
+  assert.deepEqual(page.told, ["Not saved: no connection", "Saved"]);
+});
+
 test("the theme is the address's, dark where it says nothing that is known", () => {
   assert.equal(themeOf("?theme=light"), "light");
   assert.equal(themeOf(""), "dark");

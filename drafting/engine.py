@@ -32,8 +32,8 @@ class DraftSettings:
     `seed`: the same study, report, seed and settings give the same draft on the same machine.
     `steps`: at most this many denoising steps for each window; None takes the checkpoint's own limit.
     `strength`: how much of an open span's text is written anew: 1 is all of it; below, that share of its tokens, the
-    ones that the model finds least likely where they stand, while the rest stays; 0 changes nothing. A gap is always
-    written anew.
+    ones furthest behind what the model would rather have there, while the rest stays; 0 changes nothing. A gap is
+    always written anew.
     """
 
     seed: int = 0

@@ -36,6 +36,10 @@ from model.words import Tokens, likeliest_words
 Result = TypeVar("Result")
 
 KEPT_PREFIXES = 16
+# Of a text that is revised every so many-th token is hidden at a time, to see whether the rest calls for it.
+DOUBTED_APART = 4
+# So often each with other noise in its place.
+DOUBTED = 2
 MOST_OPEN_SPANS = 1000
 # A slot that comes back full is made so much wider, so often.
 WIDER = 2
@@ -299,7 +303,7 @@ class LocalEngine:
             means = []
             for seat, own in zip(seats, encoded, strict=True):
                 read = slice(0, len(own) + ends)
-                scored = torch.stack([self.decoder.score(seat, noise)[read].mean() for noise in noises])
+                scored = torch.stack([self.decoder.score(seat, noise)[0][read].mean() for noise in noises])
                 means.append(scored.mean().item())
             return means
 
@@ -569,18 +573,38 @@ class LocalEngine:
         )
 
     def _revised(self, canvas: Canvas, prefix: Prefix, strength: float) -> Canvas:
-        """The canvas with the likelier part of what its open spans hold pinned; gaps stay open."""
+        """The canvas with all that its open spans hold pinned, but for the most doubtful words; gaps stay open."""
         if strength == 1:
             return canvas
         seat = self._seat(prefix, canvas)
-        scores = dict(zip(canvas.free, self._batcher.call(lambda: self.decoder.score(seat)).tolist(), strict=True))
+        scores = dict(zip(canvas.free, self._batcher.call(lambda: self._doubts(seat)).tolist(), strict=True))
         kept: set[int] = set()
         for slot in canvas.slots:
             positions = range(slot.start, slot.stop)
-            if self._without_filler(canvas.ids[slot.start : slot.stop]):
-                unlikely_first = sorted(positions, key=scores.__getitem__)
-                kept.update(unlikely_first[math.ceil(strength * len(positions)) :])
+            text = [at for at in positions if canvas.ids[at] != self._filler]
+            if text:
+                # The blanks behind the text stay: they are no part of it, and many words would do in their place.
+                opened = sorted(text, key=scores.__getitem__)[: math.ceil(strength * len(text))]
+                kept.update(set(positions).difference(opened))
         return canvas.keeping(kept)
+
+    def _doubts(self, seat: Seat) -> torch.Tensor:
+        """How far each free token is behind the one that the network would rather have there: (free,), nats, at most 0.
+
+        Each while it is hidden and most others are seen: a token that is seen speaks for itself, however wrong it is.
+        Held against the likeliest and not by itself, because where many words would do, as with sizes, each is
+        unlikely and none is wrong. Called in the engine's thread.
+        """
+        present = seat.tokens[seat.free]
+        doubts = torch.zeros(len(present))
+        for step in range(DOUBTED):
+            noise = draws(Run(len(present), self._model.vocabulary_size, self._settings, 0), step)[1]
+            for first in range(DOUBTED_APART):
+                hidden = torch.zeros(len(present), dtype=torch.bool)
+                hidden[first::DOUBTED_APART] = True
+                own, likeliest = self.decoder.score(seat, torch.where(hidden, noise, present))
+                doubts[hidden] += (own - likeliest)[hidden]
+        return doubts / DOUBTED
 
     def _seat(self, prefix: Prefix, canvas: Canvas) -> Seat:
         # A slot never begins with a blank: who leaves a gap wants text.

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -236,14 +237,18 @@ def test_a_revision_keeps_the_likelier_part_of_the_text(default_engine: LocalEng
 
 
 def test_a_revision_makes_a_wrong_word_agree_with_what_is_locked(default_engine: LocalEngine) -> None:
-    report = parse_markup(
-        "FINDINGS: The heart is normal in size. [[There is a large right pleural effusion.]] "
-        "No pneumothorax.\n\nIMPRESSION: Large left pleural effusion."
-    )
-    draft = run(default_engine, None, report, strength=0.15)[1]
-    (revised,) = draft.texts.values()
-    assert "left" in revised
-    assert "effusion" in revised
+    right = []
+    sides = (("left", "right"), ("right", "left"))
+    for size, (side, wrong), finding in product(
+        ("small", "moderate", "large"), sides, ("pleural effusion", "pneumothorax")
+    ):
+        report = parse_markup(
+            f"FINDINGS: The heart is normal in size. [[There is a {size} {wrong} {finding}.]] No acute bony "
+            f"abnormality.\n\nIMPRESSION: {size.capitalize()} {side} {finding}."
+        )
+        (revised,) = run(default_engine, None, report, strength=0.15)[1].texts.values()
+        right.append(side in revised and wrong not in revised and finding in revised)
+    assert sum(right) >= 9, right
 
 
 def test_alternatives_are_the_drafts_of_their_seeds_ranked_and_without_doubles(

@@ -120,6 +120,7 @@ def gap_of(text: str) -> Report:
 
 @given(drafts=st.lists(st.tuples(reports(), st.integers(0, 1000), st.integers(1, 6)), min_size=2, max_size=5))
 @example(drafts=[(gap_of(""), 0, 2), (gap_of("<["), 0, 2)])
+@example(drafts=[(gap_of(""), 0, 2), (gap_of(""), 0, 1)])
 @settings(QUIET, max_examples=10)
 def test_drafts_written_at_the_same_time_are_those_written_alone(
     any_engine: LocalEngine, study: Study, drafts: list[tuple[Report, int, int]]

@@ -155,11 +155,14 @@ class Batcher:
                 self._end(party, error)
                 continue
             with self._changed:
+                # Both at once: a follower that saw the end before the last states would leave without them.
                 party.made = states
+                party.over = not party.running
 
     def _end(self, party: _Party, error: Exception) -> None:
         with self._changed:
             party.error = error
+            party.over = True
             self._changed.notify_all()
 
 
@@ -167,6 +170,7 @@ class _Party:
     """The lanes that one draft follows together.
 
     `made`: the states after the last step, until they are handed over; `ready`: those handed over and not yet taken.
+    `over`: no further states will be made.
     """
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
@@ -179,10 +183,12 @@ class _Party:
         self._states: list[State | None] = [None for _ in lanes]
         for number in range(len(lanes)):
             self._take(number, None)
+        self.over = not self.running
 
     @property
-    def over(self) -> bool:
-        return self.error is not None or not any(self._running)
+    def running(self) -> bool:
+        """Whether a lane is not finished."""
+        return any(self._running)
 
     @property
     def ahead(self) -> int:

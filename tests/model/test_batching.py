@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 
 from drafting.engine import EngineBusyError
+from model import batching
 from model.batching import Batcher, Lane
 from model.decoder import Look, Meanwhile, Seat, do_nothing
 from model.prefix import Prefix
@@ -56,6 +58,21 @@ def canvases(states: Sequence[tuple[State, ...]]) -> list[list[list[int]]]:
 def test_a_lane_is_run_to_its_end() -> None:
     states = list(Batcher(Recorder()).follow([a_lane(1)]))
     assert [state.number for (state,) in states] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_follower_that_wakes_while_the_last_step_is_taken_still_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    batcher = Batcher(Recorder())
+    advance = batching._Party.advance
+
+    def slowly(party: batching._Party, readings: Sequence[Reading]) -> tuple[State, ...]:
+        states = advance(party, readings)
+        with batcher._changed:
+            batcher._changed.notify_all()
+        time.sleep(0.05)
+        return states
+
+    monkeypatch.setattr(batching._Party, "advance", slowly)
+    assert [state.number for (state,) in batcher.follow([a_lane(1, steps=3)])] == [1, 2, 3]
 
 
 def test_a_party_s_lanes_take_each_step_together_and_those_that_are_done_wait() -> None:

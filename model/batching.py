@@ -9,12 +9,14 @@ This module knows nothing of reports, networks and canvases.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakSet
 
 from drafting.engine import EngineBusyError
 from model.decoder import Decoder, Look, Seat
@@ -36,6 +38,19 @@ class Lane:
     state: State | None = None
 
 
+_batchers: WeakSet[Batcher] = WeakSet()
+_threads: WeakSet[threading.Thread] = WeakSet()
+
+
+@atexit.register
+def _end_threads() -> None:
+    """Wait for the steps under way: a thread that still computes when the interpreter goes takes the process down."""
+    for batcher in list(_batchers):
+        batcher._close()
+    for thread in list(_threads):
+        thread.join()
+
+
 class Batcher:
     """Runs denoising loops in step with each other. Safe to use from many threads.
 
@@ -49,6 +64,8 @@ class Batcher:
         self._parties: list[_Party] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._thread: threading.Thread | None = None
+        self._closing = False
+        _batchers.add(self)
 
     def call(self, work: Callable[[], Result]) -> Result:
         """Do `work` in the engine's thread, between two steps; returns or raises what it does."""
@@ -85,7 +102,8 @@ class Batcher:
                     if not party.ready:
                         break
                     states = party.ready.popleft()
-                    self._changed.notify_all()
+                    # There is room for a step again, and the thread may have ended for want of it.
+                    self._wake()
                 yield states
             if party.error:
                 raise party.error
@@ -99,6 +117,7 @@ class Batcher:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
             self._thread.start()
+            _threads.add(self._thread)
         self._changed.notify_all()
 
     def _work(self) -> None:
@@ -107,7 +126,7 @@ class Batcher:
                 if self._jobs or not self._wanting():
                     self._hand_over()
                 # Ends when idle, so that an engine that is let go of is not kept alive by its thread.
-                if not self._changed.wait_for(lambda: self._jobs or self._wanting(), timeout=IDLE_SECONDS):
+                if not self._changed.wait_for(self._wanted, timeout=IDLE_SECONDS) or self._closing:
                     self._thread = None
                     return
                 job = self._jobs.popleft() if self._jobs else None
@@ -116,6 +135,11 @@ class Batcher:
                 job()
             if wanting:
                 self._step(wanting)
+            # What a job holds is let go of now, not when the next one comes.
+            job, wanting = None, []
+
+    def _wanted(self) -> bool:
+        return self._closing or bool(self._jobs or self._wanting())
 
     def _wanting(self) -> list[_Party]:
         return [party for party in self._parties if not party.over and party.ahead < STEPS_AHEAD]
@@ -158,6 +182,12 @@ class Batcher:
                 # Both at once: a follower that saw the end before the last states would leave without them.
                 party.made = states
                 party.over = not party.running
+
+    def _close(self) -> None:
+        """Let no further step begin."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
 
     def _end(self, party: _Party, error: Exception) -> None:
         with self._changed:

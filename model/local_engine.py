@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -473,6 +473,8 @@ class LocalEngine:
     def alternatives(
         self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
+        # Without blanks a draft has a lane for each width.
+        together = DRAFTED_TOGETHER if self._model.blank_id is not None else DRAFTED_TOGETHER // len(WIDTH_FACTORS)
         waiting = deque(range(count))
         drafting: dict[int, Generator[Frame, None, Draft]] = {}
         frames: dict[int, Frame] = {}
@@ -480,7 +482,7 @@ class LocalEngine:
         try:
             # Taken in turns, so all that are under way stand at the batcher together and take their steps together.
             while waiting or drafting:
-                while waiting and len(drafting) < DRAFTED_TOGETHER:
+                while waiting and len(drafting) < together:
                     number = waiting.popleft()
                     seeded = replace(settings, seed=settings.seed + number)
                     drafting[number] = self.draft(study, report, seeded, indication)
@@ -573,11 +575,11 @@ class LocalEngine:
         )
 
     def _revised(self, canvas: Canvas, prefix: Prefix, strength: float) -> Canvas:
-        """The canvas with all that its open spans hold pinned, but for the most doubtful words; gaps stay open."""
+        """The canvas with all that its open spans hold pinned, but for the most doubtful tokens; gaps stay open."""
         if strength == 1:
             return canvas
         seat = self._seat(prefix, canvas)
-        scores = dict(zip(canvas.free, self._batcher.call(lambda: self._doubts(seat)).tolist(), strict=True))
+        scores = dict(zip(canvas.free, self._doubts(seat).tolist(), strict=True))
         kept: set[int] = set()
         for slot in canvas.slots:
             positions = range(slot.start, slot.stop)
@@ -593,7 +595,7 @@ class LocalEngine:
 
         Each while it is hidden and most others are seen: a token that is seen speaks for itself, however wrong it is.
         Held against the likeliest and not by itself, because where many words would do, as with sizes, each is
-        unlikely and none is wrong. Called in the engine's thread.
+        unlikely and none is wrong.
         """
         present = seat.tokens[seat.free]
         doubts = torch.zeros(len(present))
@@ -602,7 +604,9 @@ class LocalEngine:
             for first in range(DOUBTED_APART):
                 hidden = torch.zeros(len(present), dtype=torch.bool)
                 hidden[first::DOUBTED_APART] = True
-                own, likeliest = self.decoder.score(seat, torch.where(hidden, noise, present))
+                shown = torch.where(hidden, noise, present)
+                # A call of its own each time, so that others' steps come between.
+                own, likeliest = self._batcher.call(partial(self.decoder.score, seat, shown))
                 doubts[hidden] += (own - likeliest)[hidden]
         return doubts / DOUBTED
 

@@ -137,7 +137,13 @@ class DeskRoutes:
         return JSONResponse({})
 
     async def leave(self, request: Request) -> Response:
-        self._session(request).leave()
+        session = self._session(request)
+        try:
+            # The page's newest words, where they were not sent yet.
+            if await request.body():
+                await self.report(request)
+        finally:
+            session.leave()
         return JSONResponse({})
 
     async def alive(self, request: Request) -> Response:

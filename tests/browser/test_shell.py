@@ -355,6 +355,19 @@ def test_a_reload_keeps_study_report_and_locks(quiet: Callable[..., Desk]) -> No
     assert desk.text.startswith(SENTENCE)
 
 
+def test_what_was_typed_right_before_a_reload_is_there_after_it(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    desk.type(SENTENCE)
+    desk.page.get_by_text("Saved", exact=True).wait_for()
+    desk.type(" More of it.")
+    reload(desk)
+    desk.wait_until(lambda: desk.text == f"{SENTENCE} More of it.")
+    desk.type(" And on.")
+    desk.page.get_by_text("Saved", exact=True).wait_for()
+    desk.wait_until(lambda: "And on." in json.dumps(desk.saved[-1]))
+    assert desk.page.get_by_role("alert").count() == 0
+
+
 def test_a_run_that_a_reload_cuts_off_is_offered_again(quiet: Callable[..., Desk]) -> None:
     desk = quiet()
     sentence_and_gap(desk)

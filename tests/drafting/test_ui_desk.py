@@ -438,6 +438,20 @@ def test_a_page_that_comes_back_finds_its_session_as_it_was() -> None:
         assert len(site.desk.sessions) == 1
 
 
+def test_a_page_that_is_left_sends_its_newest_words_along() -> None:
+    with launched(ScriptedEngine(), limits=Limits(return_seconds=0.1)) as site, site.tab("tab") as tab:
+        tab.put_report(3)
+        newest = [SPANS[0] | {"text": "The newest words."}, *SPANS[1:]]
+        message = {"version": 4, "writer": "", "spans": newest, "indication": "cough"}
+        tab.request("POST", "/desk/leave", json=message).raise_for_status()
+        held = tab.request("POST", "/desk/sessions").json()["resumed"]
+        assert (held["spans"], held["version"], held["indication"]) == (newest, 4, "cough")
+        # What is older than what the desk has is refused, and the page is left all the same.
+        assert tab.request("POST", "/desk/leave", json=message | {"version": 2}).status_code == 409
+        time.sleep(0.2)
+        assert "resumed" not in tab.request("POST", "/desk/sessions").json()
+
+
 def test_a_page_that_comes_back_too_late_begins_anew() -> None:
     with launched(ScriptedEngine(), limits=Limits(return_seconds=0.1)) as site, site.tab("tab") as tab:
         tab.put_report(3)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +20,7 @@ from model.decoder import Look, Meanwhile, Seat, do_nothing
 from model.prefix import Prefix
 from model.sampler import Reading, Run, SamplerSettings, State
 
+ROOT = Path(__file__).resolve().parents[2]
 FREE = 4
 VOCABULARY = 30
 
@@ -97,7 +102,7 @@ def test_parties_join_and_leave_between_steps() -> None:
     batcher = Batcher(decoder)
     long, short = a_lane(1, steps=60), a_lane(2, steps=3)
     steady = batcher.follow([long])
-    for _ in range(5):
+    for _ in range(3):
         next(steady)
     passing = batcher.follow([short])
     for _ in range(3):
@@ -209,3 +214,51 @@ def test_the_thread_of_an_idle_engine_ends_and_begins_again(monkeypatch: pytest.
     thread.join(10)
     assert not thread.is_alive()
     assert len(list(batcher.follow([a_lane(1)]))) == 6
+
+
+def test_a_follower_that_pauses_for_longer_than_the_thread_waits_gets_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.batching.IDLE_SECONDS", 0.05)
+    batcher = Batcher(Recorder())
+    states = batcher.follow([a_lane(1)])
+    next(states)
+    thread = batcher._thread
+    assert thread is not None
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [state.number for (state,) in states] == [2, 3, 4, 5, 6]
+
+
+def test_a_process_that_leaves_in_the_middle_of_a_draft_ends_cleanly(tmp_path: Path) -> None:
+    program = tmp_path / "leave.py"
+    program.write_text(
+        """
+import torch
+
+from model.batching import Batcher
+from tests.model.test_batching import Recorder, a_lane
+
+numbers = torch.rand(600, 600)
+
+
+def compute(looks):
+    for _ in range(40):
+        numbers @ numbers
+
+
+states = Batcher(Recorder(compute)).follow([a_lane(1, steps=48)])
+next(states)
+print("left")
+""",
+        encoding="utf-8",
+    )
+    # Without the wait about every second one came down.
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "left\n", "")

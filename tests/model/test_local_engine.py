@@ -267,10 +267,13 @@ def test_alternatives_are_the_drafts_of_their_seeds_ranked_and_without_doubles(
     assert ranks == sorted(ranks, reverse=True)
 
 
-def test_more_alternatives_than_fit_at_once_are_drafted_all_the_same(engine: LocalEngine) -> None:
+def test_more_alternatives_than_fit_at_once_are_drafted_all_the_same(
+    engine: LocalEngine, without_blanks: LocalEngine
+) -> None:
     report = parse_markup("The heart [[]].")
-    _, drafts = finish(engine.alternatives(None, report, MOST_RUNS + 3, DraftSettings(steps=2)))  # type: ignore[arg-type]
-    assert {draft.seed for draft in drafts} == set(range(MOST_RUNS + 3))
+    for one in (engine, without_blanks):
+        _, drafts = finish(one.alternatives(None, report, MOST_RUNS + 3, DraftSettings(steps=2)))  # type: ignore[arg-type]
+        assert {draft.seed for draft in drafts} == set(range(MOST_RUNS + 3))
 
 
 def test_a_full_engine_says_so_and_takes_the_next_when_there_is_room(engine: LocalEngine) -> None:

@@ -23,7 +23,7 @@ export function createAutosave({ now, send, tell, onOther }) {
   const isAsSaved = () => JSON.stringify(now()) === savedText;
   /** "Saved" is said only while the desk has what is on screen; that a sending failed is said until it has. */
   function tellState() {
-    if (isAsSaved()) {
+    if (!saving && isAsSaved()) {
       clearTimeout(timer);
       timer = 0;
       failed = false;
@@ -52,20 +52,26 @@ export function createAutosave({ now, send, tell, onOther }) {
   }
   /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
   async function put() {
-    await saving?.catch(() => {});
+    while (saving) await saving.catch(() => {});
     const body = now(),
       text = JSON.stringify(body),
       sent = { version: version + 1, writer, ...body };
     saving = send(sent);
     try {
       await saving;
+      saving = null;
       version = written = sent.version;
       savedText = text;
       failed = false;
       tellState();
+      // What was taken back while it was on its way is on the desk now, and nothing else would send what is on screen.
+      if (!isAsSaved()) changed();
       return sent;
     } catch (error) {
+      saving = null;
       failed = true;
+      // Without its answer nobody knows whether the desk has this text or the one before.
+      if (![409, 413, 422].includes(error.status)) savedText = "";
       if (error.status === 409) {
         paused = true;
         onOther();
@@ -73,8 +79,6 @@ export function createAutosave({ now, send, tell, onOther }) {
       const why = { 0: "no connection", 409: "two versions" }[error.status] ?? error.message;
       tell(`Not saved: ${why}`, true);
       throw error;
-    } finally {
-      saving = null;
     }
   }
   return {
@@ -82,7 +86,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     put,
     /** The version, of this page's own writing, that the desk has of the report as it is now; sent where it has none. */
     async current() {
-      await saving?.catch(() => {});
+      while (saving) await saving.catch(() => {});
       if (paused) throw new Error("This report was changed in another tab; choose first which is kept.");
       if (written !== version || !written || !isAsSaved()) await put();
       return { version, writer };
@@ -97,6 +101,14 @@ export function createAutosave({ now, send, tell, onOther }) {
     /** What is on screen stands on the desk already. */
     isSaved() {
       savedText = JSON.stringify(now());
+      tellState();
+    },
+    /** The report as it would be sent next, for a page that is being left and waits for no answer; null where the desk has it. */
+    unsent() {
+      if (paused || (!saving && isAsSaved())) return null;
+      // Behind what is on its way, which may still arrive.
+      version += saving ? 2 : 1;
+      return { version, writer, ...now() };
     },
     /** The desk has forgotten what it was sent. */
     forgotten() {
@@ -107,7 +119,8 @@ export function createAutosave({ now, send, tell, onOther }) {
     /** @param {{version: number, writer: string}} held what the desk has */
     compare(held) {
       if (paused || saving || held.writer === writer || held.version <= version) return;
-      paused = true;
+      paused = failed = true;
+      tell("Not saved: two versions", true);
       onOther();
     },
   };

@@ -27,6 +27,8 @@ const NO_CONNECTION = "No connection to the server.";
 const BROKEN_OFF = "The connection to the server broke; the report is as it was before the draft.";
 const ALIVE_MS = 30_000;
 const HOST_MS = 2_000;
+/** What a page that is left may still send is 64 KB with all headers (Fetch, 4.8). */
+const MOST_LEFT_BYTES = 60_000;
 
 const address = (path) => new URL(path, document.baseURI).href;
 
@@ -223,11 +225,18 @@ async function alive() {
   for (const tell of heldTells) tell(held);
 }
 
+/** @type {() => object|null} */
+let unsent = () => null;
+
 export const desk = {
   session,
   connection,
   /** @param {(held: {version: number, writer: string}) => void} tell called with what the desk holds, now and then */
   onHeld: (tell) => heldTells.add(tell),
+  /** @param {() => object|null} give the report, where the desk has another, for when the page is left */
+  onLeaving(give) {
+    unsent = give;
+  },
   /** What the desk holds now. @returns {Promise<Resumed>} */
   report: async () => (await call("desk/report", {})).json(),
   /** @param {() => void} tell called after a lost session was opened anew */
@@ -294,7 +303,11 @@ export function watchPage() {
   addEventListener("offline", connection.missed);
   document.addEventListener("visibilitychange", () => document.hidden || ask());
   addEventListener("pagehide", () => {
+    if (!token) return;
     // Not the end: a reload comes back for its report. The desk forgets it a minute later.
-    if (token) fetch(address("desk/leave"), as(token, { method: "POST", keepalive: true })).catch(() => {});
+    const report = unsent();
+    let message = { method: "POST" };
+    if (report && new Blob([JSON.stringify(report)]).size <= MOST_LEFT_BYTES) message = json("POST", report);
+    fetch(address("desk/leave"), as(token, { ...message, keepalive: true })).catch(() => {});
   });
 }

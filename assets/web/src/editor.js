@@ -497,6 +497,7 @@ export function mountEditor({ element }) {
   }
   desk.onRenewed(autosave.forgotten);
   desk.onHeld(autosave.compare);
+  desk.onLeaving(autosave.unsent);
   let runWasCutOff = false;
   desk.connection.onChange((lost) => {
     if (lost) return;
@@ -555,7 +556,6 @@ export function mountEditor({ element }) {
       report.replaceReport(held.spans);
       indication.value = held.indication;
       autosave.isSaved();
-      saved.textContent = "Saved";
     }
     tellCutOff(held, 20);
   }

@@ -91,6 +91,95 @@ test("a page says Saved only of what the desk has", async () => {
   assert.equal(page.told.at(-1), "Saved", "nothing was left to send");
 });
 
+test("what was taken back while it was on its way is taken back on the desk too", async () => {
+  const desk = aDesk();
+  let arrive = () => {};
+  const page = aPage({ send: (sent) => new Promise((resolve) => (arrive = () => resolve(desk.send(sent)))) });
+  const first = page.autosave.put();
+  arrive();
+  await first;
+  page.text = "wrong side";
+  const sending = page.autosave.put();
+  await Promise.resolve();
+  page.text = "";
+  page.autosave.changed();
+  assert.equal(page.told.at(-1), "Saving…", "the wrong side is on its way");
+  arrive();
+  await sending;
+  assert.equal(desk.held.text, "wrong side");
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  arrive();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(desk.held.text, "");
+  assert.equal(page.told.at(-1), "Saved");
+});
+
+test("after an answer that was lost the report is sent again, whatever it is", async () => {
+  const desk = aDesk();
+  let lost = false;
+  const page = aPage({
+    async send(sent) {
+      await desk.send(sent);
+      if (lost) throw Object.assign(new Error("x"), { status: 0 });
+    },
+  });
+  await page.autosave.put();
+  lost = true;
+  page.text = "wrong side";
+  await assert.rejects(page.autosave.put());
+  lost = false;
+  page.text = "";
+  page.autosave.changed();
+  assert.equal(page.told.at(-1), "Not saved: no connection");
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.equal(desk.held.text, "");
+  assert.equal(page.told.at(-1), "Saved");
+});
+
+test("a page that another has taken over from says that it saves nothing", async () => {
+  const page = aPage(aDesk());
+  page.text = "one";
+  await page.autosave.put();
+  page.autosave.compare({ version: 7, writer: "other" });
+  assert.equal(page.told.at(-1), "Not saved: two versions");
+  assert.equal(page.autosave.unsent(), null);
+});
+
+test("of several that send at once each waits for the one before", async () => {
+  const desk = aDesk();
+  let under = 0;
+  const page = aPage({
+    async send(sent) {
+      assert.equal(++under, 1);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      under--;
+      return desk.send(sent);
+    },
+  });
+  page.text = "one";
+  const versions = (await Promise.all([page.autosave.put(), page.autosave.put(), page.autosave.put()])).map((sent) => sent.version);
+  assert.deepEqual(versions, [1, 2, 3]);
+});
+
+test("a page that is left gives what the desk has not, behind what is on its way", async () => {
+  const desk = aDesk();
+  const page = aPage(desk);
+  page.text = "one";
+  await page.autosave.put();
+  assert.equal(page.autosave.unsent(), null);
+  page.text = "one two";
+  page.autosave.put();
+  await Promise.resolve();
+  page.text = "one two three";
+  const left = page.autosave.unsent();
+  assert.deepEqual([left.version, left.indication], [3, "one two three"]);
+  await desk.send(left);
+  // The browser has kept the page, and it is shown again.
+  page.text = "four";
+  await page.autosave.put();
+  assert.equal(desk.held.text, "four");
+});
+
 test("a failure is told until the desk has what is on screen", async () => {
   const desk = aDesk();
   let broken = true;

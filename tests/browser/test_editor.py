@@ -282,7 +282,8 @@ def test_a_question_is_answered_and_the_answer_put_in_as_the_models(desk: Desk, 
     desk.button(button).click()
     last = saved(desk)[-1]
     assert (last["author"], last["state"]) == ("model", state)
-    assert last["text"].endswith(".")
+    # A bare yes or no would deny or affirm the sentence before it.
+    assert re.fullmatch(r"Is there an effusion\? \w+\.|\w.* .+\.", last["text"])
 
 
 def test_a_question_without_a_study_is_one_sentence(desk: Desk) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route
 
 from drafting.session import Limits
 from tests.browser.conftest import AXE, Desk, needs_axe
@@ -369,6 +369,23 @@ def test_what_was_typed_right_before_a_reload_is_there_after_it(quiet: Callable[
     desk.page.get_by_text("Saved", exact=True).wait_for()
     desk.wait_until(lambda: "And on." in json.dumps(desk.saved[-1]))
     assert desk.page.get_by_role("alert").count() == 0
+
+
+def test_what_is_typed_before_the_report_is_back_does_not_replace_it(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    desk.type(SENTENCE)
+    desk.page.get_by_text("Saved", exact=True).wait_for()
+    held: list[Route] = []
+    desk.page.route("**/desk/sessions", lambda route: held.append(route))
+    reload(desk)
+    desk.type("Typed early.")
+    desk.page.wait_for_timeout(600)
+    held[0].continue_()
+    desk.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
+    desk.page.wait_for_timeout(600)
+    assert desk.text == "Typed early."
+    desk.button("Show the other").click()
+    desk.wait_until(lambda: desk.text == SENTENCE)
 
 
 def test_a_run_that_a_reload_cuts_off_is_offered_again(quiet: Callable[..., Desk]) -> None:

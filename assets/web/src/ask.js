@@ -2,12 +2,20 @@
 
 import { button, el } from "./dom.js";
 
-/** An answer as a sentence. @param {string} answer */
-export function sentence(answer) {
+/**
+ * An answer as a sentence of a report. One word alone says nothing there, or worse, denies what stands before it: it takes
+ * its question along.
+ * @param {string} answer @param {string} question
+ */
+export function sentence(answer, question) {
   const text = answer.trim().replace(/\s+/g, " ");
   if (!text) return "";
-  return text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  const said = capital(text) + (/[.!?]$/.test(text) ? "" : ".");
+  const asked = question.trim().replace(/\s+/g, " ").replace(/[\s.?!]*$/, "?");
+  return text.includes(" ") ? said : `${capital(asked)} ${said}`;
 }
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 /**
  * @param {{answer: (question: string, show: (text: string) => void) => Promise<{text: string, seed: number, stopped: boolean}|null>,
@@ -15,7 +23,8 @@ export function sentence(answer) {
  */
 export function createAsk({ answer, insert, stop, onclose }) {
   let asking = false;
-  let said = "";
+  let said = "",
+    asked = "";
   const question = el("input", {
     type: "text",
     maxlength: "500",
@@ -34,7 +43,7 @@ export function createAsk({ answer, insert, stop, onclose }) {
       title,
       class: "small",
       onclick: () => {
-        if (said && insert(sentence(said), state)) close();
+        if (said && insert(sentence(said, asked), state)) close();
       },
     });
   const buttons = [
@@ -62,12 +71,13 @@ export function createAsk({ answer, insert, stop, onclose }) {
     if (asking || !question.value.trim()) return question.focus();
     asking = true;
     said = "";
+    asked = question.value;
     text.textContent = "…";
     text.classList.add("asking");
     note.textContent = "The model is answering. Esc stops it.";
     refresh();
     try {
-      const given = await answer(question.value, (shown) => {
+      const given = await answer(asked, (shown) => {
         text.textContent = shown || "…";
       });
       said = given?.text.trim() ?? "";

@@ -550,9 +550,10 @@ export function mountEditor({ element }) {
 
   /** The report as it was before the page was loaded again. */
   function resume(held) {
-    autosave.after(held.version);
-    if (!report.isEmpty() || indication.value) askWhichReport();
+    // Who typed before it came back chooses, and until then nothing is saved over it.
+    if (!report.isEmpty() || indication.value) autosave.compare(held);
     else {
+      autosave.after(held.version);
       report.replaceReport(held.spans);
       indication.value = held.indication;
       autosave.isSaved();

@@ -124,7 +124,8 @@ test("what is looked for is taken letter by letter, in either case", () => {
 });
 
 test("an answer becomes a sentence", () => {
-  assert.equal(sentence("  left lower   lobe "), "Left lower lobe.");
-  assert.equal(sentence("Yes."), "Yes.");
-  assert.equal(sentence(" "), "");
+  assert.equal(sentence("  left lower   lobe ", "where is it?"), "Left lower lobe.");
+  assert.equal(sentence("No.", "is there an  effusion ?"), "Is there an effusion? No.");
+  assert.equal(sentence("cardiomegaly", "What is abnormal"), "What is abnormal? Cardiomegaly.");
+  assert.equal(sentence(" ", "Is there an effusion?"), "");
 });

@@ -379,7 +379,6 @@ def test_what_is_typed_before_the_report_is_back_does_not_replace_it(quiet: Call
     desk.page.route("**/desk/sessions", lambda route: held.append(route))
     reload(desk)
     desk.type("Typed early.")
-    desk.page.wait_for_timeout(600)
     held[0].continue_()
     desk.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
     desk.page.wait_for_timeout(600)

@@ -102,7 +102,7 @@ def test_parties_join_and_leave_between_steps() -> None:
     batcher = Batcher(decoder)
     long, short = a_lane(1, steps=60), a_lane(2, steps=3)
     steady = batcher.follow([long])
-    for _ in range(3):
+    for _ in range(5):
         next(steady)
     passing = batcher.follow([short])
     for _ in range(3):

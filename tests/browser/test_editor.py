@@ -274,7 +274,7 @@ def test_replacing_leaves_locked_text_alone(desk: Desk) -> None:
 @pytest.mark.parametrize(("button", "state"), [("Insert open", "open"), ("Insert locked", "locked")])
 def test_a_question_is_answered_and_the_answer_put_in_as_the_models(desk: Desk, button: str, state: str) -> None:
     desk.open_file(FOLDER / "effusion.dcm")
-    desk.type(SENTENCE + " ")
+    desk.type(SENTENCE)
     press(desk, "Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     press(desk, "Enter")
@@ -283,7 +283,7 @@ def test_a_question_is_answered_and_the_answer_put_in_as_the_models(desk: Desk, 
     last = saved(desk)[-1]
     assert (last["author"], last["state"]) == ("model", state)
     # A bare yes or no would deny or affirm the sentence before it.
-    assert re.fullmatch(r"Is there an effusion\? \w+\.|\w.* .+\.", last["text"])
+    assert re.fullmatch(r" (Is there an effusion\? \w+\.|\w.* .+\.)", last["text"])
 
 
 def test_a_question_without_a_study_is_one_sentence(desk: Desk) -> None:

@@ -989,7 +989,7 @@ export function mountEditor({ element }) {
     );
   }
   function insertAnswer(text, state) {
-    return report.insertSpans([{ id: newId(), text, state, author: "model" }], "paste");
+    return report.insertSpans([{ id: newId(), text, state, author: "model" }], "paste", true);
   }
 
   // ---- templates and macros

@@ -648,8 +648,11 @@ export function createReportEditor({
     return true;
   }
 
-  /** Puts spans in place of the selection, or at the caret, as one step. @param {import("./spans.js").WireSpan[]} wire */
-  function insertSpans(wire, kind) {
+  /**
+   * Puts spans in place of the selection, or at the caret, as one step.
+   * @param {import("./spans.js").WireSpan[]} wire @param {boolean} apart with a space to the words beside them
+   */
+  function insertSpans(wire, kind, apart = false) {
     const { main } = view.state.selection;
     const now = report();
     let { from, to } = main;
@@ -661,7 +664,16 @@ export function createReportEditor({
       onHint("locked");
       return false;
     }
-    const fresh = fromWire(wire.map((span) => ({ ...span, id: newId() })));
+    const near = (start, end) => view.state.doc.sliceString(Math.max(start, 0), end);
+    const before = apart && /\S/.test(near(from - 1, from)) ? " " : "",
+      behind = apart && /[^\s.,;:!?)]/.test(near(to, to + 1)) ? " " : "";
+    const fresh = fromWire(
+      wire.map((span, at) => ({
+        ...span,
+        id: newId(),
+        text: (at === 0 ? before : "") + span.text + (at === wire.length - 1 ? behind : ""),
+      })),
+    );
     const pieces = fresh.spans.map((span) => ({ ...span, length: span.to - span.from }));
     if (!pieces.length) return false;
     const next = replaceRange(now, from, to, pieces);

@@ -109,10 +109,8 @@ class Decoder(Protocol):
         """`meanwhile` is called once, when the device has its work and before that is waited for."""
         ...
 
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """How likely the seat's tokens at free positions are, and how likely the likeliest there.
-
-        Log-probabilities, each (free,), nats, on the CPU.
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
+        """How likely the seat's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
 
         `canvas`: (free,) what the network sees there instead of them, noise for one.
         """
@@ -176,15 +174,13 @@ class PackedDecoder:
         ]
 
     @torch.inference_mode()
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         present = seat.tokens[seat.free]
         seen = present if canvas is None else canvas
         state = State(0, seen, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
         hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
         logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
-        believed = logits.log_softmax(dim=-1)
-        scores = believed.gather(-1, present.to(logits.device)[:, None]).squeeze(-1)
-        return scores.cpu(), believed.amax(dim=-1).cpu()
+        return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
 
     @torch.inference_mode()
     def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:

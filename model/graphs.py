@@ -113,7 +113,7 @@ class GraphDecoder:
             for reading in self._together(looks[at : at + most], meanwhile if at == 0 else do_nothing)
         ]
 
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
         return self._packed.score(seat, canvas)
 
     def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:

@@ -38,8 +38,6 @@ Result = TypeVar("Result")
 KEPT_PREFIXES = 16
 # Of a text that is revised every so many-th token is hidden at a time, to see whether the rest calls for it.
 DOUBTED_APART = 4
-# So often each with other noise in its place.
-DOUBTED = 2
 MOST_OPEN_SPANS = 1000
 # A slot that comes back full is made so much wider, so often.
 WIDER = 2
@@ -303,7 +301,7 @@ class LocalEngine:
             means = []
             for seat, own in zip(seats, encoded, strict=True):
                 read = slice(0, len(own) + ends)
-                scored = torch.stack([self.decoder.score(seat, noise)[0][read].mean() for noise in noises])
+                scored = torch.stack([self.decoder.score(seat, noise)[read].mean() for noise in noises])
                 means.append(scored.mean().item())
             return means
 
@@ -576,7 +574,7 @@ class LocalEngine:
 
     def _revised(self, canvas: Canvas, prefix: Prefix, strength: float) -> Canvas:
         """The canvas with all that its open spans hold pinned, but for the most doubtful tokens; gaps stay open."""
-        if strength == 1:
+        if strength == 1 or all(canvas.ids[at] == self._filler for at in canvas.free):
             return canvas
         seat = self._seat(prefix, canvas)
         scores = dict(zip(canvas.free, self._doubts(seat).tolist(), strict=True))
@@ -599,16 +597,17 @@ class LocalEngine:
         """
         present = seat.tokens[seat.free]
         doubts = torch.zeros(len(present))
-        for step in range(DOUBTED):
-            noise = draws(Run(len(present), self._model.vocabulary_size, self._settings, 0), step)[1]
+        noises = self._noises(len(present))
+        for noise in noises:
             for first in range(DOUBTED_APART):
                 hidden = torch.zeros(len(present), dtype=torch.bool)
                 hidden[first::DOUBTED_APART] = True
                 shown = torch.where(hidden, noise, present)
                 # A call of its own each time, so that others' steps come between.
-                own, likeliest = self._batcher.call(partial(self.decoder.score, seat, shown))
-                doubts[hidden] += (own - likeliest)[hidden]
-        return doubts / DOUBTED
+                (belief,) = self._batcher.call(partial(self.decoder.beliefs, [seat], [shown]))
+                own = belief.gather(-1, present[:, None]).squeeze(-1)
+                doubts[hidden] += (own - belief.amax(dim=-1))[hidden]
+        return doubts / len(noises)
 
     def _seat(self, prefix: Prefix, canvas: Canvas) -> Seat:
         # A slot never begins with a blank: who leaves a gap wants text.

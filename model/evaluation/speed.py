@@ -510,7 +510,7 @@ class _Bench:
                 noise = torch.randint(self._model.vocabulary_size, noised.shape, generator=generator)
                 if noised.any():
                     shown = torch.where(noised, noise, seat.tokens[seat.free])
-                    scores, _ = self._engine.compute(partial(self._engine.decoder.score, seat, shown))
+                    scores = self._engine.compute(partial(self._engine.decoder.score, seat, shown))
                     found.append(scores[noised].mean().item())
         return float(np.mean(found))
 

@@ -103,6 +103,11 @@ class _Resumption:
     states: tuple[State, ...]
 
 
+def drafts_that_fit(runs: int, drafting_model: DraftingModel) -> int:
+    """How many drafts of one gap make at most so many runs, at least one: without blanks each takes one for each width."""
+    return runs if drafting_model.blank_id is not None else max(runs // len(WIDTH_FACTORS), 1)
+
+
 def suited_settings(drafting_model: DraftingModel) -> SamplerSettings:
     """How a model is denoised where nothing else is asked for: the checkpoint's own settings, suited to its device."""
     own = SamplerSettings.of_checkpoint(drafting_model.network.generation_config)
@@ -471,8 +476,7 @@ class LocalEngine:
     def alternatives(
         self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
-        # Without blanks a draft has a lane for each width.
-        together = DRAFTED_TOGETHER if self._model.blank_id is not None else DRAFTED_TOGETHER // len(WIDTH_FACTORS)
+        together = drafts_that_fit(DRAFTED_TOGETHER, self._model)
         waiting = deque(range(count))
         drafting: dict[int, Generator[Frame, None, Draft]] = {}
         frames: dict[int, Frame] = {}

@@ -28,7 +28,7 @@ from model.evaluation.studies import held_out_radiographs
 from model.evaluation.vqa import VqaSettings, evaluate_vqa
 from model.evaluation.vqa_command import evaluate_judge, evaluate_set
 from model.loading import DEFAULT_MODEL, DraftingModel, load
-from model.local_engine import WIDENINGS, WIDTH_FACTORS, LocalEngine
+from model.local_engine import WIDENINGS, LocalEngine, drafts_that_fit
 
 if TYPE_CHECKING:
     from model.sibling import Sibling
@@ -73,9 +73,8 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         drafting_model = load(options.model, options.adapter)
         sibling = _sibling(getattr(options, "sibling", None), drafting_model.device)
         engine, sibling = _keeping(options, LocalEngine(drafting_model), drafting_model, sibling, opened)
-        # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
-        together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
-        common = {"seed": options.seed, "steps": options.steps, "together": max(together, 1)}
+        together = drafts_that_fit(options.together, drafting_model)
+        common = {"seed": options.seed, "steps": options.steps, "together": together}
         started = time.monotonic()
         settings: LabelsSettings | InfillSettings | VqaSettings
         rows: list[Row]
@@ -151,8 +150,7 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
         reports = chosen_reports(held.of(part), options.limit, options.seed, drafting_model)
         if not reports:
             raise EvaluationError(f"{options.set} has no report that the model has room for.")
-        # Without blanks a draft of a gap takes a lane for each width, and the engine refuses what is too many.
-        together = options.together if drafting_model.blank_id is not None else options.together // len(WIDTH_FACTORS)
+        together = drafts_that_fit(options.together, drafting_model)
         settings = GapsSettings(
             options.limit,
             str(options.set),
@@ -161,7 +159,7 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
             options.scores,
             options.seed,
             options.steps,
-            max(together, 1),
+            together,
         )
         started = time.monotonic()
         rows: list[Row] = []

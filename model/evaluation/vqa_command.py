@@ -39,7 +39,7 @@ from model.evaluation.set_answers import (
 from model.evaluation.set_vqa import answered_of, set_rows
 from model.evaluation.studies import finished
 from model.loading import DEFAULT_MODEL, DraftingModel, ModelError, load
-from model.local_engine import WIDTH_FACTORS, LocalEngine
+from model.local_engine import LocalEngine, drafts_that_fit
 
 SIBLING = "autoregressive sibling"
 
@@ -228,8 +228,7 @@ def _diffusion(model: DraftingModel, together: int) -> tuple[Answer, int]:
         finally:
             engine.release(study)
 
-    # Without blanks an answer takes a lane for each width, and the engine refuses what is too many.
-    return answer, max(together if model.blank_id is not None else together // len(WIDTH_FACTORS), 1)
+    return answer, drafts_that_fit(together, model)
 
 
 def _sibling(label: str, folder: str, adapter: str | None) -> Contender:

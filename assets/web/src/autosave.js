@@ -3,6 +3,8 @@
 
 const SAVE_MS = 400;
 const RETRY_MS = 3000;
+/** What the desk answers to what it has understood and does not take: another's newer version, too much, no report. */
+const REFUSED = [409, 413, 422];
 
 /**
  * @param {{now: () => {spans: any[], indication: string}, send: (report: any) => Promise<any>,
@@ -47,8 +49,14 @@ export function createAutosave({ now, send, tell, onOther }) {
       await put();
     } catch (error) {
       // What the server refuses as it stands is sent again once it has changed.
-      if (![409, 413, 422].includes(error.status)) timer ||= setTimeout(save, RETRY_MS);
+      if (!REFUSED.includes(error.status)) timer ||= setTimeout(save, RETRY_MS);
     }
+  }
+  /** Another has written a newer version: nothing is sent until the page has chosen. */
+  function overtaken() {
+    paused = failed = true;
+    tell("Not saved: two versions", true);
+    onOther();
   }
   /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
   async function put() {
@@ -71,13 +79,9 @@ export function createAutosave({ now, send, tell, onOther }) {
       saving = null;
       failed = true;
       // Without its answer nobody knows whether the desk has this text or the one before.
-      if (![409, 413, 422].includes(error.status)) savedText = "";
-      if (error.status === 409) {
-        paused = true;
-        onOther();
-      }
-      const why = { 0: "no connection", 409: "two versions" }[error.status] ?? error.message;
-      tell(`Not saved: ${why}`, true);
+      if (!REFUSED.includes(error.status)) savedText = "";
+      if (error.status === 409) overtaken();
+      else tell(`Not saved: ${error.status === 0 ? "no connection" : error.message}`, true);
       throw error;
     }
   }
@@ -103,9 +107,9 @@ export function createAutosave({ now, send, tell, onOther }) {
       savedText = JSON.stringify(now());
       tellState();
     },
-    /** The report as it would be sent next, for a page that is being left and waits for no answer; null where the desk has it. */
-    unsent() {
-      if (paused || (!saving && isAsSaved())) return null;
+    /** Takes what waits to be sent, or for its answer, for a page that is being left; null where nothing does. */
+    takeUnsent() {
+      if (paused || !(saving || timer)) return null;
       // Behind what is on its way, which may still arrive.
       version += saving ? 2 : 1;
       return { version, writer, ...now() };
@@ -119,9 +123,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     /** @param {{version: number, writer: string}} held what the desk has */
     compare(held) {
       if (paused || saving || held.writer === writer || held.version <= version) return;
-      paused = failed = true;
-      tell("Not saved: two versions", true);
-      onOther();
+      overtaken();
     },
   };
 }

@@ -226,16 +226,16 @@ async function alive() {
 }
 
 /** @type {() => object|null} */
-let unsent = () => null;
+let takeUnsent = () => null;
 
 export const desk = {
   session,
   connection,
   /** @param {(held: {version: number, writer: string}) => void} tell called with what the desk holds, now and then */
   onHeld: (tell) => heldTells.add(tell),
-  /** @param {() => object|null} give the report, where the desk has another, for when the page is left */
+  /** @param {() => object|null} give what of the report waits to be sent when the page is left */
   onLeaving(give) {
-    unsent = give;
+    takeUnsent = give;
   },
   /** What the desk holds now. @returns {Promise<Resumed>} */
   report: async () => (await call("desk/report", {})).json(),
@@ -305,7 +305,7 @@ export function watchPage() {
   addEventListener("pagehide", () => {
     if (!token) return;
     // Not the end: a reload comes back for its report. The desk forgets it a minute later.
-    const report = unsent();
+    const report = takeUnsent();
     let message = { method: "POST" };
     if (report && new Blob([JSON.stringify(report)]).size <= MOST_LEFT_BYTES) message = json("POST", report);
     fetch(address("desk/leave"), as(token, { ...message, keepalive: true })).catch(() => {});

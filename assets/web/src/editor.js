@@ -497,7 +497,7 @@ export function mountEditor({ element }) {
   }
   desk.onRenewed(autosave.forgotten);
   desk.onHeld(autosave.compare);
-  desk.onLeaving(autosave.unsent);
+  desk.onLeaving(autosave.takeUnsent);
   let runWasCutOff = false;
   desk.connection.onChange((lost) => {
     if (lost) return;

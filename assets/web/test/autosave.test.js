@@ -142,7 +142,7 @@ test("a page that another has taken over from says that it saves nothing", async
   await page.autosave.put();
   page.autosave.compare({ version: 7, writer: "other" });
   assert.equal(page.told.at(-1), "Not saved: two versions");
-  assert.equal(page.autosave.unsent(), null);
+  assert.equal(page.autosave.takeUnsent(), null);
 });
 
 test("of several that send at once each waits for the one before", async () => {
@@ -166,12 +166,14 @@ test("a page that is left gives what the desk has not, behind what is on its way
   const page = aPage(desk);
   page.text = "one";
   await page.autosave.put();
-  assert.equal(page.autosave.unsent(), null);
+  assert.equal(page.autosave.takeUnsent(), null);
+  assert.equal(aPage(aDesk()).autosave.takeUnsent(), null, "a page on which nothing was done has nothing");
   page.text = "one two";
   page.autosave.put();
   await Promise.resolve();
   page.text = "one two three";
-  const left = page.autosave.unsent();
+  page.autosave.changed();
+  const left = page.autosave.takeUnsent();
   assert.deepEqual([left.version, left.indication], [3, "one two three"]);
   await desk.send(left);
   // The browser has kept the page, and it is shown again.

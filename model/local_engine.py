@@ -104,7 +104,7 @@ class _Resumption:
 
 
 def drafts_that_fit(runs: int, drafting_model: DraftingModel) -> int:
-    """How many drafts of one gap make at most so many runs, at least one: without blanks each takes one for each width."""
+    """How many drafts of one gap make at most so many runs, at least one: without blanks each is one for each width."""
     return runs if drafting_model.blank_id is not None else max(runs // len(WIDTH_FACTORS), 1)
 
 

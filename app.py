@@ -12,11 +12,11 @@ import sys
 import threading
 import time
 
-from drafting.export.text import NOTICE
+from drafting.exports.text import NOTICE
 from drafting.ui.bundle import BundleError
 from drafting.ui.web import WebDesk, WebSettings
-from model.loading import ModelError
-from model.local_engine import LocalEngine
+from model.engine.local import LocalEngine
+from model.network.loading import ModelError
 
 WRONG_INPUT = 2
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
-from drafting.export.text import NOTICE, to_text
-from drafting.imaging import StudyError, open_study
+from drafting.exports.text import NOTICE, to_text
+from drafting.imaging.open import StudyError, open_study
 from drafting.report import Report, ReportError, merge_draft, parse_markup
 
 WRONG_INPUT = 2
@@ -122,8 +122,8 @@ def _read_report(path: Path) -> Report:
 def _engine(model: str | None, adapter: str | None) -> Engine:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Loaded only now, so that a wrong report or image is told at once.
-    from model.loading import ModelError
-    from model.local_engine import LocalEngine
+    from model.engine.local import LocalEngine
+    from model.network.loading import ModelError
 
     try:
         return LocalEngine.load(model, adapter)

@@ -1,6 +1,6 @@
 """The engine protocol: Study + Report -> frames -> draft. Nothing else crosses between drafting and model.
 
-What runs the denoising is an engine: in this process (`model.local_engine`) or elsewhere. This module holds only the
+What runs the denoising is an engine: in this process (`model.engine.local`) or elsewhere. This module holds only the
 values that cross and the protocol; it knows no torch.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from drafting.report import Report
 
 

@@ -35,7 +35,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     for trained in (default, sibling):
         trained.add_argument("--tokenizer", type=Path, help="folder whose tokenizer is used; else one is learned")
         trained.add_argument(
-            "--data", type=Path, required=True, help="packed radiographs, see python -m model.data.radiographs"
+            "--data", type=Path, required=True, help="packed radiographs, see python -m model.synthetic.radiographs"
         )
         trained.add_argument(
             "--out", type=Path, required=True, help="folder for checkpoint, log and state; resumed if it has one"
@@ -86,22 +86,22 @@ def _train_lora(options: argparse.Namespace) -> int:
 
 
 def _train_default(options: argparse.Namespace) -> int:
-    from model.training.default import train_default
+    from model.training.small.default import train_default
 
     return _train(options, train_default)
 
 
 def _train_sibling(options: argparse.Namespace) -> int:
-    from model.training.sibling import train_sibling
+    from model.training.small.sibling import train_sibling
 
     return _train(options, train_sibling)
 
 
 def _train_tokenizer(options: argparse.Namespace) -> int:
-    from model.data.radiographs import load_radiographs
-    from model.training.batches import learn_tokenizer
-    from model.training.fresh import Shape
-    from model.training.trainer import Recipe
+    from model.synthetic.radiographs import load_radiographs
+    from model.training.small.batches import learn_tokenizer
+    from model.training.small.fresh import Shape
+    from model.training.small.trainer import Recipe
 
     if not _is_pack(options.data):
         return 2
@@ -118,8 +118,8 @@ def _is_pack(data: Path) -> bool:
 
 
 def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
-    from model.training.fresh import Shape
-    from model.training.trainer import Recipe
+    from model.training.small.fresh import Shape
+    from model.training.small.trainer import Recipe
 
     if not _is_pack(options.data):
         return 2
@@ -145,7 +145,7 @@ def _train(options: argparse.Namespace, train: Callable[..., None]) -> int:
     return 0
 
 
-# As model.evaluation.speed has them; named here so that --help loads nothing.
+# As model.evaluation.speed.steps has them; named here so that --help loads nothing.
 SPEED_PARTS = ("warm-up", "steps", "sessions", "generate", "sentences", "whole", "curves", "compiled")
 
 
@@ -224,7 +224,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
             "--data",
             type=Path,
             required=evaluate is not infill,
-            help="packed radiographs, see python -m model.data.radiographs",
+            help="packed radiographs, see python -m model.synthetic.radiographs",
         )
     for evaluate in (labels, infill, vqa):
         evaluate.add_argument(
@@ -250,7 +250,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _add_questions(vqa: argparse.ArgumentParser) -> None:
     asked = vqa.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--data", type=Path, help="packed radiographs, see python -m model.data.radiographs")
+    asked.add_argument("--data", type=Path, help="packed radiographs, see python -m model.synthetic.radiographs")
     asked.add_argument(
         "--questions", type=Path, help="folder of a set of questions in its owner's files: VQA-RAD, SLAKE, VQA-Med 2019"
     )
@@ -307,8 +307,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from model.data.sets.command import data
-    from model.data.sets.files import SetError
+    from model.sets.command import data
+    from model.sets.files import SetError
 
     try:
         findings = data(options)
@@ -331,7 +331,7 @@ def _count(text: str) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from model.evaluation.command import evaluate
     from model.evaluation.record import EvaluationError
-    from model.loading import ModelError
+    from model.network.loading import ModelError
 
     try:
         print(evaluate(options).table())
@@ -342,8 +342,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from model.evaluation.publish.report import write_report
     from model.evaluation.record import EvaluationError
-    from model.evaluation.report import write_report
 
     try:
         for path in write_report(options.results, options.out, options.title):

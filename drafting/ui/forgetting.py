@@ -12,7 +12,7 @@ import threading
 
 import gradio as gr
 
-from drafting.session import Session, Sessions
+from drafting.desk.session import Session, Sessions
 
 
 class GradioMemory:

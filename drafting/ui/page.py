@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import gradio as gr
 
+from drafting.desk.session import DeskError, Session, Sessions, VersionConflictError, log_failure
 from drafting.report import ReportError
-from drafting.session import DeskError, Session, Sessions, VersionConflictError, log_failure
 from drafting.ui import wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.forgetting import GradioMemory

@@ -17,11 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from drafting import imaging
-from drafting.examples import Example
-from drafting.imaging import Study, StudyError, open_study
-from drafting.report import ReportError
-from drafting.session import (
+from drafting.desk.examples import Example
+from drafting.desk.session import (
     BusyError,
     DeskError,
     Session,
@@ -30,7 +27,10 @@ from drafting.session import (
     UnknownSessionError,
     VersionConflictError,
 )
-from drafting.templates import templates
+from drafting.desk.templates import templates
+from drafting.imaging import open as imaging
+from drafting.imaging.open import Study, StudyError, open_study
+from drafting.report import ReportError
 from drafting.ui import VERSION, wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.security import BodyTooLargeError

@@ -13,10 +13,10 @@ from types import MappingProxyType
 import gradio as gr
 from starlette.middleware import Middleware
 
-from drafting import imaging
+from drafting.desk.examples import examples
+from drafting.desk.session import Limits, Sessions
 from drafting.engine import Engine
-from drafting.examples import examples
-from drafting.session import Limits, Sessions
+from drafting.imaging import open as imaging
 from drafting.ui import page, security
 from drafting.ui.bundle import load_bundle
 from drafting.ui.routes import DeskRoutes, bundle_routes

@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, TextIO
 
 import torch
 
-from model.evaluation.indiana import even_files, read_report
-from model.evaluation.infill import InfillSettings, evaluate_infill
-from model.evaluation.labels import LabelsSettings, evaluate_labels
+from model.engine.local import WIDENINGS, LocalEngine, drafts_that_fit
 from model.evaluation.ledger import Ledger
-from model.evaluation.looked import LookedSettings, evaluate_looked
-from model.evaluation.plots import plot_curves
-from model.evaluation.published import published_config, random_model
+from model.evaluation.publish.plots import plot_curves
+from model.evaluation.reading.indiana import even_files, read_report
 from model.evaluation.record import Evaluation, EvaluationError, Row, evaluation, weights_hash
-from model.evaluation.speed import COMPARE, PARTS, SpeedSettings, curve_rows, evaluate_speed
-from model.evaluation.studies import held_out_radiographs
-from model.evaluation.vqa import VqaSettings, evaluate_vqa
-from model.evaluation.vqa_command import evaluate_judge, evaluate_set
-from model.loading import DEFAULT_MODEL, DraftingModel, load
-from model.local_engine import WIDENINGS, LocalEngine, drafts_that_fit
+from model.evaluation.reports.infill import InfillSettings, evaluate_infill
+from model.evaluation.reports.labels import LabelsSettings, evaluate_labels
+from model.evaluation.reports.looked import LookedSettings, evaluate_looked
+from model.evaluation.reports.studies import held_out_radiographs
+from model.evaluation.speed.steps import COMPARE, PARTS, SpeedSettings, curve_rows, evaluate_speed
+from model.evaluation.vqa.command import evaluate_judge, evaluate_set
+from model.evaluation.vqa.vqa import VqaSettings, evaluate_vqa
+from model.network.loading import DEFAULT_MODEL, DraftingModel, load
+from model.network.published import published_config, random_model
 
 if TYPE_CHECKING:
-    from model.sibling import Sibling
+    from model.network.sibling import Sibling
 
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
@@ -135,8 +135,8 @@ def _one_of_data_and_set(options: argparse.Namespace) -> None:
 
 
 def _gaps(options: argparse.Namespace) -> Evaluation:
-    from model.evaluation.foreign import load_scores
-    from model.evaluation.gaps import GapsSettings, chosen_reports, evaluate_gaps, part_of, read_set
+    from model.evaluation.reports.foreign import load_scores
+    from model.evaluation.reports.gaps import GapsSettings, chosen_reports, evaluate_gaps, part_of, read_set
 
     if options.together < 1:
         raise EvaluationError("At least one draft must be under way at a time.")
@@ -215,7 +215,7 @@ def _keeping(
 def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:
     if folder is None:
         return None
-    from model.sibling import load_sibling
+    from model.network.sibling import load_sibling
 
     return load_sibling(folder, device=device)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from drafting.engine import Draft, DraftSettings, Frame
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from drafting.report import Report
+from model.engine.local import LocalEngine
 from model.evaluation.ledger import Ledger
-from model.evaluation.studies import finished
-from model.local_engine import LocalEngine
-from model.sibling import Filling, Sibling, Sides
+from model.evaluation.reports.studies import finished
+from model.network.sibling import Filling, Sibling, Sides
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,10 +20,10 @@ import torch
 import transformers
 from huggingface_hub import snapshot_download
 
+from model.engine.local import suited_settings
+from model.engine.sampler import SamplerSettings
 from model.evaluation.statistics import Estimate
-from model.loading import DEFAULT_MODEL, DraftingModel
-from model.local_engine import suited_settings
-from model.sampler import SamplerSettings
+from model.network.loading import DEFAULT_MODEL, DraftingModel
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -26,7 +26,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from drafting.engine import Draft, DraftSettings, Frame, Piece
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from drafting.report import Report
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.drafting.scripted_engine import ScriptedEngine

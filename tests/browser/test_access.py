@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from drafting.examples import FOLDER
+from drafting.desk.examples import FOLDER
 from tests.browser.conftest import Desk, needs_axe
 from tests.browser.test_shell import THEMES, reload, serious
 from tests.browser.test_viewer import PRIOR, Viewer

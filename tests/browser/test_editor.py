@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext
 
-from drafting.examples import FOLDER
+from drafting.desk.examples import FOLDER
 from tests.browser.conftest import Desk
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import launched

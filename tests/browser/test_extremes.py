@@ -11,9 +11,9 @@ import pydicom
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from drafting import imaging
-from drafting.examples import FOLDER
-from drafting.session import Limits
+from drafting.desk.examples import FOLDER
+from drafting.desk.session import Limits
+from drafting.imaging import open as imaging
 from tests.browser.conftest import App, Desk
 from tests.browser.test_viewer import Viewer, radiograph
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route
 
-from drafting.session import Limits
+from drafting.desk.session import Limits
 from tests.browser.conftest import AXE, Desk, needs_axe
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, eventually, launched

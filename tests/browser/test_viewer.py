@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drafting.examples import FOLDER
+from drafting.desk.examples import FOLDER
 from tests.browser.conftest import Desk
 from tests.drafting.test_imaging import dicom_dataset, saved
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from drafting.examples import FOLDER
-from drafting.export.text import NOTICE, UNREVIEWED_NOTICE, to_text
+from drafting.desk.examples import FOLDER
+from drafting.exports.text import NOTICE, UNREVIEWED_NOTICE, to_text
 from drafting.ui.wire import parse_spans
 from tests.browser.conftest import DICOM, App, Desk
 from tests.drafting.scripted_engine import ScriptedEngine

@@ -1,7 +1,7 @@
 """The decoding process as a fork of one that has read its libraries, for tests of what hundreds of files show.
 
-`drafting.imaging` starts an interpreter for every file, which costs ten times what decoding a small file does. A fork
-does all else that the worker does: it has the limits, one file to read and one to write, and a life of its own to
+`drafting.imaging.open` starts an interpreter for every file, which costs ten times what decoding a small file does. A
+fork does all else that the worker does: it has the limits, one file to read and one to write, and a life of its own to
 lose. That the worker itself starts and ends as it should is seen by every test that opens a file without this.
 
 For one thread at a time: starting a process also asks how all others ended, and that answer can be read only once.
@@ -21,10 +21,11 @@ from types import SimpleNamespace
 from typing import IO, Any
 from unittest.mock import patch
 
-from drafting import decoding, imaging
+from drafting.imaging import open as imaging
+from drafting.imaging import worker as decoding
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["drafting.decoding", "pydicom", "PIL.Image", __name__])
+FORKS.set_forkserver_preload(["drafting.imaging.worker", "pydicom", "PIL.Image", __name__])
 
 
 class Passed:
@@ -42,7 +43,7 @@ def arrived(passed: Any) -> int:
 
 
 def decode(source: int, result: int, limits: str) -> None:
-    """What `python -m drafting.decoding` does."""
+    """What `python -m drafting.imaging.worker` does."""
     for stream in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     sys.stdin = os.fdopen(source)

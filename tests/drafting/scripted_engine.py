@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from drafting.report import Report, Span
 
 WORDS = ("The", " heart", " is", " normal", " in", " size.")

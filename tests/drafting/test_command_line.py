@@ -15,10 +15,10 @@ import pytest
 
 from drafting.__main__ import main
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging import open_study
+from drafting.imaging.open import open_study
 from drafting.report import parse_markup
-from model.loading import DEFAULT_MODEL
-from model.local_engine import LocalEngine
+from model.engine.local import LocalEngine
+from model.network.loading import DEFAULT_MODEL
 from tests.drafting.forked_decoding import forked_decoding
 
 ROOT = Path(__file__).parents[2]

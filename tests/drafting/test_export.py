@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drafting.export.text import NOTICE, UNREVIEWED_NOTICE, to_text
+from drafting.exports.text import NOTICE, UNREVIEWED_NOTICE, to_text
 from drafting.report import Author, Report, Span, State
 
 

@@ -34,9 +34,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from drafting import imaging
-from drafting.examples import FOLDER, examples
-from drafting.imaging import Limits, Picture, Study, StudyError, StudyFacts, Window, display, open_study
+from drafting.desk.examples import FOLDER, examples
+from drafting.imaging import open as imaging
+from drafting.imaging.open import Limits, Picture, Study, StudyError, StudyFacts, Window, display, open_study
 from tests.drafting.forked_decoding import forked_decoding
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"

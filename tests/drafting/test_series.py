@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from drafting.imaging import Limits, Picture, open_study
+from drafting.imaging.open import Limits, Picture, open_study
 from tests.drafting.forked_decoding import forked_decoding
 from tests.drafting.test_imaging import dicom_dataset, ramp, refusal, saved
 

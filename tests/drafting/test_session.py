@@ -11,10 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
-from drafting.imaging import Picture, Study
-from drafting.report import LockedTextError, Report, ReportError, Span
-from drafting.session import (
+from drafting.desk.session import (
     FRAMES_KEPT,
     Alternative,
     BusyError,
@@ -29,6 +26,9 @@ from drafting.session import (
     UnknownSessionError,
     VersionConflictError,
 )
+from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
+from drafting.imaging.open import Picture, Study
+from drafting.report import LockedTextError, Report, ReportError, Span
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 
 SENTENCE = "".join(WORDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from drafting.templates import TemplateError, parse_template, templates
+from drafting.desk.templates import TemplateError, parse_template, templates
 
 
 def test_every_template_is_in_order_and_nothing_in_it_is_anybody_elses() -> None:

@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from drafting import imaging
+from drafting.desk.examples import FOLDER, examples
+from drafting.desk.session import Limits
 from drafting.engine import EngineBusyError, EngineError
-from drafting.examples import FOLDER, examples
-from drafting.imaging import open_study
-from drafting.session import Limits
+from drafting.imaging import open as imaging
+from drafting.imaging.open import open_study
 from drafting.ui import VERSION
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 from tests.drafting.web import SPANS, Site, Tab, eventually, launched

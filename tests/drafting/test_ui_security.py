@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from drafting.examples import FOLDER
-from drafting.session import Limits
+from drafting.desk.examples import FOLDER
+from drafting.desk.session import Limits
 from drafting.ui.security import CONTENT_SECURITY_POLICY
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import SPANS, Site, Tab, events, eventually, launched

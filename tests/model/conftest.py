@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.data.sets.questions import load_questions
-from model.loading import DraftingModel, load
-from model.training.fresh import Shape, fresh_model, fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.network.loading import DraftingModel, load
+from model.sets.questions import load_questions
 from model.training.lora.lessons import Lesson, question_lessons
+from model.training.small.fresh import Shape, fresh_model, fresh_sibling, fresh_tokenizer, save_checkpoint
 
 TINY = Shape(
     hidden=64,

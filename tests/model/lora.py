@@ -13,11 +13,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from drafting.engine import DraftSettings
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from drafting.report import Report, merge_draft, parse_markup
-from model.data.sets.files import read_picture
-from model.loading import DraftingModel
-from model.local_engine import LocalEngine
+from model.engine.local import LocalEngine
+from model.network.loading import DraftingModel
+from model.sets.files import read_picture
 from model.training.lora.lessons import Lesson
 from model.training.lora.recipe import LoraRecipe, recipe_of
 from model.training.lora.run import new_accelerator, train_lora

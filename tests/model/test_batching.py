@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from drafting.engine import EngineBusyError
-from model import batching
-from model.batching import Batcher, Lane
-from model.decoder import Look, Meanwhile, Seat, do_nothing
-from model.prefix import Prefix
-from model.sampler import Reading, Run, SamplerSettings, State
+from model.engine import batching
+from model.engine.batching import Batcher, Lane
+from model.engine.sampler import Reading, Run, SamplerSettings, State
+from model.network.decoder import Look, Meanwhile, Seat, do_nothing
+from model.network.prefix import Prefix
 
 ROOT = Path(__file__).resolve().parents[2]
 FREE = 4
@@ -208,7 +208,7 @@ def test_work_is_done_between_steps_and_its_error_is_the_caller_s() -> None:
 
 
 def test_the_thread_of_an_idle_engine_ends_and_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.batching.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("model.engine.batching.IDLE_SECONDS", 0.05)
     batcher = Batcher(Recorder())
     thread = batcher.call(threading.current_thread)
     thread.join(10)
@@ -217,7 +217,7 @@ def test_the_thread_of_an_idle_engine_ends_and_begins_again(monkeypatch: pytest.
 
 
 def test_a_follower_that_pauses_for_longer_than_the_thread_waits_gets_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.batching.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("model.engine.batching.IDLE_SECONDS", 0.05)
     batcher = Batcher(Recorder())
     states = batcher.follow([a_lane(1)])
     next(states)
@@ -234,7 +234,7 @@ def test_a_process_that_leaves_in_the_middle_of_a_draft_ends_cleanly(tmp_path: P
         """
 import torch
 
-from model.batching import Batcher
+from model.engine.batching import Batcher
 from tests.model.test_batching import Recorder, a_lane
 
 numbers = torch.rand(600, 600)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drafting.report import Report, Span, parse_markup
-from model.canvas import (
+from model.engine.layout import (
     Layout,
     Slot,
     canvas_for,
@@ -18,7 +18,7 @@ from model.canvas import (
     lay_out_within,
     windows,
 )
-from model.loading import DraftingModel
+from model.network.loading import DraftingModel
 
 TEXT = st.text(alphabet=st.sampled_from("The heart. \n\r\té😀א0"), max_size=20)
 

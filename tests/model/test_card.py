@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model.evaluation.aims import held_against
-from model.evaluation.card import BEGIN, END, aims_table, tables, with_figures
+from model.evaluation.publish.aims import held_against
+from model.evaluation.publish.card import BEGIN, END, aims_table, tables, with_figures
 from model.evaluation.record import Row, SavedRows
 from model.evaluation.statistics import Estimate
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.data.closeness import TrigramModel, closeness, main, read_reports, words_of, written_reports
+from model.synthetic.closeness import TrigramModel, closeness, main, read_reports, words_of, written_reports
 
 REPORT = (
     "<eCitation><MedlineCitation><Article><Abstract>"

@@ -9,13 +9,13 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.imaging import Study, StudyFacts
-from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, expected_embedding
-from model.graphs import GraphDecoder
-from model.loading import DraftingModel, load
-from model.prefix import Prefix, encode_prefix
-from model.sampler import Reading, State
-from model.training.step import pin_logits
+from drafting.imaging.open import Study, StudyFacts
+from model.engine.sampler import Reading, State
+from model.network.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, expected_embedding
+from model.network.graphs import GraphDecoder
+from model.network.loading import DraftingModel, load
+from model.network.prefix import Prefix, encode_prefix
+from model.training.small.step import pin_logits
 
 
 @pytest.fixture(scope="module", params=["tiny", "default"])

@@ -11,15 +11,15 @@ from random import Random
 import numpy as np
 import pytest
 
+from drafting.desk.examples import examples
 from drafting.engine import Draft, DraftSettings
-from drafting.examples import examples
-from drafting.imaging import Study, open_study
+from drafting.imaging.open import Study, open_study
 from drafting.report import merge_draft, parse_markup
-from model.data.cases import sample_case, visible
-from model.evaluation.infill import contradicts, statements, written_gaps
-from model.evaluation.studies import HeldOut, finished
-from model.loading import CHECKSUMS, DEFAULT_MODEL
-from model.local_engine import LocalEngine
+from model.engine.local import LocalEngine
+from model.evaluation.reports.infill import contradicts, statements, written_gaps
+from model.evaluation.reports.studies import HeldOut, finished
+from model.network.loading import CHECKSUMS, DEFAULT_MODEL
+from model.synthetic.cases import sample_case, visible
 
 WHOLE = "FINDINGS:\n[[]]\n\nIMPRESSION:\n[[]]"
 

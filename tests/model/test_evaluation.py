@@ -17,12 +17,9 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from drafting.engine import DraftSettings
 from drafting.report import parse_markup
 from model.__main__ import SPEED_PARTS, main
-from model.data.cases import Case, Lung, sample_case
-from model.data.grammar import Sentence, WrittenReport, write_report
-from model.data.radiographs import SPLITS, pack, split_of
-from model.evaluation import compare, infill, labels, speed
-from model.evaluation.card import BEGIN, END, with_figures
-from model.evaluation.labeler import (
+from model.engine.local import LocalEngine
+from model.evaluation.publish.card import BEGIN, END, with_figures
+from model.evaluation.reading.labeler import (
     BOTH,
     FINDINGS,
     SIDED,
@@ -34,15 +31,20 @@ from model.evaluation.labeler import (
     reading,
     sentences,
 )
-from model.evaluation.published import published_config, random_model
+from model.evaluation.reading.wording import is_broken, is_empty, known_pairs, repeats, written_reports
 from model.evaluation.record import EvaluationError, load_rows
+from model.evaluation.reports import infill, labels
+from model.evaluation.reports.studies import UNPICTURED, truth_of
+from model.evaluation.speed import compare
+from model.evaluation.speed import steps as speed
 from model.evaluation.statistics import balanced, median, share
-from model.evaluation.studies import UNPICTURED, truth_of
-from model.evaluation.vqa import QUESTIONS_A_PICTURE
-from model.evaluation.wording import is_broken, is_empty, known_pairs, repeats, written_reports
-from model.local_engine import LocalEngine
-from model.sibling import Sibling
-from model.training.fresh import fresh_config, fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.evaluation.vqa.vqa import QUESTIONS_A_PICTURE
+from model.network.published import published_config, random_model
+from model.network.sibling import Sibling
+from model.synthetic.cases import Case, Lung, sample_case
+from model.synthetic.grammar import Sentence, WrittenReport, write_report
+from model.synthetic.radiographs import SPLITS, pack, split_of
+from model.training.small.fresh import fresh_config, fresh_sibling, fresh_tokenizer, save_checkpoint
 from tests.model.conftest import TEXTS, TINY
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
@@ -446,7 +448,7 @@ def test_both_siblings_are_timed_at_the_same_work(
     monkeypatch.setattr(speed, "SHORTEST", 1)
     monkeypatch.setattr(speed, "LONGEST", 1000)
     monkeypatch.setattr(speed, "write_report", lambda case, random: short_report())
-    monkeypatch.setattr("model.sibling.MOST_NEW_TOKENS", 8)
+    monkeypatch.setattr("model.network.sibling.MOST_NEW_TOKENS", 8)
     out = tmp_path / "speed.json"
     arguments = ["evaluate", "speed", "--model", str(tiny_checkpoint), "--limit", "5", "--steps", "2"]
     assert main([*arguments, "--compare", str(tiny_sibling), "--json", str(out)]) == 0

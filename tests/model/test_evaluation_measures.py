@@ -14,23 +14,24 @@ import torch
 from PIL import Image
 
 from drafting.engine import DraftSettings
-from drafting.imaging import Study, StudyFacts
+from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
-from model.data.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
-from model.data.grammar import Sentence, WrittenReport
-from model.data.questions import canonical_question
-from model.data.radiographs import Question, Radiographs, answers_of
-from model.evaluation import asked, infill
-from model.evaluation.asked import AskedSettings, ask_labels
-from model.evaluation.indiana import IndianaReport, Part
-from model.evaluation.infill import ORIGINAL, SIBLINGS, Gap, InfillSettings, evaluate_infill
+from model.engine.local import LocalEngine
+from model.evaluation.reading.indiana import IndianaReport, Part
+from model.evaluation.reading.wording import broken_words, known_words, most_frequent_sentences
 from model.evaluation.record import EvaluationError, Row, done_together
+from model.evaluation.reports import infill
+from model.evaluation.reports.infill import ORIGINAL, SIBLINGS, Gap, InfillSettings, evaluate_infill
+from model.evaluation.reports.studies import UNPICTURED, HeldOut, labelled, truth_of
 from model.evaluation.statistics import auroc, f1, pooled
-from model.evaluation.studies import UNPICTURED, HeldOut, labelled, truth_of
-from model.evaluation.vqa import VqaSettings, evaluate_vqa, is_same, token_f1
-from model.evaluation.wording import broken_words, known_words, most_frequent_sentences
-from model.loading import DraftingModel
-from model.local_engine import LocalEngine
+from model.evaluation.vqa import asked
+from model.evaluation.vqa.asked import AskedSettings, ask_labels
+from model.evaluation.vqa.vqa import VqaSettings, evaluate_vqa, is_same, token_f1
+from model.network.loading import DraftingModel
+from model.synthetic.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
+from model.synthetic.grammar import Sentence, WrittenReport
+from model.synthetic.questions import canonical_question
+from model.synthetic.radiographs import Question, Radiographs, answers_of
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
 

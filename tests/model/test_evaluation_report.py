@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from model.__main__ import main
+from model.evaluation.publish.report import NOTICE, UNRECORDED, write_report
 from model.evaluation.record import EvaluationError
-from model.evaluation.report import NOTICE, UNRECORDED, write_report
 
 COMMAND = "python -m model evaluate infill --data radiographs.npz"
 

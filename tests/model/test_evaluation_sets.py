@@ -14,14 +14,15 @@ from PIL import Image
 from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGeneration
 
 from drafting.engine import DraftSettings
-from drafting.imaging import Study
+from drafting.imaging.open import Study
 from model.__main__ import main
-from model.data.sets.questions import load_questions
-from model.evaluation.card import table_blocks
-from model.evaluation.endpoint import EndpointError, Message
-from model.evaluation.judge import Answered, Verdict
+from model.evaluation.judge.endpoint import EndpointError, Message
+from model.evaluation.judge.verdict import Answered, Verdict
+from model.evaluation.publish.card import table_blocks
 from model.evaluation.record import EvaluationError, Row
-from model.evaluation.set_answers import (
+from model.evaluation.reports.studies import MID_GREY
+from model.evaluation.statistics import Estimate
+from model.evaluation.vqa.set_answers import (
     BLANK,
     CONTROLS,
     OTHER,
@@ -34,12 +35,11 @@ from model.evaluation.set_answers import (
     chosen_questions,
     picture_of,
 )
-from model.evaluation.set_vqa import set_rows
-from model.evaluation.statistics import Estimate
-from model.evaluation.studies import MID_GREY
-from model.training.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.evaluation.vqa.set_vqa import set_rows
+from model.sets.questions import load_questions
 from model.training.lora.lessons import question_lessons
 from model.training.lora.recipe import load_recipe
+from model.training.small.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
 from tests.model.conftest import TEXTS, TINY
 
 IMAGES = 6
@@ -287,7 +287,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     command = asked_of(questions, *models, *files, *more)
     judge = Judge(fails_after=2)
 
-    monkeypatch.setattr("model.evaluation.local_judge.LocalJudge", lambda source, tokens: judge)
+    monkeypatch.setattr("model.evaluation.judge.local_judge.LocalJudge", lambda source, tokens: judge)
     assert main(command) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "2 of" in told

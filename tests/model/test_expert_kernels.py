@@ -18,7 +18,7 @@ pytest.importorskip("triton", reason="Triton, which the kernels are written in, 
 if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("no CUDA device, and TRITON_INTERPRET is not 1", allow_module_level=True)
 
-from model.expert_kernels import GROUPED, Tile, Tiles, bits_of, grouped, launch, quantise, route, tiles
+from model.network.kernels.experts import GROUPED, Tile, Tiles, bits_of, grouped, launch, quantise, route, tiles
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # The interpreter multiplies no bfloat16.

@@ -14,10 +14,11 @@ import pytest
 from drafting.engine import DraftSettings
 from drafting.report import Report, merge_draft, parse_markup
 from model.__main__ import main
-from model.data.sets.reports import SetReport, load_reports
-from model.evaluation import foreign, gaps
-from model.evaluation.foreign import load_scores, scored
-from model.evaluation.gaps import (
+from model.engine.local import LocalEngine
+from model.evaluation.record import EvaluationError
+from model.evaluation.reports import foreign, gaps
+from model.evaluation.reports.foreign import load_scores, scored
+from model.evaluation.reports.gaps import (
     CONTRADICTS,
     EXACT,
     FIXED,
@@ -36,15 +37,14 @@ from model.evaluation.gaps import (
     rouge_l,
     words_of,
 )
-from model.evaluation.infill import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS
-from model.evaluation.record import EvaluationError
+from model.evaluation.reports.infill import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS
 from model.evaluation.statistics import Estimate
-from model.loading import DraftingModel
-from model.local_engine import LocalEngine
-from model.sibling import REWRITE, Sibling, load_sibling
-from model.training.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
-from model.training.sibling import sequence
-from model.training.tasks import Task, Words
+from model.network.loading import DraftingModel
+from model.network.sibling import REWRITE, Sibling, load_sibling
+from model.sets.reports import SetReport, load_reports
+from model.training.small.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
+from model.training.small.sibling import sequence
+from model.training.small.tasks import Task, Words
 from tests.model.conftest import TEXTS, TINY
 
 FINDINGS = (
@@ -204,14 +204,14 @@ def test_several_gaps_are_asked_as_they_were_trained(
 
 
 def test_what_runs_to_the_limit_is_told_as_cut_off(sibling: Sibling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.sibling.Sibling._written", lambda self, prompt, *_: ([], len(prompt) % 2 == 0))
+    monkeypatch.setattr("model.network.sibling.Sibling._written", lambda self, prompt, *_: ([], len(prompt) % 2 == 0))
     report = parse_markup(EMPTIED)
     for sides in ("left", "both"):
         told = [filling.cut_off for filling in sibling.fill_all(None, report, sides, DraftSettings()).values()]  # type: ignore[arg-type]
         assert len(told) == 3
     prompts: list[list[int]] = []
     monkeypatch.setattr(
-        "model.sibling.Sibling._written", lambda self, prompt, *_: (prompts.append(prompt) or [], False)
+        "model.network.sibling.Sibling._written", lambda self, prompt, *_: (prompts.append(prompt) or [], False)
     )
     assert sibling.rewrite(None, report, DraftSettings()) == ("", True)
     assert REWRITE in sibling.tokenizer.decode(prompts[0])
@@ -276,7 +276,7 @@ def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
     tiny_checkpoint: Path, sibling_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gaps, "REFERENCE_REPORTS", 50)
-    monkeypatch.setattr("model.sibling.MOST_NEW_TOKENS", 4)
+    monkeypatch.setattr("model.network.sibling.MOST_NEW_TOKENS", 4)
     monkeypatch.setattr(gaps, "KINDS", {kind: KINDS[kind] for kind in ("a word", "a sentence", "2 gaps")})
     # The tiny checkpoint's tokens are short, and its canvas too.
     (tmp_path / "set").mkdir()

@@ -8,7 +8,8 @@ from typing import get_args
 
 import pytest
 
-from model.data.cases import (
+from model.evaluation.reading.labeler import read, reading
+from model.synthetic.cases import (
     DEVICES,
     FIELDS,
     LABELS,
@@ -30,8 +31,7 @@ from model.data.cases import (
     sample_case,
     visible,
 )
-from model.data.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
-from model.evaluation.labeler import read, reading
+from model.synthetic.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
 
 REPORTS = 4000
 HEADINGS = (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from model.evaluation.indiana import even_files, read_report, read_reports, sentence_ranges
-from model.evaluation.infill import contradicts, real_gaps, statements
+from model.evaluation.reading.indiana import even_files, read_report, read_reports, sentence_ranges
 from model.evaluation.record import EvaluationError
+from model.evaluation.reports.infill import contradicts, real_gaps, statements
 
 
 def write(folder: Path, number: int, findings: str, impression: str, indication: str = "Cough") -> Path:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from model.evaluation.claims import CLAIM_WORDS, final_claim
-from model.evaluation.endpoint import EndpointError, Message
-from model.evaluation.judge import Answered, Verdict, asking, by_rule, judged, key_of, parsed
-from model.evaluation.judging import PROBES, HumanVerdict, judge_rows, load_verdicts, probes
+from model.evaluation.judge.claims import CLAIM_WORDS, final_claim
+from model.evaluation.judge.endpoint import EndpointError, Message
+from model.evaluation.judge.judging import PROBES, HumanVerdict, judge_rows, load_verdicts, probes
+from model.evaluation.judge.verdict import Answered, Verdict, asking, by_rule, judged, key_of, parsed
 from model.evaluation.ledger import Ledger
 from model.evaluation.record import EvaluationError
 

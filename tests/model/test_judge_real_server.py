@@ -22,9 +22,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from model.__main__ import main
-from model.evaluation.local_judge import LocalJudge
+from model.evaluation.judge.local_judge import LocalJudge
 from model.evaluation.record import EvaluationError
-from model.training.fresh import fresh_tokenizer
+from model.training.small.fresh import fresh_tokenizer
 from tests.model.conftest import TEXTS
 
 # Neither is a requirement: 90 MB, and of the first its dependencies would be compiled.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from model.__main__ import main
-from model.evaluation.endpoint import Endpoint, EndpointError, Patience
+from model.evaluation.judge.endpoint import Endpoint, EndpointError, Patience
 
 SERVER = Path(__file__).with_name("judge_servers.py")
 ASKED = [{"role": "user", "content": "Question: Where?\nReference answer: left\nClaim: left lung"}]

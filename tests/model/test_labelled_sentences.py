@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from model.evaluation.agreement import Sentence, agreement, labelled_sentences, labels_of, main
-from model.evaluation.labeler import BOTH, Reading
+from model.evaluation.reading.agreement import Sentence, agreement, labelled_sentences, labels_of, main
+from model.evaluation.reading.labeler import BOTH, Reading
 from model.evaluation.record import EvaluationError
 
 LABELLED = Path(__file__).parent / "labelled"

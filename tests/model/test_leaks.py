@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from model.__main__ import main
-from model.data.sets.leaks import Item, SetPart, SharedImage, leak_between
-from model.data.sets.pictures import NEAR, Picture, look_at, near_pairs, perceptual_hash, same_picture_groups
+from model.sets.leaks import Item, SetPart, SharedImage, leak_between
+from model.sets.pictures import NEAR, Picture, look_at, near_pairs, perceptual_hash, same_picture_groups
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the collections are not beside this repository")
@@ -112,7 +112,7 @@ def test_near_pairs_are_all_found_however_they_are_cut_up(monkeypatch: pytest.Mo
     others = [bytes([one[0] ^ 0b111, *one[1:]]) for one in ones[::3]] + [random.bytes(32) for _ in range(5)]
     wanted = [(3 * number, number) for number in range(10)]
     assert list(near_pairs(ones, others)) == wanted
-    monkeypatch.setattr("model.data.sets.pictures._AT_ONCE", 40)
+    monkeypatch.setattr("model.sets.pictures._AT_ONCE", 40)
     assert list(near_pairs(ones, others)) == wanted
     assert list(near_pairs([], others)) == []
 
@@ -261,7 +261,7 @@ def test_a_full_disk_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_importing_the_sets_loads_no_torch() -> None:
-    script = "import model.data.sets.command, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    script = "import model.sets.command, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
 
 

@@ -19,15 +19,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
-from drafting.imaging import Study, StudyFacts
+from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
-from model import local_engine
-from model.batching import MOST_RUNS
-from model.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
-from model.loading import CHECKSUMS, DraftingModel, ModelError, load
-from model.local_engine import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.prefix import Prefix, Seen, encode_prefix, instruction
-from model.sampler import Run, State, draws
+from model.engine import local as local_engine
+from model.engine.batching import MOST_RUNS
+from model.engine.local import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
+from model.engine.sampler import Run, State, draws
+from model.network.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
+from model.network.loading import CHECKSUMS, DraftingModel, ModelError, load
+from model.network.prefix import Prefix, Seen, encode_prefix, instruction
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_a_slot_that_comes_back_full_is_widened_up_to_a_limit(
 ) -> None:
     barred = barred_tokens(tiny_model)
     barred[tiny_model.blank_id] = True
-    monkeypatch.setattr("model.decoder.barred_tokens", lambda _: barred)
+    monkeypatch.setattr("model.network.decoder.barred_tokens", lambda _: barred)
     engine = LocalEngine(tiny_model)
     frames, draft = run(engine, None, parse_markup("The heart [[]]."), steps=3)
     (span,) = draft.texts
@@ -210,7 +210,7 @@ def test_a_gap_that_needs_more_room_than_it_was_given_gets_it(
     default_engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The default model knows blanks: given room for three tokens, a sentence ends whole all the same."""
-    monkeypatch.setattr("model.canvas.GAP_IN_LINE", 3)
+    monkeypatch.setattr("model.engine.layout.GAP_IN_LINE", 3)
     report = parse_markup("FINDINGS: The heart is normal in size. [[]] No pneumothorax.\n\nIMPRESSION: Normal.")
     draft = run(default_engine, None, report)[1]
     (text,) = draft.texts.values()
@@ -322,7 +322,7 @@ def test_special_tokens_in_locked_or_open_text_are_ordinary_text(engine: LocalEn
 def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import model.local_engine as room
+    import model.engine.local as room
 
     calls = []
     encode = room.encode_prefix

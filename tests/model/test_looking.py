@@ -11,13 +11,13 @@ import torch
 from transformers import DynamicCache
 
 from drafting.engine import EngineError, Looked
-from drafting.imaging import Study, StudyFacts
+from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, parse_markup
-from model.evaluation.looked import BEFORE, LookedSettings, evaluate_looked, right_share
-from model.loading import DraftingModel, layer_kinds, load
-from model.local_engine import LocalEngine
-from model.looking import BlindError, attention_to_image, particular_map
-from model.prefix import Prefix, encode_prefix
+from model.engine.local import LocalEngine
+from model.engine.looking import BlindError, attention_to_image, particular_map
+from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
+from model.network.loading import DraftingModel, layer_kinds, load
+from model.network.prefix import Prefix, encode_prefix
 from tests.model.test_evaluation_measures import pictures
 
 
@@ -98,7 +98,7 @@ def test_the_tokens_are_parts_of_the_picture_row_by_row(tiny_model: DraftingMode
 
 @torch.inference_mode()
 def features_of(model: DraftingModel, picture: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
-    from model.prefix import patches
+    from model.network.prefix import patches
 
     pixels, positions, _ = patches(model, picture)
     network: Any = model.network

@@ -12,19 +12,19 @@ from safetensors.torch import load_file
 from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGeneration
 
 from drafting.engine import DraftSettings
-from model.loading import BLANK_TOKEN, DraftingModel, load
-from model.local_engine import LocalEngine
-from model.sibling import load_sibling
-from model.training.fresh import (
+from model.engine.local import LocalEngine
+from model.network.loading import BLANK_TOKEN, DraftingModel, load
+from model.network.sibling import load_sibling
+from model.training.lora.lessons import Lesson
+from model.training.lora.recipe import TrainingError
+from model.training.lora.student import with_blank_token
+from model.training.small.fresh import (
     BLANK,
     fresh_model,
     fresh_sibling,
     fresh_tokenizer,
     save_checkpoint,
 )
-from model.training.lora.lessons import Lesson
-from model.training.lora.recipe import TrainingError
-from model.training.lora.student import with_blank_token
 from tests.model.conftest import TEXTS, TINY
 from tests.model.lora import (
     FAMILIES,

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from model.__main__ import main
-from model.training.fresh import (
-    fresh_config,
-    sibling_config,
-)
 from model.training.lora.command import lessons_in
 from model.training.lora.published import measure_steps, sibling_of
 from model.training.lora.state import read_log
+from model.training.small.fresh import (
+    fresh_config,
+    sibling_config,
+)
 from tests.model.conftest import TINY
 from tests.model.lora import (
     FAMILIES,

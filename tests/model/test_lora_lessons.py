@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.sets.files import SetError, read_picture
-from model.data.sets.questions import QuestionSet, load_questions
+from model.sets.files import SetError, read_picture
+from model.sets.questions import QuestionSet, load_questions
 from model.training.lora.lessons import Course, Lesson, divided, fitting, gaps, question_lessons
 from model.training.lora.recipe import TrainingError
 from tests.model.lora import ANSWERS, tiny_recipe, write_questions

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.data.cases import DEVICES, Case, Lung, Nodule, Opacity, Zone, case_to_array, mirrored, sample_case
-from model.data.painting import (
+from model.synthetic.cases import DEVICES, Case, Lung, Nodule, Opacity, Zone, case_to_array, mirrored, sample_case
+from model.synthetic.painting import (
     CHEST_WIDTH,
     Anatomy,
     empty_pictures,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.data.sets.files import SetError
-from model.data.sets.questions import QuestionSet, SetQuestion, load_questions, split_by_image
+from model.sets.files import SetError
+from model.sets.questions import QuestionSet, SetQuestion, load_questions, split_by_image
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the collections are not beside this repository")

@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from model.data.cases import (
+from model.synthetic.cases import (
     LABELS,
     Case,
     Lung,
@@ -23,7 +23,7 @@ from model.data.cases import (
     labels_of,
     sample_case,
 )
-from model.data.questions import as_answer, canonical_question, question_of_labels, questions_of
+from model.synthetic.questions import as_answer, canonical_question, question_of_labels, questions_of
 
 MANY = 3000
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drafting.imaging import StudyFacts
-from model.data import radiographs as radiographs_module
-from model.data.cases import DEVICES, LABELS, REPORTED, SOURCES, Case
-from model.data.radiographs import (
+from drafting.imaging.open import StudyFacts
+from model.synthetic import radiographs as radiographs_module
+from model.synthetic.cases import DEVICES, LABELS, REPORTED, SOURCES, Case
+from model.synthetic.radiographs import (
     SPLITS,
     USUAL_SIDE,
     Radiographs,

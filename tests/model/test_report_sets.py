@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drafting.imaging import StudyFacts
+from drafting.imaging.open import StudyFacts
 from model.__main__ import main
-from model.data.sets.files import SetError
-from model.data.sets.reports import load_reports, read_open_i
-from model.data.sets.sections import Sections, sections_of
+from model.sets.files import SetError
+from model.sets.reports import load_reports, read_open_i
+from model.sets.sections import Sections, sections_of
 
 FINAL = """                                 FINAL REPORT
  EXAMINATION:  CHEST (PA AND LAT)

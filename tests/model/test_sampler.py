@@ -13,7 +13,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model.sampler import (
+from model.engine.sampler import (
     Reading,
     Run,
     SamplerSettings,

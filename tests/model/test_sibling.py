@@ -12,14 +12,14 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from drafting.engine import DraftSettings
-from drafting.imaging import Study, StudyFacts
+from drafting.imaging.open import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
-from model.data.cases import sample_case
-from model.loading import ModelError, user_turn
-from model.prefix import instruction
-from model.sibling import FILL_IN, Sibling, load_sibling
-from model.training.batches import learn_tokenizer
-from model.training.fresh import (
+from model.network.loading import ModelError, user_turn
+from model.network.prefix import instruction
+from model.network.sibling import FILL_IN, Sibling, load_sibling
+from model.synthetic.cases import sample_case
+from model.training.small.batches import learn_tokenizer
+from model.training.small.fresh import (
     BLANK,
     END_TURN,
     IMAGE,
@@ -29,9 +29,9 @@ from model.training.fresh import (
     fresh_tokenizer,
     save_checkpoint,
 )
-from model.training.sibling import QUESTION_LENGTH, REPORT_LENGTH, NextToken, read, sequence
-from model.training.step import see, to_patches
-from model.training.tasks import Task, Words, question_task, report_task
+from model.training.small.sibling import QUESTION_LENGTH, REPORT_LENGTH, NextToken, read, sequence
+from model.training.small.step import see, to_patches
+from model.training.small.tasks import Task, Words, question_task, report_task
 from tests.model.conftest import TEXTS, TINY
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.training.fresh import fresh_model, fresh_sibling, fresh_tokenizer
-from model.training.start import start_from
+from model.training.small.fresh import fresh_model, fresh_sibling, fresh_tokenizer
+from model.training.small.start import start_from
 from tests.model.conftest import TEXTS, TINY
 
 NEW_WORD = "cardiomegaly"

@@ -24,26 +24,26 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging import Study, StudyFacts
+from drafting.imaging.open import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
-from model import local_engine
 from model.__main__ import main
-from model.data.cases import REPORTED, SOURCES, Case, Other, sample_case
-from model.data.grammar import Sentence, WrittenReport, write_report
-from model.data.radiographs import load_radiographs, pack
-from model.loading import load, user_turn
-from model.local_engine import LocalEngine
-from model.prefix import instruction
-from model.sibling import load_sibling
-from model.training import tasks as tasks_room
-from model.training import trainer as trainer_room
-from model.training.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
-from model.training.default import ANSWER_CANVAS, Denoising, train_default
-from model.training.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
-from model.training.sibling import NextToken, train_sibling
-from model.training.step import fast_layers
-from model.training.tasks import PREFIX_LENGTH, Task, Words, _said_elsewhere, example, question_task, report_task
-from model.training.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Processes, Recipe, Trainer, TrainingState
+from model.engine import local as local_engine
+from model.engine.local import LocalEngine
+from model.network.loading import load, user_turn
+from model.network.prefix import instruction
+from model.network.sibling import load_sibling
+from model.synthetic.cases import REPORTED, SOURCES, Case, Other, sample_case
+from model.synthetic.grammar import Sentence, WrittenReport, write_report
+from model.synthetic.radiographs import load_radiographs, pack
+from model.training.small import tasks as tasks_room
+from model.training.small import trainer as trainer_room
+from model.training.small.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
+from model.training.small.default import ANSWER_CANVAS, Denoising, train_default
+from model.training.small.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
+from model.training.small.sibling import NextToken, train_sibling
+from model.training.small.step import fast_layers
+from model.training.small.tasks import PREFIX_LENGTH, Task, Words, _said_elsewhere, example, question_task, report_task
+from model.training.small.trainer import CURVE_FILE, LOG_FILE, STATE_FILE, Processes, Recipe, Trainer, TrainingState
 from tests.model.conftest import TINY
 
 SHAPE = replace(TINY, vocabulary=900, canvas_length=160, steps=3)
@@ -666,8 +666,8 @@ def test_a_captured_step_is_the_step(tokenizer: PreTrainedTokenizerFast, radiogr
 def test_the_commands_train_a_tokenizer_and_with_it_both_models(
     radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("model.training.fresh.Shape", lambda: SHAPE)
-    monkeypatch.setattr("model.training.trainer.Recipe", partial(Recipe, tokenizer_reports=300, warm_up=1))
+    monkeypatch.setattr("model.training.small.fresh.Shape", lambda: SHAPE)
+    monkeypatch.setattr("model.training.small.trainer.Recipe", partial(Recipe, tokenizer_reports=300, warm_up=1))
     given = ["--data", str(radiographs)]
     assert main(["train", "tokenizer", *given, "--out", str(tmp_path / "learned")]) == 0
     learned = (tmp_path / "learned" / "tokenizer.json").read_text(encoding="utf-8")

@@ -6,12 +6,12 @@ from collections import Counter
 from random import Random
 
 from drafting.report import MOST_HINT_CHARACTERS, hints_of
-from model.data.cases import sample_case
-from model.data.grammar import Sentence
-from model.prefix import instruction
-from model.training.fresh import fresh_tokenizer
-from model.training.hints import MOST_MATTERS, hint_of
-from model.training.tasks import Words, example, report_task
+from model.network.prefix import instruction
+from model.synthetic.cases import sample_case
+from model.synthetic.grammar import Sentence
+from model.training.small.fresh import fresh_tokenizer
+from model.training.small.hints import MOST_MATTERS, hint_of
+from model.training.small.tasks import Words, example, report_task
 
 
 def hints(text: str, *keys: str) -> Counter[str]:

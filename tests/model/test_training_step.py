@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from model.loading import DraftingModel
-from model.prefix import encode_tokens
-from model.training.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
-from model.training.step import (
+from model.network.loading import DraftingModel
+from model.network.prefix import encode_tokens
+from model.training.small.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
+from model.training.small.step import (
     Canvases,
     LabelHead,
     decode,
@@ -95,7 +95,7 @@ def test_a_picture_that_was_looked_at_before_is_encoded_as_the_library_encodes_o
 
 
 def test_the_image_processor_gives_the_patches_that_training_saw(tiny_model: DraftingModel) -> None:
-    from model.prefix import patches
+    from model.network.prefix import patches
 
     picture = torch.randint(0, 256, (384, 384), dtype=torch.uint8)
     pixels, positions, tokens = patches(tiny_model, picture.numpy())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.words import Tokens, likeliest_words, log_probability
+from model.engine.words import Tokens, likeliest_words, log_probability
 
 BLANK, VOCABULARY, WIDTH = 0, 5, 3
 

@@ -20,14 +20,14 @@ import torch
 from torch.distributed import barrier
 from transformers import PreTrainedTokenizerFast
 
-import model.training.fresh
-import model.training.trainer as room
+import model.training.small.fresh
+import model.training.small.trainer as room
 from model.__main__ import main
-from model.data.radiographs import load_radiographs
-from model.training.batches import Examples, HostBatch, Pictures
-from model.training.default import Denoising
-from model.training.fresh import fresh_model
-from model.training.trainer import Processes, Recipe, Trainer
+from model.synthetic.radiographs import load_radiographs
+from model.training.small.batches import Examples, HostBatch, Pictures
+from model.training.small.default import Denoising
+from model.training.small.fresh import fresh_model
+from model.training.small.trainer import Processes, Recipe, Trainer
 from tests.model.test_training import RECIPE, SHAPE
 
 CPU = torch.device("cpu")
@@ -80,7 +80,7 @@ def runs(rank: int, radiographs: Path, tokenizer: Path, out: Path) -> None:
     Trainer.step = step  # type: ignore[method-assign]
     room.time = clock  # type: ignore[assignment]
     room.AGREED_EVERY = 2
-    model.training.fresh.Shape = lambda: SHAPE  # type: ignore[assignment, misc]
+    model.training.small.fresh.Shape = lambda: SHAPE  # type: ignore[assignment, misc]
     room.Recipe = partial(Recipe, warm_up=2, average=0.5)  # type: ignore[assignment, misc]
 
     def run(name: str, *told: str) -> list[tuple[int, list[int]]]:

@@ -16,7 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from transformers import Gemma4ForConditionalGeneration
 
-from model.sibling import FILL_IN, marked
+from model.network.sibling import FILL_IN, marked
 from model.training.lora.lessons import Exercise, laid
 from model.training.lora.objective import Asked, Batch, Prompts, capped, flags, padded, pictures
 from model.training.lora.student import Student

@@ -7,10 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from model.data.sets.files import SetError
-from model.data.sets.questions import load_questions, question_formats
-from model.data.sets.reports import load_reports, report_formats
-from model.loading import DEFAULT_MODEL, ModelError
+from model.network.loading import DEFAULT_MODEL, ModelError
+from model.sets.files import SetError
+from model.sets.questions import load_questions, question_formats
+from model.sets.reports import load_reports, report_formats
 from model.training.lora.lessons import Lesson, question_lessons, report_lessons
 from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
 

@@ -17,14 +17,14 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
 
-from model.canvas import lay_out
-from model.loading import image_tokens, text_config
+from model.engine.layout import lay_out
+from model.network.loading import image_tokens, text_config
 from model.training.lora.lessons import Exercise, laid
 from model.training.lora.objective import Batch, Prompts, capped, flags, padded, pictures
 from model.training.lora.recipe import LoraRecipe
 from model.training.lora.student import Student
-from model.training.step import pin_logits
-from model.training.tasks import answer_width, training_width
+from model.training.small.step import pin_logits
+from model.training.small.tasks import answer_width, training_width
 
 
 class DiffusionObjective:

@@ -13,14 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from drafting.imaging import StudyFacts
+from drafting.imaging.open import StudyFacts
 from drafting.report import Report
-from model.canvas import Encode, Layout, lay_out
-from model.data.questions import as_answer
-from model.data.sets.questions import QuestionSet, split_by_image
-from model.data.sets.reports import ReportSet, SetReport
+from model.engine.layout import Encode, Layout, lay_out
+from model.sets.questions import QuestionSet, split_by_image
+from model.sets.reports import ReportSet, SetReport
+from model.synthetic.questions import as_answer
 from model.training.lora.recipe import LoraRecipe, TrainingError
-from model.training.tasks import Range, opened, phrase_ranges
+from model.training.small.tasks import Range, opened, phrase_ranges
 
 # More gaps take a token or so each, because text is spelt in more pieces.
 SPARE_TOKENS = 8

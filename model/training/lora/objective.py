@@ -14,9 +14,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from model.data.sets.files import read_picture
-from model.loading import user_turn
-from model.prefix import instruction, patches, with_image_tokens
+from model.network.loading import user_turn
+from model.network.prefix import instruction, patches, with_image_tokens
+from model.sets.files import read_picture
 from model.training.lora.lessons import Exercise, Lesson
 from model.training.lora.recipe import TrainingError
 from model.training.lora.student import Student

@@ -30,14 +30,14 @@ from transformers import (
     PreTrainedModel,
 )
 
-from model.evaluation.published import IMAGE_TOKENS, empty_network, fill, published_config, random_model
-from model.loading import DEFAULT_MODEL, Traits, scaffold
-from model.training.fresh import sibling_options
+from model.network.loading import DEFAULT_MODEL, Traits, scaffold
+from model.network.published import IMAGE_TOKENS, empty_network, fill, published_config, random_model
 from model.training.lora.lessons import Course, Lesson
 from model.training.lora.recipe import LoraRecipe, TrainingError
 from model.training.lora.run import MEGABYTE, Trainer, new_accelerator, peak_memory
 from model.training.lora.state import write
 from model.training.lora.student import Family, Student, prepared
+from model.training.small.fresh import sibling_options
 
 # As docs/recipes/paper-26b.toml, with a batch of one.
 PUBLISHED = LoraRecipe(

@@ -30,7 +30,7 @@ from accelerate.utils import DistributedType
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from model.loading import teach_blank
+from model.network.loading import teach_blank
 from model.training.lora.autoregressive import NextTokenObjective
 from model.training.lora.diffusion import DiffusionObjective
 from model.training.lora.lessons import Course, Lesson

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.loading import BLANK_FILE
+from model.network.loading import BLANK_FILE
 from model.training.lora.recipe import TrainingError
 from model.training.lora.student import Student, blank_row
 

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from transformers import AddedToken, AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
-from model.experts import ALL_EXPERTS
-from model.loading import BLANK_TOKEN, UNUSABLE, ImageTokens, Traits, load, scaffold, teach_blank
-from model.sibling import load_sibling
+from model.network.experts import ALL_EXPERTS
+from model.network.loading import BLANK_TOKEN, UNUSABLE, ImageTokens, Traits, load, scaffold, teach_blank
+from model.network.sibling import load_sibling
 from model.training.lora.recipe import LoraRecipe, TrainingError
 
 Family = Literal["diffusion", "autoregressive"]
 FAMILIES: dict[str, Family] = {"diffusion_gemma": "diffusion", "gemma4": "autoregressive"}
-# Up to so many experts all of them take every token, which is the faster way; see `model.experts`.
+# Up to so many experts all of them take every token, which is the faster way; see `model.network.experts`.
 FEW_EXPERTS = 8
 
 # Where the layers of each part are; the sibling has one stack of text layers.

@@ -1,0 +1,667 @@
+"""The desk: studies being reported, one session each, with the report as it stands and the run under way.
+
+A session is known by its token alone, lives in memory and is forgotten when it closes. This module knows nothing of
+HTTP, Gradio or torch; it has no state of its own beside the objects that a program makes from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
+from drafting.imaging.open import Study
+from drafting.report import Report, Span, focused, merge_draft, word_apart
+
+logger = logging.getLogger(__name__)
+
+# A frame holds what its run needs to go on from it: some megabytes with a large model.
+FRAMES_KEPT = 128
+MOST_ALTERNATIVES = 8
+MOST_QUESTION_CHARACTERS = 500
+WORDS_LISTED = 8
+
+
+class DeskError(RuntimeError):
+    """The desk refuses; the message is one sentence for the radiologist."""
+
+
+class UnknownSessionError(DeskError):
+    """No session has this token, or it has been closed."""
+
+
+class VersionConflictError(DeskError):
+    """The desk holds a newer version of the report."""
+
+
+class TooLargeError(DeskError):
+    """More than a session may hold."""
+
+
+class BusyError(DeskError):
+    """The desk cannot take this on at the moment."""
+
+
+class RunFailedError(DeskError):
+    """A run ended without a draft; the report is as it was."""
+
+
+class NotLookedError(DeskError):
+    """There is no telling where the model looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
+
+    `idle_seconds`: a session silent for longer is closed; `return_seconds`: so is one whose page was left for longer.
+    `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off. With less than the 15
+    seconds after which the queue gives a sign of life, a page gives up runs that are only waiting.
+    """
+
+    report_characters: int = 100_000
+    indication_characters: int = 2_000
+    hint_characters: int = 2_000
+    spans: int = 2_000
+    sessions: int = 32
+    idle_seconds: float = 300.0
+    return_seconds: float = 60.0
+    silence_seconds: float = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `texts`: the open spans' text by span id; empty where Stop came before the first frame."""
+
+    texts: Mapping[str, str]
+    steps: int
+    seconds: float
+    seed: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
+    in the list, 0 to 1."""
+
+    text: str
+    share: float
+    seed: int
+
+
+def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Log that `what` failed: the error's type and where it was raised, never its message, which may quote a report."""
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    log.error("%s failed: %s\n%s", what, type(error).__qualname__, frames)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run began with. `report`: as the engine is given it, with nothing open but what is to be written."""
+
+    study: Study | None
+    report: Report
+    indication: str
+    stop: threading.Event
+    name: str
+
+
+class _Tape:
+    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
+
+    def __init__(self, run: _Run) -> None:
+        self.run = run
+        self.frames: list[Frame] = []
+        self._distance = 1
+        self._seen = 0
+
+    def add(self, frame: Frame) -> None:
+        if self._seen % self._distance == 0:
+            self.frames.append(frame)
+        self._seen += 1
+        if len(self.frames) >= FRAMES_KEPT:
+            del self.frames[1::2]
+            self._distance *= 2
+
+    def end(self, frame: Frame) -> None:
+        """The last frame is always there."""
+        if not self.frames or self.frames[-1] is not frame:
+            self.frames.append(frame)
+
+
+class Session:
+    """One study being reported: the report at its newest version, and at most one run. Many threads may use it."""
+
+    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._engine = engine
+        self._limits = limits
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._last_seen = clock()
+        self._study: Study | None = None
+        self._prior: Study | None = None
+        self._report = Report()
+        self._indication = ""
+        self._version = 0
+        self._writer = ""
+        self._left_at: float | None = None
+        self._cut_off = False
+        self._run: _Run | None = None
+        self._tape: _Tape | None = None
+        self._runs = 0
+        self._folder: Path | None = None
+        self._on_close: list[Callable[[], None]] = []
+        self._closed = False
+
+    @property
+    def study(self) -> Study | None:
+        return self._study
+
+    @property
+    def prior(self) -> Study | None:
+        """An earlier study that is looked at beside the one being reported; the engine never sees it."""
+        return self._prior
+
+    @property
+    def report(self) -> Report:
+        return self._report
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @property
+    def indication(self) -> str:
+        return self._indication
+
+    @property
+    def is_drafting(self) -> bool:
+        return self._run is not None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether closing it would lose nothing."""
+        return self._study is None and self._folder is None and not self._report.spans and self._run is None
+
+    @property
+    def writer(self) -> str:
+        """By which name the page is known that wrote the newest version; empty where it gave none."""
+        return self._writer
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody will come back to it: silent for too long, or its page was left a while ago."""
+        now, left = self._clock(), self._left_at
+        return now - self._last_seen > self._limits.idle_seconds or (
+            left is not None and now - left > self._limits.return_seconds
+        )
+
+    def touch(self) -> None:
+        """The browser has been heard of."""
+        self._last_seen = self._clock()
+        self._left_at = None
+
+    def leave(self) -> None:
+        """The page was left: for good, or to be loaded again. A run under way ends without effect."""
+        with self._lock:
+            self._left_at = self._clock()
+
+    def take_cut_off(self) -> bool:
+        """Whether the last run has lost its reader, told once."""
+        with self._lock:
+            cut_off, self._cut_off = self._cut_off, False
+            return cut_off
+
+    @contextmanager
+    def arriving_file(self) -> Iterator[Path]:
+        """Where to put a file that is to be opened as the study: private to this user, gone when the block ends.
+
+        Raises BusyError while another is arriving, UnknownSessionError where the session is closed.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if self._folder is not None:
+                raise BusyError("Another study is being opened already.")
+            folder = self._folder = Path(tempfile.mkdtemp(prefix="drafting-"))  # mkdtemp makes it with mode 700
+        try:
+            yield folder / "study"
+        finally:
+            # Nothing is left to remove where the session was closed meanwhile.
+            shutil.rmtree(folder, ignore_errors=True)
+            with self._lock:
+                self._folder = None
+
+    def open_study(self, study: Study) -> None:
+        """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study stops."""
+        with self._lock:
+            self._refuse_if_closed()
+            former, self._study = self._study, study
+            # It was the former patient's.
+            self._prior = None
+            self._tape = None
+            indication = self._indication
+            if self._run:
+                self._run.stop.set()
+        if former:
+            self._engine.release(former)
+        threading.Thread(target=self._prepare, args=(study, indication), name="prepare", daemon=True).start()
+
+    def open_prior(self, prior: Study) -> None:
+        """Look at `prior` beside the study. Raises DeskError where there is no study to lay it beside."""
+        with self._lock:
+            self._refuse_if_closed()
+            if self._study is None:
+                raise DeskError("Open the study first; a prior is laid beside it.")
+            self._prior = prior
+
+    def close_prior(self) -> None:
+        """Forget the prior; nothing happens where there is none."""
+        with self._lock:
+            self._prior = None
+
+    def receive(self, report: Report, version: int, indication: str, writer: str = "") -> int:
+        """Keep the report as the editor has it; gives the version that is kept.
+
+        `writer`: the page's name for itself, by which two tabs with the same report are told apart. Each numbers its
+        versions on from the last that it knows, so a number that the other has taken means a text that it never saw.
+
+        Raises VersionConflictError where a newer version is kept already, TooLargeError beyond the limits.
+        """
+        if len(report.spans) > self._limits.spans:
+            raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
+        if sum(len(span.text) for span in report.spans) > self._limits.report_characters:
+            raise TooLargeError(f"The report is longer than {self._limits.report_characters:,} characters.")
+        if sum(len(span.hint) for span in report.spans) > self._limits.hint_characters:
+            raise TooLargeError(f"The hints together are longer than {self._limits.hint_characters:,} characters.")
+        if len(indication) > self._limits.indication_characters:
+            raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
+        with self._lock:
+            self._refuse_if_closed()
+            if version < self._version or (version == self._version and writer != self._writer):
+                raise VersionConflictError("A newer version of this report has been saved already.")
+            self._report, self._version, self._indication, self._writer = report, version, indication, writer
+            return version
+
+    def run(
+        self, settings: DraftSettings, only: Collection[str] | None = None, start: tuple[str, int] | None = None
+    ) -> Generator[Frame, None, Outcome]:
+        """Draft the open spans of the report as it stands; yields every frame and puts the outcome into the report.
+
+        The text goes by span identity into whatever the report is by then. Stop ends the run at the next frame, with
+        that frame's text; closing the generator ends it without any. `only`: draft the open spans of these ids, and
+        let the others stand as if they were locked. `start`: go on from a step of the last run, given by that run's
+        name and the step's number, as long as the report says the same around what that run wrote.
+
+        Raises BusyError where a run is under way already or the engine has too many, and RunFailedError with a sentence
+        for the radiologist; the report is then as it was. Raises ReportError where none of `only` is open.
+        """
+        first: Frame | None = None
+        with self._lock:
+            if start is None:
+                run = self._begin(only)
+                former: list[Frame] = []
+            else:
+                tape, first = self._found(*start)
+                run = self._begin(None, tape.run.report)
+                former = [frame for frame in tape.frames if frame.step <= first.step]
+        with self._one_sentence(run, "draft"):
+            tape = _Tape(run)
+            for frame in former:
+                tape.add(frame)
+            outcome = yield from self._denoise(run, settings, tape, first)
+            self._keep(run, outcome)
+            with self._lock:
+                if not self._closed:
+                    self._tape = tape
+            return outcome
+
+    def alternatives(
+        self, id: str, count: int, settings: DraftSettings
+    ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
+        """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
+
+        A text without a letter or a digit, such as a lone full stop, is none, unless the span says no more itself; so
+        there may be no alternative at all. The report stays as it is. Stop ends the run with no alternatives. Raises
+        what `run` raises.
+        """
+        if not 1 <= count <= MOST_ALTERNATIVES:
+            raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
+        run = self._begin({id})
+        with self._one_sentence(run, "draft of alternatives"):
+            drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
+            try:
+                while True:
+                    try:
+                        frames = next(drafts)
+                    except StopIteration as end:
+                        found: tuple[Draft, ...] = end.value
+                        break
+                    if run.stop.is_set():
+                        return ()
+                    yield frames
+            finally:
+                drafts.close()
+            if any(draft.texts.keys() - {id} for draft in found):
+                raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
+            said = next(span.text for span in run.report.open_spans if span.id == id)
+            if not said or _says_something(said):
+                found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
+            texts = [draft.texts.get(id, "") for draft in found]
+            shares = self._engine.shares(run.study, run.report, texts, run.indication) if texts else []
+            made = [
+                Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
+            ]
+            return tuple(sorted(made, key=lambda one: -one.share))
+
+    def words(self, id: str, start: int, end: int, word: str, version: int) -> tuple[WordChoice, ...]:
+        """What could stand in the place of `word`: the characters `start` to `end` of the open span `id`.
+
+        `version`: of the report that the place is of. The report stays as it is. Raises VersionConflictError where a
+        newer one is kept, ReportError where the place is not an open word, and what `run` raises.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if version != self._version:
+                raise VersionConflictError("The report has changed since; choose the word again.")
+            run = self._begin(None, word_apart(self._report, id, start, end, word))
+        with self._one_sentence(run, "list of words"):
+            return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
+
+    def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
+        """Answer a question about the image; yields every frame. The report stays as it is.
+
+        The outcome's only text is the answer. Stop ends the run with what the last frame shows. Raises what `run`
+        raises, and RunFailedError without a study.
+        """
+        if len(question) > MOST_QUESTION_CHARACTERS:
+            raise RunFailedError(f"A question has at most {MOST_QUESTION_CHARACTERS} characters.")
+        if self._study is None:
+            raise RunFailedError("There is no image to ask about: open a study first.")
+        run = self._begin(None)
+        with self._one_sentence(run, "answer"):
+            frames = self._engine.answer(run.study, question, settings)
+            return (yield from self._followed(run, settings, frames, None))
+
+    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> Looked:
+        """Where the model looked for the open span `id`, or for `part` of it, in the version that the asker sees.
+
+        Raises VersionConflictError where the desk holds another one, and NotLookedError with a sentence.
+        """
+        with self._lock:
+            self._refuse_if_closed()
+            if (version, writer) != (self._version, self._writer):
+                raise VersionConflictError("Another version of this report has been saved meanwhile.")
+            study, report, indication = self._study, self._report, self._indication
+        if study is None:
+            raise NotLookedError("There is no image that the model could have looked at: open a study first.")
+        try:
+            return self._engine.looked(study, report, id, part, indication)
+        except EngineBusyError as error:
+            raise BusyError(str(error)) from None
+        except EngineError as error:
+            raise NotLookedError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
+            log_failure(logger, "Looking where the model looked", error)
+            raise NotLookedError("Where the model looked could not be found out.") from None
+        finally:
+            self._release_if_gone(study)
+
+    def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
+        """The name of the last draft that ended well and its frames, at most some hundred; None before the first."""
+        with self._lock:
+            self._refuse_if_closed()
+            return (self._tape.run.name, tuple(self._tape.frames)) if self._tape else None
+
+    def stop(self) -> None:
+        """The run under way, if any, keeps its next frame and ends."""
+        with self._lock:
+            if self._run:
+                self._run.stop.set()
+
+    def on_close(self, forget: Callable[[], None]) -> None:
+        """Call `forget` when the session closes; at once where it is closed already."""
+        with self._lock:
+            if not self._closed:
+                self._on_close.append(forget)
+                return
+        forget()
+
+    def close(self) -> None:
+        """Forget everything of this session; a run under way ends at its next frame, without effect."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            study, self._study, self._prior = self._study, None, None
+            self._report, self._indication = Report(), ""
+            self._tape = None
+            folder = self._folder
+            forgetting, self._on_close = self._on_close, []
+            if self._run:
+                self._run.stop.set()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        for forget in forgetting:
+            forget()
+        if study:
+            self._engine.release(study)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
+
+    def _prepare(self, study: Study, indication: str) -> None:
+        try:
+            self._engine.prepare(study, indication)
+        except Exception as error:  # noqa: BLE001 - a thread's last stop
+            # The first draft meets the same error and tells the radiologist.
+            log_failure(logger, "Preparing a study", error)
+        finally:
+            self._release_if_gone(study)
+
+    def _release_if_gone(self, study: Study) -> None:
+        """Release what the engine has kept for a study that was put away while the engine was at work on it."""
+        with self._lock:
+            gone = self._study is not study
+        if gone:
+            self._engine.release(study)
+
+    @contextmanager
+    def _one_sentence(self, run: _Run, what: str) -> Iterator[None]:
+        """Whatever goes wrong in a run becomes one sentence; in any case the run has ended after this."""
+        try:
+            yield
+        except DeskError:
+            raise
+        except EngineBusyError as error:
+            raise BusyError(str(error)) from None
+        except EngineError as error:
+            raise RunFailedError(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
+            log_failure(logger, f"A run ({what})", error)
+            raise RunFailedError(f"The {what} failed; the report is as it was. Try again.") from None
+        finally:
+            self._end(run)
+
+    def _found(self, name: str, step: int) -> tuple[_Tape, Frame]:
+        """The last run and its frame of this step. Raises RunFailedError where one cannot go on from there."""
+        self._refuse_if_closed()
+        tape = self._tape
+        frame = next((one for one in tape.frames if one.step == step), None) if tape and tape.run.name == name else None
+        if tape is None or frame is None:
+            raise RunFailedError("That run is no longer kept, so it cannot go on from there.")
+        was, wrote = tape.run, {span.id for span in tape.run.report.open_spans}
+        now = tuple(span for span in self._report.spans if span.id not in wrote)
+        then = tuple(span for span in was.report.spans if span.id not in wrote)
+        # What was open but not drafted stood in the run as if it were locked: its text counts, its state does not.
+        if [(span.id, span.text) for span in now] != [(span.id, span.text) for span in then] or not wrote <= {
+            span.id for span in self._report.open_spans
+        }:
+            raise RunFailedError("The report has changed since that run, so it cannot go on from there.")
+        if was.study is not self._study or was.indication != self._indication:
+            raise RunFailedError("The study or the indication has changed since that run; draft anew.")
+        return tape, frame
+
+    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> _Run:
+        with self._lock:
+            self._refuse_if_closed()
+            if self._run:
+                raise BusyError("A draft of this report is being written already.")
+            if report is None:
+                report = self._report if only is None else focused(self._report, only)
+            self._runs += 1
+            self._run = _Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
+            return self._run
+
+    def _end(self, run: _Run) -> None:
+        # Whoever closes a run's generator has stopped listening; every other end is told.
+        cut_off = isinstance(sys.exception(), GeneratorExit)
+        with self._lock:
+            self._run, self._cut_off = None, cut_off
+        if run.study:
+            self._release_if_gone(run.study)
+
+    def _denoise(
+        self, run: _Run, settings: DraftSettings, tape: _Tape, start: Frame | None
+    ) -> Generator[Frame, None, Outcome]:
+        frames = self._engine.draft(run.study, run.report, settings, run.indication, start)
+        return (yield from self._followed(run, settings, frames, tape))
+
+    def _followed(
+        self, run: _Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: _Tape | None
+    ) -> Generator[Frame, None, Outcome]:
+        shown: Frame | None = None
+        try:
+            while True:
+                try:
+                    frame = next(frames)
+                except StopIteration as end:
+                    draft: Draft = end.value
+                    if tape and shown:
+                        tape.end(shown)
+                    return Outcome(draft.texts, draft.steps, draft.seconds, draft.seed, stopped=False)
+                if tape:
+                    tape.add(frame)
+                if run.stop.is_set():
+                    if shown is None:
+                        return _stopped(None, settings)
+                    if tape:
+                        tape.end(frame)
+                    yield frame
+                    return _stopped(frame, settings)
+                shown = frame
+                yield frame
+        finally:
+            frames.close()
+
+    def _keep(self, run: _Run, outcome: Outcome) -> None:
+        """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""
+        if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
+            raise RunFailedError("The draft named text that was not open, so it was refused; the report is as it was.")
+        with self._lock:
+            self._refuse_if_closed()
+            if self._study is not run.study:
+                raise RunFailedError("Another study was opened while the draft was written, so the draft was put away.")
+            for report in (run.report, self._report):
+                if _locked(merge_draft(report, outcome.texts)) != _locked(report):
+                    raise RunFailedError("The draft changed locked text, so it was refused; the report is as it was.")
+            self._report = merge_draft(self._report, outcome.texts)
+
+
+def _stopped(frame: Frame | None, settings: DraftSettings) -> Outcome:
+    if frame is None:
+        return Outcome({}, 0, 0.0, settings.seed, stopped=True)
+    return Outcome(frame.texts, frame.step, frame.seconds, settings.seed, stopped=True)
+
+
+def _says_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _locked(report: Report) -> list[Span]:
+    return [span for span in report.spans if span.locked]
+
+
+class Sessions:
+    """The sessions that are open, by token. Safe to use from many threads."""
+
+    def __init__(self, engine: Engine, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._engine = engine
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def open(self) -> Session:
+        """A new session. Where all places are taken, the oldest that holds nothing yet makes room.
+
+        Raises BusyError where there is none such.
+        """
+        self.close_idle()
+        session = Session(self._engine, self.limits, self._clock)
+        spare: Session | None = None
+        with self._lock:
+            if len(self._sessions) >= self.limits.sessions:
+                spare = next((other for other in self._sessions.values() if other.holds_nothing), None)
+                if spare is None:
+                    raise BusyError("All places at the workstation are taken; try again in a few minutes.")
+                del self._sessions[spare.token]
+            self._sessions[session.token] = session
+        if spare:
+            spare.close()
+        return session
+
+    def find(self, token: str) -> Session:
+        """The session with this token, which has now been heard of. Raises UnknownSessionError."""
+        with self._lock:
+            session = self._sessions.get(token)
+            if session is None or session.is_over:
+                raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
+            session.touch()
+            return session
+
+    def leave(self, token: str) -> None:
+        """The page of the session with this token was left; nothing happens where there is none."""
+        with self._lock:
+            session = self._sessions.get(token)
+        if session:
+            session.leave()
+
+    def close(self, token: str) -> None:
+        """Close the session with this token; nothing happens where there is none."""
+        with self._lock:
+            session = self._sessions.pop(token, None)
+        if session:
+            session.close()
+
+    def close_idle(self) -> None:
+        """Close the sessions that nobody will come back to."""
+        with self._lock:
+            idle = [one for one in self._sessions.values() if one.is_over]
+            for session in idle:
+                del self._sessions[session.token]
+        for session in idle:
+            session.close()
+
+    def close_all(self) -> None:
+        with self._lock:
+            sessions = list(self._sessions.values())
+            self._sessions.clear()
+        for session in sessions:
+            session.close()

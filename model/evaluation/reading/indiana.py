@@ -1,0 +1,111 @@
+"""Reports of the Indiana University chest X-ray collection (Open-i), for evaluation alone: never to train, nor to ship.
+
+Demner-Fushman et al., J Am Med Inform Assoc 2016;23:304-310; CC BY-NC-ND 4.0. Only reports with an even number are
+read: the odd ones are kept back for an independent check. This module knows nothing of findings and models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.evaluation.record import EvaluationError
+from model.sets.files import SetError
+from model.sets.reports import read_open_i
+
+SECTIONS = ("findings", "impression")
+# What stands where names, dates and ages were taken out.
+REMOVED = "XXXX"
+_NUMBER = re.compile(r"(\d+)\.xml")
+# A full stop ends a sentence where a new one begins; that of a list's number or of a measurement does not.
+_BOUNDARY = re.compile(r"(?<=[^\W\d_][.?!])\s+(?=[A-Z0-9])|(?<=[)%\]\"][.?!])\s+(?=[A-Z0-9])|(?<=\d[.?!])\s+(?=[A-Z])")
+_LIST_NUMBER = re.compile(r"\s*\d{1,2}[.)]\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sentence of a report: `text[start:end]` of the whole. `section`: 'findings' or 'impression'."""
+
+    start: int
+    end: int
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndianaReport:
+    """One report, laid out as drafts are. `number`: its own in the collection. `indication`: '' where none is told."""
+
+    number: int
+    indication: str
+    text: str
+    parts: tuple[Part, ...]
+
+    def words_of(self, part: Part) -> str:
+        return self.text[part.start : part.end]
+
+
+def read_report(path: Path) -> IndianaReport | None:
+    """The report of one file; None where it has no findings or no impression.
+
+    Raises EvaluationError for a file that is no report of the collection, and for a report with an odd number.
+    """
+    named = _NUMBER.fullmatch(path.name)
+    if not named:
+        raise EvaluationError(f"{path} is not named like a report of the collection.")
+    number = int(named.group(1))
+    if number % 2:
+        raise EvaluationError(f"Report {number} has an odd number: it is kept back and not read.")
+    try:
+        read = read_open_i(path)
+    except SetError as error:
+        raise EvaluationError(f"{path} is not a report of the collection.") from error
+    if not read.findings or not read.impression:
+        return None
+    # Findings stand behind their heading, the impression at the end.
+    placed = ((len("FINDINGS:\n"), read.findings), (len(read.text) - len(read.impression), read.impression))
+    parts = tuple(
+        Part(begin + start, begin + end, section)
+        for section, (begin, words) in zip(SECTIONS, placed, strict=True)
+        for start, end in sentence_ranges(words)
+    )
+    return IndianaReport(number, read.indication, read.text, parts)
+
+
+def read_reports(folder: Path) -> list[IndianaReport]:
+    """All reports with an even number and both sections, by number. Raises EvaluationError where there is none."""
+    return [report for path in even_files(folder) if (report := read_report(path))]
+
+
+def even_files(folder: Path) -> list[Path]:
+    """The files of the reports with an even number, by number; the others are not opened."""
+    numbered = sorted((int(found.group(1)), path) for path, found in _named(folder))
+    even = [path for number, path in numbered if number % 2 == 0]
+    if not even:
+        raise EvaluationError(f"{folder} has no reports of the Indiana collection with an even number.")
+    return even
+
+
+def _named(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
+    for path in folder.rglob("*.xml"):
+        if found := _NUMBER.fullmatch(path.name):
+            yield path, found
+
+
+def sentence_ranges(text: str) -> list[tuple[int, int]]:
+    """Where a section's sentences begin and end. The number of a list's entry belongs to no sentence."""
+    ends: list[tuple[int, int]] = []
+    for found in _BOUNDARY.finditer(text):
+        start = ends[-1][1] if ends else 0
+        if not _LIST_NUMBER.fullmatch(text[start : found.end()]):
+            ends.append((found.start(), found.end()))
+    starts = [0, *(after for _, after in ends)]
+    stops = [*(before for before, _ in ends), len(text)]
+    ranges = []
+    for start, stop in zip(starts, stops, strict=True):
+        number = _LIST_NUMBER.match(text, start, stop)
+        begin = number.end() if number else start
+        if any(c.isalpha() for c in text[begin:stop]):
+            ranges.append((begin, stop))
+    return ranges

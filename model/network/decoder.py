@@ -1,0 +1,387 @@
+"""Decoder passes: what the network believes of the free positions of several canvases, computed together.
+
+Positions of a canvas attend to each other, to their own prefix and to nothing of another canvas. The canvases' rows are
+packed one after the other, so that nothing is padded, and free rows come before pinned ones, because only they are
+read. A pass either takes a whole canvas and keeps the keys and values of its pinned rows, or its free rows alone and
+reuses those.
+
+This module knows nothing of text, of drawing tokens over time, or of who wants a draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+from transformers import DiffusionGemmaForBlockDiffusion
+
+from model.engine.sampler import Reading, State, read
+from model.network.joined import JoinedLayer, product_dtype
+from model.network.loading import DraftingModel, layer_kinds
+from model.network.prefix import KeysValues, Prefix
+
+# With fewer, a CPU's library adds up float32 products in another order (fewer than twelve on an EPYC, not in multiples
+# of four; fewer than sixteen on a Xeon with 512-bit vectors): an ulp off what the same row gives among others, and a
+# draft among others would not be the draft alone. Rounded to bfloat16 an ulp can become a 250th: a draft of three free
+# tokens differed by 0.001 nats a token so. A step of four rows alone takes 8.4 ms so instead of 6.2 on the Xeon.
+LEAST_ROWS = 16
+# With more (from 192 on the Xeon) it adds up in another order again where there are many terms, as in beliefs.
+MOST_ROWS = 128
+
+Route = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
+"""(router, rows (rows, hidden)) -> shares and experts, each (rows, experts used)."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """A canvas's place at the decoder.
+
+    `tokens`: (length,) with whatever at free positions. `free`: (free,) the free positions, rising. `opening`: (free,)
+    bool, where no blank may stand. `pinned_context`: the layers' keys and values of pinned positions from the pass of
+    state `context_of`; a pass replaces them.
+    """
+
+    prefix: Prefix
+    tokens: Tensor
+    free: Tensor
+    opening: Tensor
+    pinned_context: list[KeysValues] = field(default_factory=list)
+    context_of: State | None = None
+
+    @cached_property
+    def pinned(self) -> Tensor:
+        """(length - free,) the pinned positions, rising."""
+        rest = torch.ones(len(self.tokens), dtype=torch.bool)
+        rest[self.free] = False
+        return rest.nonzero().squeeze(-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One canvas in one pass: where it sits, its state, the step's temperature and (free,) uniform random numbers."""
+
+    seat: Seat
+    state: State
+    temperature: float
+    uniform: Tensor
+
+
+class LayerStep(Protocol):
+    """One decoder layer, but for what its rows take from each other: the same computation as transformers' layer.
+
+    Written out, because that one knows no rows without their canvas and gives no keys and values.
+    """
+
+    def inputs(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def outputs(self, hidden: Tensor, taken: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainLayer:
+    """A layer of any checkpoint, with or without an adapter."""
+
+    layer: Any
+
+    def inputs(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return layer_inputs(self.layer, hidden, cosine, sine)
+
+    def outputs(self, hidden: Tensor, taken: Tensor) -> Tensor:
+        return layer_outputs(self.layer, hidden, taken)
+
+
+Meanwhile = Callable[[], None]
+
+
+def do_nothing() -> None:
+    pass
+
+
+class Decoder(Protocol):
+    """Reads several canvases in one go."""
+
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        """`meanwhile` is called once, when the device has its work and before that is waited for."""
+        ...
+
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
+        """How likely the seat's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
+
+        `canvas`: (free,) what the network sees there instead of them, noise for one.
+        """
+        ...
+
+    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+        """What the network believes of free positions that hold `canvases`, each (free,): log-probabilities.
+
+        Gives (free, vocabulary) for each, nats, on the CPU. A seat that was read before reuses the keys and values of
+        its pinned positions from then, so a new one stands here once, and then as often as wanted.
+        """
+        ...
+
+
+class PackedDecoder:
+    """Runs the network on any device, on rows packed without padding.
+
+    Pinned positions are one-hot in the self-conditioning, as in training: their own embedding. It makes no difference
+    that was found: of 324 sentences that the rest of the report decides, on validation pictures and with a seed each,
+    87.3 % were right so and as many with zeros instead (difference 0.0, -2.2 to 1.9).
+    """
+
+    def __init__(self, drafting_model: DraftingModel, products: torch.dtype | None = None) -> None:
+        """`products`: what a CPU multiplies matrices in; None is what this one is fastest in."""
+        self._network = drafting_model.network
+        self._blank_id = drafting_model.blank_id
+        self._barred = barred_tokens(drafting_model)
+        layers = self._network.model.decoder.layers
+        on_cpu = self._network.device.type == "cpu" and self._network.dtype == torch.float32
+        products = (products or product_dtype()) if on_cpu else None
+        self._layers: list[LayerStep] = [
+            JoinedLayer(layer, products) if products and JoinedLayer.can_be(layer) else PlainLayer(layer)
+            for layer in layers
+        ]
+
+    @torch.inference_mode()
+    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        # Nothing is left to the device to do by itself.
+        meanwhile()
+        for look in looks:
+            anchor = look.state.anchor
+            if anchor is not None and look.seat.context_of is not anchor:
+                # A run that goes on from an earlier state: the pass that its pinned keys and values are of comes again.
+                self._forward([Look(look.seat, anchor, look.temperature, look.uniform)])
+        hidden = self._forward(looks)
+        logits = by_rows(lambda rows: capped_logits(self._network, rows), hidden)
+        openings = torch.cat([look.seat.opening for look in looks]).to(logits.device)
+        logits = bar(logits, self._barred, openings, self._blank_id)
+        counts = [len(look.seat.free) for look in looks]
+        temperatures = torch.tensor([look.temperature for look in looks], dtype=torch.float32)
+        *told, probabilities = read(
+            logits,
+            temperatures.repeat_interleave(torch.tensor(counts)).to(logits.device),
+            torch.cat([look.uniform for look in looks]).to(logits.device),
+        )
+        belief = by_rows(lambda rows: expected_embedding(self._network, rows), probabilities)
+        columns = [column.cpu().split(counts) for column in told]
+        return [
+            Reading(best, log_probability, sampled, entropy, own_belief)
+            for best, log_probability, sampled, entropy, own_belief in zip(*columns, belief.split(counts), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
+        present = seat.tokens[seat.free]
+        seen = present if canvas is None else canvas
+        state = State(0, seen, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
+        hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
+        logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
+        return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
+
+    @torch.inference_mode()
+    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+        looks = []
+        for seat, canvas in zip(seats, canvases, strict=True):
+            nothing = torch.zeros(len(canvas), dtype=torch.bool)
+            state = State(0, canvas, None, nothing, 0, settled=False, anchor=seat.context_of)
+            looks.append(Look(seat, state, 1.0, torch.zeros(len(canvas))))
+        hidden = self._forward(looks)
+        openings = torch.cat([seat.opening for seat in seats]).to(hidden.device)
+        logits = bar(capped_logits(self._network, hidden), self._barred, openings, self._blank_id)
+        return list(logits.log_softmax(dim=-1).cpu().split([len(canvas) for canvas in canvases]))
+
+    def _forward(self, looks: Sequence[Look]) -> Tensor:
+        """The last hidden states of the free rows: (free rows of all, hidden)."""
+        network = self._network
+        embed = network.model.decoder.embed_tokens
+        device = network.device
+        whole = [look.state.anchor is None for look in looks]
+        tokens, positions, beliefs, spans = [], [], [], []
+        at = 0
+        for look, is_whole in zip(looks, whole, strict=True):
+            seat, reading = look.seat, look.state.reading
+            rows = torch.cat([seat.free, seat.pinned]) if is_whole else seat.free
+            own = torch.cat([look.state.canvas, seat.tokens[seat.pinned]]) if is_whole else look.state.canvas
+            tokens.append(own)
+            positions.append(rows + seat.prefix.length)
+            spans.append((at, at + len(rows)))
+            at += len(rows)
+            beliefs.append(None if reading is None else reading.belief)
+        ids = padded(torch.cat(tokens)).to(device)
+        embedded = embed(ids)
+        # Before the first reading the network is told nothing of any position, pinned ones included, as in training.
+        signal = embedded.clone()
+        for (start, stop), belief in zip(spans, beliefs, strict=True):
+            if belief is None:
+                signal[start:stop] = 0
+            else:
+                signal[start : start + len(belief)] = belief
+        kept: list[list[KeysValues]] = [[] for _ in looks]
+
+        def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            taken = []
+            for number, (look, (start, stop)) in enumerate(zip(looks, spans, strict=True)):
+                seen = [look.seat.prefix.layers[layer]]
+                if whole[number]:
+                    first = start + len(look.seat.free)
+                    kept[number].append((keys[first:stop], values[first:stop]))
+                else:
+                    seen.append(look.seat.pinned_context[layer])
+                own_keys = torch.cat([*(k for k, _ in seen), keys[start:stop]])
+                own_values = torch.cat([*(v for _, v in seen), values[start:stop]])
+                taken.append(attention(queries[start:stop], own_keys, own_values))
+            if at < len(queries):
+                taken.append(torch.zeros_like(queries[at:]))
+            return torch.cat(taken) if len(taken) > 1 else taken[0]
+
+        free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
+        count, free = len(free), padded(free)
+        hidden = network.model.decoder.self_conditioning(embedded, signal)
+        rotary = rotary_tables(network, hidden, padded(torch.cat(positions)).to(device))
+        last = len(self._layers) - 1
+        for index, (layer, kind) in enumerate(zip(self._layers, layer_kinds(network), strict=True)):
+            queries, keys, values = layer.inputs(hidden, *rotary[kind])
+            took = attend(index, queries, keys, values)
+            if index == last:
+                # Of pinned rows only keys and values are wanted of the last layer.
+                hidden, took = hidden[free.to(device)], took[free.to(device)]
+            hidden = layer.outputs(hidden, took)
+        for look, context, is_whole in zip(looks, kept, whole, strict=True):
+            if is_whole:
+                look.seat.pinned_context, look.seat.context_of = context, look.state
+        return network.model.decoder.norm(hidden)[:count]
+
+
+def padded(rows: Tensor) -> Tensor:
+    """Rows (rows, ...), the last one again until they are `LEAST_ROWS`."""
+    spare = LEAST_ROWS - len(rows)
+    return torch.cat([rows, rows[-1:].expand(spare, *rows.shape[1:])]) if spare > 0 and len(rows) else rows
+
+
+def by_rows(product: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """A product of each row, which does not depend on how many rows there are."""
+    return torch.cat([product(padded(some))[: len(some)] for some in rows.split(MOST_ROWS)])
+
+
+def barred_tokens(drafting_model: DraftingModel) -> Tensor:
+    """The tokens that may stand at no free position: (vocabulary,) bool on the model's device."""
+    barred = torch.zeros(drafting_model.vocabulary_size, dtype=torch.bool)
+    barred[list(drafting_model.suppressed_ids)] = True
+    barred[len(drafting_model.tokenizer) :] = True
+    return barred.to(drafting_model.device)
+
+
+def bar(logits: Tensor, barred: Tensor, openings: Tensor, blank_id: int | None) -> Tensor:
+    """Logits (rows, tokens), minus infinity for `barred` (tokens,), and for the blank where `openings` (rows,) says."""
+    logits = logits.masked_fill(barred, -torch.inf)
+    if blank_id is not None:
+        logits[:, blank_id] = logits[:, blank_id].masked_fill(openings, -torch.inf)
+    return logits
+
+
+def capped_logits(network: DiffusionGemmaForBlockDiffusion, hidden: Tensor) -> Tensor:
+    """The output layer and its soft cap: (rows, hidden) -> (rows, vocabulary) float32."""
+    return capped(network.lm_head(hidden), network.final_logit_softcapping)
+
+
+def capped(products: Tensor, cap: float) -> Tensor:
+    """The output layer's products under a soft cap, in float32: between -cap and cap."""
+    return torch.tanh(products.float() / cap) * cap
+
+
+def expected_embedding(network: DiffusionGemmaForBlockDiffusion, probabilities: Tensor) -> Tensor:
+    """The self-conditioning signal of a belief: (rows, vocabulary) -> (rows, hidden)."""
+    embed = network.model.decoder.embed_tokens
+    return probabilities.to(embed.weight.dtype) @ embed.weight * embed.embed_scale.to(embed.weight.dtype)
+
+
+def attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Every query sees every key: (rows, heads, width), twice (seen, key heads, width) -> (rows, heads, width)."""
+    taken = functional.scaled_dot_product_attention(
+        queries.transpose(0, 1)[None],
+        keys.transpose(0, 1)[None],
+        values.transpose(0, 1)[None],
+        scale=1.0,
+        enable_gqa=True,
+    )
+    return taken[0].transpose(0, 1)
+
+
+def rotary_tables(
+    network: DiffusionGemmaForBlockDiffusion, hidden: Tensor, positions: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Cosines and sines for each kind of layer, (..., 1, width), for `positions` (...)."""
+    tables = {}
+    for kind in sorted(set(layer_kinds(network))):
+        cosine, sine = network.model.decoder.rotary_emb(hidden, torch.atleast_2d(positions), kind)
+        tables[kind] = tuple(part.reshape(*positions.shape, 1, -1) for part in (cosine, sine))
+    return tables
+
+
+def layer_inputs(
+    layer: Any, hidden: Tensor, cosine: Tensor, sine: Tensor, joined: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer's queries, keys and values: (..., hidden) -> (..., heads, width). `cosine`, `sine`: (..., 1, width).
+
+    `joined`: their weights as one, as `model.network.joined.join_weights` gives them.
+    """
+    own = layer.self_attn
+    normed = norm(layer.input_layernorm, hidden)
+    projections = [projection for projection in (own.q_proj, own.k_proj, own.v_proj) if projection is not None]
+    if joined is None:
+        products = [projection(normed) for projection in projections]
+    else:
+        units = [projection.out_features for projection in projections]
+        products = list(functional.linear(normed, joined).split(units, dim=-1))
+    # A layer that attends fully has no projection for values: they are its keys before norm and rotation.
+    queries, keys, values = (
+        product.unflatten(-1, (-1, own.head_dim)) for product in (products[0], products[1], products[-1])
+    )
+    queries = rotate(norm(own.q_norm, queries), cosine, sine)
+    keys = rotate(norm(own.k_norm, keys), cosine, sine)
+    return queries, keys, norm(own.v_norm, values)
+
+
+def route_plainly(router: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The shares and the experts that each of (rows, hidden) goes to, each (rows, experts used)."""
+    _, weights, chosen = router(rows)
+    return weights, chosen
+
+
+def layer_outputs(
+    layer: Any, hidden: Tensor, taken: Tensor, route: Route = route_plainly, joined: Tensor | None = None
+) -> Tensor:
+    """The rest of a layer, MLP beside experts: (..., hidden), from what attention took (..., heads, width).
+
+    `joined`: gate's and up's weights as one, as `model.network.joined.join_weights` gives them.
+    """
+    hidden = hidden + norm(layer.post_attention_layernorm, layer.self_attn.o_proj(taken.flatten(-2)))
+    normed = norm(layer.pre_feedforward_layernorm, hidden)
+    if joined is None:
+        dense = layer.mlp(normed)
+    else:
+        gate, up = functional.linear(normed, joined).chunk(2, dim=-1)
+        dense = layer.mlp.down_proj(layer.mlp.act_fn(gate) * up)
+    dense = norm(layer.post_feedforward_layernorm_1, dense)
+    rows = hidden.flatten(0, -2)
+    weights, chosen = route(layer.router, rows)
+    expert = layer.experts(norm(layer.pre_feedforward_layernorm_2, rows), chosen, weights)
+    both = dense + norm(layer.post_feedforward_layernorm_2, expert.view_as(hidden))
+    return (hidden + norm(layer.post_feedforward_layernorm, both)) * layer.layer_scalar
+
+
+def norm(module: Any, hidden: Tensor) -> Tensor:
+    """`DiffusionGemmaRMSNorm` in one operation of torch's, in float32 inside as there."""
+    weight = module.weight.float() if module.with_scale else None
+    normed = functional.rms_norm(hidden.float(), hidden.shape[-1:], weight, module.eps)
+    return normed.to(hidden.dtype)
+
+
+def rotate(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotary position embedding (Su et al., arXiv 2104.09864): (..., heads, width), with (..., 1, width)."""
+    first, second = states.chunk(2, dim=-1)
+    return states * cosine + torch.cat((-second, first), dim=-1) * sine

@@ -5,14 +5,15 @@ import { createAutosave } from "./autosave.js";
 import { sayLost } from "./connection.js";
 import { desk, shared, watchPage } from "./desk.js";
 import { ask as confirm, button, el, icon } from "../dom.js";
-import { NOTICE, asText } from "./export.js";
+import { NOTICE, asText } from "../report/text.js";
 import { createAsk } from "./ask.js";
 import { diffOfParts } from "../report/diff.js";
 import { createHint } from "../report/hint.js";
 import { createFind } from "../report/find.js";
 import { createMenu } from "../report/menu.js";
 import { createTimeline } from "./timeline.js";
-import { CERTAINTY_LEVELS, createReportEditor } from "../report/report-editor.js";
+import { CERTAINTY_LEVELS } from "../report/decorations.js";
+import { createReportEditor } from "../report/editor.js";
 import { SHORTCUTS, keymapOf, shownKey } from "./keys.js";
 import { mountShell } from "./shell.js";
 import { newId } from "../report/spans.js";
@@ -95,34 +96,34 @@ export function mountEditor({ element }) {
     icon: "lock",
     class: "named",
     title: `Lock the selection, or the sentence at the caret (${key("L")})`,
-    onclick: () => report.lock(),
+    onclick: () => report.commands.lock(),
   });
   const unlockButton = button({
     name: "Unlock",
     icon: "unlock",
     class: "named",
     title: `Unlock the selection, or the locked text at the caret (${key("U")})`,
-    onclick: () => report.unlock(),
+    onclick: () => report.commands.unlock(),
   });
   const gapButton = button({
     name: "Insert gap",
     icon: "gap",
     title: `Insert a gap for the model to fill (${key("G")})`,
-    onclick: () => report.insertGap(),
+    onclick: () => report.commands.insertGap(),
   });
   const undoButton = button({
     name: "Undo",
     icon: "undo",
     iconOnly: true,
     title: `Undo (${key("Z")})`,
-    onclick: () => report.undo(),
+    onclick: () => report.commands.undo(),
   });
   const redoButton = button({
     name: "Redo",
     icon: "redo",
     iconOnly: true,
     title: `Redo (${key("Shift+Z")})`,
-    onclick: () => report.redo(),
+    onclick: () => report.commands.redo(),
   });
   const copyButton = button({
     name: "Copy",
@@ -157,7 +158,7 @@ export function mountEditor({ element }) {
     name: "Accept",
     icon: "accept",
     title: `Accept: mark the model's text at the caret as reviewed (${key("K")})`,
-    onclick: () => report.accept(),
+    onclick: () => report.commands.accept(),
   });
   const templatesButton = button({
     name: "Templates",
@@ -371,6 +372,7 @@ export function mountEditor({ element }) {
       for (const { of, message } of held.splice(0)) receive(of, message);
     },
     keys: [
+      // Before the report's, because Tab is the report's where no code stands before the caret.
       ...keymapOf(
         "drafting",
         Object.fromEntries(
@@ -384,6 +386,9 @@ export function mountEditor({ element }) {
         ),
       ),
       { key: "Tab", run: () => expandCode() },
+      ...keymapOf("report", Object.fromEntries(
+        SHORTCUTS.report.shortcuts.map(({ command }) => [command, () => report.commands[command]()]),
+      )),
       {
         key: "Escape",
         run: () => {
@@ -405,15 +410,15 @@ export function mountEditor({ element }) {
     draftSpan: () => draft("span"),
     alternatives: () => showAlternatives(),
     words: () => showWords(report.wordAtCaret()),
-    lock: () => report.lock(),
-    lockSection: () => report.lockSection(),
-    lockAll: () => report.lockAll(),
-    unlock: () => report.unlock(),
-    unlockSection: () => report.unlockSection(),
-    openAll: () => report.openAll(),
-    accept: () => report.accept(),
-    insertGap: () => report.insertGap(),
-    editOwn: () => report.editOwn(),
+    lock: () => report.commands.lock(),
+    lockSection: () => report.commands.lockSection(),
+    lockAll: () => report.commands.lockAll(),
+    unlock: () => report.commands.unlock(),
+    unlockSection: () => report.commands.unlockSection(),
+    openAll: () => report.commands.openAll(),
+    accept: () => report.commands.accept(),
+    insertGap: () => report.commands.insertGap(),
+    editOwn: () => report.commands.editOwn(),
     templates: () => showTemplates(),
     normal: () => putNormal(),
     ask: () => ask.open(),
@@ -1204,13 +1209,13 @@ export function mountEditor({ element }) {
     draft,
     /** Locks this passage where it stands last, as the radiologist's selection and key would. @param {string} passage */
     lockText(passage) {
-      const from = report.view.state.doc.toString().lastIndexOf(passage);
+      const from = report.text().lastIndexOf(passage);
       if (from < 0) return;
       report.view.dispatch({ selection: { anchor: from, head: from + passage.length } });
-      report.lock();
+      report.commands.lock();
       report.view.dispatch({ selection: { anchor: from + passage.length } });
     },
-    text: () => report.view.state.doc.toString(),
+    text: () => report.text(),
     /** @param {import("../report/spans.js").WireSpan[]} spans */
     put(spans) {
       isExample = true;

@@ -283,10 +283,12 @@ export const desk = {
 
 /** What the two components offer each other. */
 export const shared = {
-  /** @type {{hasText: () => boolean, isRunning: () => boolean, clear: () => void, stop: () => void, draft: () => Promise<void>,
-   *   put: (spans: any[]) => void, text: () => string, lockText: (passage: string) => void}|null} */ editor: null,
+  /** @type {{hasText: () => boolean, isRunning: () => boolean, clear: () => void, stop: () => void,
+   *   draft: (wanted?: {seed?: number}) => Promise<void>, put: (spans: any[]) => void, text: () => string,
+   *   lockText: (passage: string) => void,
+   *   beginOpening: () => Promise<(outcome: "opened"|"replaced"|"cleared"|"failed") => void>}|null} */ editor: null,
   /** @type {{openFile: (file: File) => void, openDropped: (transfer: DataTransfer) => void,
-   *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean}|null} */ viewer: null,
+   *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean, isUnseen: () => boolean, showUnseen: () => Promise<void>}|null} */ viewer: null,
   /** @type {{show: (name: string, notice: any) => void, drop: (name: string) => void}|null} */ notices: null,
   /** @type {{start: () => void}|null} */ guide: null,
   looking: createLooking({ ask: (request) => desk.looked(request) }),

@@ -127,7 +127,7 @@ export function mountGuide(root) {
     };
     const drafted = async (seed) => {
       point(null);
-      await Promise.race([shared.editor.draft("all", null, seed), wait(60, signal)]);
+      await Promise.race([shared.editor.draft({ seed }), wait(60, signal)]);
       if (signal.aborted) throw new DOMException("", "AbortError");
       while (shared.editor.isRunning()) await wait(0.1, signal);
     };

@@ -1,10 +1,11 @@
 // The keys of the page: the one table from which they are bound, and the sheet and the titles are made.
 
 /**
- * Every shortcut of the page, by the pane that answers it: the one table from which keys are bound and the sheet is made.
- * `keys` in CodeMirror's names; a command with several keys answers each.
+ * Every command of the page, by the pane that answers it. `keys` in CodeMirror's names; a command with several keys answers
+ * each, and one without any has a button alone.
  * @typedef {{command: string, keys: string[], text: string, shown?: string}} Shortcut
- * @type {Record<"report"|"drafting"|"study"|"page", {title: string, where: string, shortcuts: Shortcut[]}>}
+ * @typedef {"report"|"drafting"|"study"|"page"|"bar"} Pane
+ * @type {Record<Pane, {title: string, where: string, shortcuts: Shortcut[]}>}
  */
 export const SHORTCUTS = {
   report: {
@@ -82,12 +83,22 @@ export const SHORTCUTS = {
       { command: "sheet", keys: ["?", "F1"], text: "Show or hide these shortcuts (F1 while typing)" },
     ],
   },
+  bar: {
+    title: "Toolbar",
+    where: "by their buttons",
+    shortcuts: [
+      { command: "copy", keys: [], text: "Copy the report's text" },
+      { command: "download", keys: [], text: "Download the report as a text file" },
+      { command: "settings", keys: [], text: "Settings: steps, seed and spelling" },
+      { command: "more", keys: [], text: "All that can be done here, with its keys" },
+    ],
+  },
 };
 
 /**
  * Binds commands to their keys of the table. Every command of the pane wants its function, and no other may have one.
- * @param {"report"|"drafting"|"study"|"page"} pane @param {Record<string, Function>} commands
- * @returns {Map<string, {command: string, run: Function}>} by key
+ * @param {Pane} pane @param {Record<string, (event?: any) => any>} commands
+ * @returns {Map<string, {command: string, run: (event?: any) => any}>} by key
  */
 export function bound(pane, commands) {
   const { shortcuts } = SHORTCUTS[pane];
@@ -99,13 +110,6 @@ export function bound(pane, commands) {
     shortcuts.flatMap(({ command, keys }) => keys.map((key) => [key, { command, run: commands[command] }])),
   );
 }
-
-/**
- * The same as bindings for CodeMirror.
- * @param {"report"|"drafting"} pane @returns {import("@codemirror/view").KeyBinding[]}
- */
-export const keymapOf = (pane, commands) =>
-  [...bound(pane, commands)].map(([key, { run }]) => ({ key, run, preventDefault: true }));
 
 /** The name under which the table knows a pressed key. @param {KeyboardEvent} event */
 export function keyName(event) {
@@ -125,10 +129,13 @@ export const printed = (key, mac) =>
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
+/** A key of the table, printed on this machine. @param {string} key */
+export const printedKey = (key) => printed(key, isMac).join("+");
+
 /** The first key of a command, as it is printed: for titles and lists. @param {string} command */
 export function shownKey(command) {
   const found = Object.values(SHORTCUTS)
     .flatMap(({ shortcuts }) => shortcuts)
     .find((one) => one.command === command);
-  return found ? printed(found.keys[0], isMac).join("+") : "";
+  return found?.keys.length ? printedKey(found.keys[0]) : "";
 }

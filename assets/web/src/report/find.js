@@ -86,5 +86,15 @@ export function createFind({ report }) {
     event.preventDefault();
     event.stopPropagation();
   });
-  return { bar, open, close };
+  return {
+    bar,
+    open,
+    close,
+    /** What was looked for was of a report that is gone. */
+    forget() {
+      bar.hidden = true;
+      wanted.value = instead.value = count.textContent = "";
+      report.lookFor("");
+    },
+  };
 }

@@ -402,6 +402,11 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     } catch (error) {
       if (of === opened) {
         cine.stop();
+        // What is named is what is on screen.
+        if (asked === to) {
+          asked = index;
+          nameImage(index);
+        }
         fail(error);
       }
       return;

@@ -143,11 +143,13 @@ export function mountViewer({ element }) {
   );
   const strip = el("div", { class: "strip", hidden: true, role: "group", "aria-label": "Example studies" });
   const bannerText = el("span", {});
+  const showAgain = button({ name: "Show it", onclick: () => tryAgain() });
   const banner = el(
     "div",
     { class: "banner error", role: "alert", hidden: true },
     icon("warn"),
     bannerText,
+    showAgain,
     button({
       name: "Dismiss",
       icon: "close",
@@ -307,13 +309,16 @@ export function mountViewer({ element }) {
 
   let bannerIsOfConnection = false;
   desk.connection.onChange((lost) => {
-    if (!lost && bannerIsOfConnection) banner.hidden = true;
+    if (lost) return;
+    if (unseen) tryAgain();
+    else if (bannerIsOfConnection) banner.hidden = true;
   });
   /** @param {Error|string} error @param {string} [besides] what is safe, or what to do */
   function fail(error, besides = "") {
     bannerIsOfConnection = error.status === 0;
     const what = error instanceof Error ? error.message : String(error);
     bannerText.textContent = besides ? `${what} ${besides}` : what;
+    showAgain.hidden = true;
     banner.hidden = false;
   }
 
@@ -323,54 +328,89 @@ export function mountViewer({ element }) {
     return busy;
   }
 
+  /** A study that the desk has and the screen does not: nothing may be drafted on it. @type {{study: Study, name: string}|null} */
+  let unseen = null;
+  /** Whether a study has been reported on since the report was last empty, so that its words are another patient's. */
+  let hadStudy = false;
+
   /** @param {() => Promise<Study>} load @param {string} name */
   async function open(load, name, resumed = false) {
     if (refusedAsBusy()) return;
     busy = true;
     hideExamples();
-    let clear = false;
+    /** @type {(outcome: "opened"|"replaced"|"cleared"|"failed") => void} */
+    let tell = () => {};
     try {
-      if (!resumed && shared.editor?.hasText()) {
-        const answer = await ask(
-          root,
-          "Keep the report?",
-          "The report holds text. Keep it beside the new study, or start with an empty one?",
-          [
-            { value: "keep", name: "Keep report", primary: true },
-            { value: "clear", name: "Clear report" },
-            { value: "", name: "Cancel" },
-          ],
-        );
-        if (!answer) return;
-        clear = answer === "clear";
-      }
-      if (!resumed) shared.editor?.stop();
+      const answer = !resumed && shared.editor?.hasText() ? await askWhetherToKeep() : "keep";
+      if (!answer) return;
       banner.hidden = true;
       veil.hidden = false;
       status.textContent = "Opening…";
+      if (!resumed && shared.editor) tell = await shared.editor.beginOpening();
       const next = await load();
-      // From here on the model sees the next study, so nobody may go on seeing the former one.
+      // From here on the model sees the next study, so nobody may go on seeing the former one or its words.
       putAway();
-      const first = next.pictures[0];
-      if (!first) throw new Error("This file holds no picture.");
-      const buffer = await desk.picture(0);
-      pane.show(next, buffer, name);
-      study = next;
-      show(name);
-      if (clear) shared.editor?.clear();
+      tell(answer === "clear" ? "cleared" : hadStudy ? "replaced" : "opened");
+      hadStudy = true;
+      unseen = { study: next, name };
+      await showUnseen();
     } catch (error) {
       fail(error, study ? "The study on screen is as it was." : "Choose another file, or try again.");
       status.textContent = "";
     } finally {
+      tell("failed");
       busy = false;
       veil.hidden = true;
       if (!study) showNone();
     }
   }
+  const askWhetherToKeep = () =>
+    ask(
+      root,
+      "Keep the report?",
+      hadStudy
+        ? "The report holds text. Keep it beside the new study, or start with an empty one? The indication, the hints and the answers of the former study go."
+        : "The report holds text. Keep it beside the new study, or start with an empty one?",
+      [
+        { value: "keep", name: "Keep report", primary: true },
+        { value: "clear", name: "Clear report" },
+        { value: "", name: "Cancel" },
+      ],
+    );
+
+  /** Shows the study that the desk has. Where its picture does not come, it can be asked for again. */
+  async function showUnseen() {
+    const { study: next, name } = unseen;
+    try {
+      if (!next.pictures.length) throw new Error("This file holds no picture.");
+      pane.show(next, await desk.picture(0), name);
+    } catch (error) {
+      showNone();
+      status.textContent = "";
+      failUnseen(error);
+      return;
+    }
+    unseen = null;
+    study = next;
+    show(name);
+  }
+  function failUnseen(error) {
+    fail(error, "The study is open, but it is not on screen: nothing is drafted until it is.");
+    showAgain.hidden = false;
+  }
+  async function tryAgain() {
+    if (!unseen || refusedAsBusy()) return;
+    busy = true;
+    banner.hidden = true;
+    veil.hidden = false;
+    await showUnseen();
+    busy = false;
+    veil.hidden = true;
+  }
 
   function putAway() {
     putPriorAway();
-    study = null;
+    study = unseen = null;
     pane.putAway();
     shared.looking.forget();
   }
@@ -514,7 +554,9 @@ export function mountViewer({ element }) {
   shared.viewer = {
     openFile,
     openDropped,
-    hasStudy: () => !!study || busy,
+    hasStudy: () => !!study || !!unseen || busy,
+    isUnseen: () => !!unseen,
+    showUnseen: tryAgain,
     /** Opens an example; whether it is on screen. @param {string} name */
     async openExample(name) {
       const { examples } = await desk.session();

@@ -26,7 +26,10 @@ FORMER = (INDICATION, QUESTION, HINT, TYPED, ANSWER)
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine(
-        steps=4, seconds_a_step=0.02, words_written=(ANSWER, " stands", " here."), alternative_texts=(f"{ANSWER} other.",)
+        steps=4,
+        seconds_a_step=0.02,
+        words_written=(ANSWER, " stands", " here."),
+        alternative_texts=(f"{ANSWER} other.",),
     )
 
 
@@ -118,9 +121,7 @@ def use_the_desk(desk: Desk) -> None:
     desk.page.get_by_text("Saved", exact=True).wait_for()
 
 
-def test_a_cleared_report_leaves_no_word_of_the_former_patient(
-    desk: Desk, site: Site, engine: ScriptedEngine
-) -> None:
+def test_a_cleared_report_leaves_no_word_of_the_former_patient(desk: Desk, site: Site, engine: ScriptedEngine) -> None:
     use_everything(desk)
     assert all(word in json.dumps(desk.saved) for word in (INDICATION, TYPED, HINT))
     open_next(desk, "Clear report")
@@ -217,9 +218,12 @@ def test_while_a_study_is_being_opened_nothing_is_sent_and_nothing_drafted(desk:
     with desk.page.expect_response("**/desk/pictures/0"):
         arriving[0].continue_()
     desk.page.get_by_text("Saved", exact=True).wait_for()
-    desk.wait_until(lambda: desk.saved[-1] | {"version": 0, "writer": ""} == desk.saved[-1] | {
-        "spans": [], "indication": "", "version": 0, "writer": ""
-    })
+    desk.wait_until(
+        lambda: (
+            desk.saved[-1] | {"version": 0, "writer": ""}
+            == desk.saved[-1] | {"spans": [], "indication": "", "version": 0, "writer": ""}
+        )
+    )
     assert not any(INDICATION in one or TYPED in one for one in sent)
 
 
@@ -273,7 +277,9 @@ def test_after_a_reload_a_study_whose_picture_does_not_come_is_not_drafted_on(de
 
 def test_an_image_that_did_not_come_is_not_named_as_if_it_were_on_screen(desk: Desk, tmp_path: Path) -> None:
     viewer = Viewer(desk)
-    desk.page.route(re.compile("/desk/pictures/[1-4]$"), lambda route: route.fulfill(status=500, json={"error": "Broken."}))
+    desk.page.route(
+        re.compile("/desk/pictures/[1-4]$"), lambda route: route.fulfill(status=500, json={"error": "Broken."})
+    )
     viewer.open(*series(tmp_path))
     viewer.press("ArrowRight")
     desk.page.get_by_text("Broken.").wait_for()
@@ -281,9 +287,7 @@ def test_an_image_that_did_not_come_is_not_named_as_if_it_were_on_screen(desk: D
     desk.complaints[:] = [one for one in desk.complaints if "status of 500" not in one]
 
 
-def test_a_prior_whose_picture_did_not_come_is_closed_on_the_desk_too(
-    desk: Desk, site: Site, tmp_path: Path
-) -> None:
+def test_a_prior_whose_picture_did_not_come_is_closed_on_the_desk_too(desk: Desk, site: Site, tmp_path: Path) -> None:
     viewer = Viewer(desk)
     viewer.open(radiograph(tmp_path / "1"))
     desk.page.route("**/desk/prior/pictures/0", lambda route: route.fulfill(status=500, json={"error": "Broken."}))

@@ -1,7 +1,8 @@
 """Random work on a report in a real browser against a plain model of it: nothing typed is lost, nothing locked changes,
 and every run comes to an end that is seen.
 
-`ROUNDS` sets how many reports are worked on (15 by default), `FIRST_ROUND` which is the first; a round's number is its seed.
+`ROUNDS` sets how many reports are worked on (15 by default), `FIRST_ROUND` which is the first; a round's number is its
+seed.
 """
 
 from __future__ import annotations
@@ -22,11 +23,20 @@ from tests.drafting.web import Site, launched
 ROUNDS = int(os.environ.get("ROUNDS", "15"))
 FIRST_ROUND = int(os.environ.get("FIRST_ROUND", "0"))
 STEPS = 30
-# Letters of several scripts and directions, marks that combine, pictures of several code points, spaces of several kinds.
+# Letters of several scripts and directions, marks that combine, pictures of several code points, spaces of all kinds.
 CHARACTERS = (
-    "abcdefghij", "XYZ", "0123456789", " ", " ", ".,;:!?", "()[]{}<>", "äöüßéñ", "сердце", "肺野清晰", "심장", "ريئة", "ריאה",
-    "\u0301\u0308\u20e3", "👩🏽‍⚕️", "🫁", "𝒜𝔅", "\u00a0\u2009\u3000", "\u200b\u200d\u2060", "\u2028", "\ufffd", "ﬁ½",
-)  # fmt: skip
+    *("abcdefghij", "XYZ", "0123456789", " ", " ", ".,;:!?", "()[]{}<>", "\u00e4\u00f6\u00fc\u00df\u00e9\u00f1"),
+    *(
+        "\u0441\u0435\u0440\u0434\u0446\u0435",
+        "\u80ba\u91ce\u6e05\u6670",
+        "\uc2ec\uc7a5",
+        "\u0631\u064a\u0629",
+        "\u05e8\u05d9\u05d0\u05d4",
+    ),
+    *("\u0301\u0308\u20e3", "\U0001f469\U0001f3fd\u200d\u2695\ufe0f", "\U0001fac1", "\U0001d49c\U0001d505"),
+    *("\u00a0\u2009\u3000", "\u200b\u200d\u2060", "\u2028", "\ufffd", "\ufb01\u00bd"),
+)
+MOVES = ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown")
 # Bytes that only reach the page from the desk.
 NASTY = ("a\r\nb", "a\rb", "a\ufffcb", "\ufffc", "\u0085\u2028", "e\u0301", "\u202eabc\u202c", "tab\there\n\nand on")
 
@@ -232,8 +242,8 @@ def begin(desk: Desk, site: Site, chance: random.Random) -> list[str]:
     body = {"version": 1, "spans": spans, "indication": "", "writer": "other"}
     desk.page.evaluate(
         """async ([token, body]) => {
-            const how = {method: "PUT", body: JSON.stringify(body), headers: {"Content-Type": "application/json", "X-Desk": token}};
-            const answer = await fetch("desk/report", how);
+            const headers = {"Content-Type": "application/json", "X-Desk": token};
+            const answer = await fetch("desk/report", {method: "PUT", body: JSON.stringify(body), headers});
             if (!answer.ok) throw new Error(await answer.text());
         }""",
         [desk.page.evaluate("() => history.state.desk"), body],

@@ -1,4 +1,4 @@
-"""One study after the other: nothing of the former patient reaches the next, and what is drafted on is on the screen."""
+"""One study after the other: nothing of the former patient reaches the next, and no draft is on what is not shown."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 
 import { el } from "../dom.js";
 import { createReportEditor } from "../report/editor.js";
+import { carriesFile } from "../viewer/dropping.js";
 import { createFind } from "../report/find.js";
 import { createHint } from "../report/hint.js";
 import { clean } from "../report/spans.js";
@@ -421,7 +422,6 @@ export function mountEditor({ element }) {
 
   // ---- files anywhere on the pane
 
-  const carriesFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const onFile = (name, act) =>
     root.addEventListener(
       name,

@@ -4,7 +4,7 @@
  * Every command of the page, by the pane that answers it. `keys` in CodeMirror's names; a command with several keys answers
  * each, and one without any has a button alone.
  * @typedef {{command: string, keys: string[], text: string, shown?: string}} Shortcut
- * @typedef {"report"|"drafting"|"study"|"page"|"bar"} Pane
+ * @typedef {"report"|"drafting"|"study"|"page"|"bar"|"studyBar"} Pane
  * @type {Record<Pane, {title: string, where: string, shortcuts: Shortcut[]}>}
  */
 export const SHORTCUTS = {
@@ -91,6 +91,20 @@ export const SHORTCUTS = {
       { command: "download", keys: [], text: "Download the report as a text file" },
       { command: "settings", keys: [], text: "Settings: steps, seed and spelling" },
       { command: "more", keys: [], text: "All that can be done here, with its keys" },
+    ],
+  },
+  studyBar: {
+    title: "Study",
+    where: "by their buttons",
+    shortcuts: [
+      {
+        command: "open",
+        keys: [],
+        text: "Open DICOM, PNG or JPEG files, or a ZIP of them (or drop them anywhere on this pane)",
+      },
+      { command: "openFolder", keys: [], text: "Open a folder as a series" },
+      { command: "examples", keys: [], text: "Example studies" },
+      { command: "resetNow", keys: [], text: "Reset window, zoom, position and turns" },
     ],
   },
 };

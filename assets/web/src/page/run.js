@@ -42,6 +42,7 @@ export function createRun({ report, desk, send, settings, events, patience = STO
     const isAll = again ? !again.only : scope === "all" && !from;
     /** @type {Asked} */
     const asked = { only: isAll ? null : only, start: from };
+    /** @type {Run} */
     const mine = (run = { asked, sent: false, shown: false, started: performance.now(), stopping: false });
     events.begin(asked);
     try {

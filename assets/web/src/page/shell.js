@@ -16,7 +16,7 @@ const isTyping = (node) =>
 
 /**
  * @param {HTMLElement} root the editor's pane, whose last row carries the page's own buttons
- * @param {ReturnType<import("./commands.js").createCommands>} commands
+ * @param {ReturnType<typeof import("./commands.js").createCommands>} commands
  */
 export function mountShell(root, commands) {
   document.documentElement.lang ||= "en";

@@ -3,7 +3,7 @@
 import { el } from "../dom.js";
 import { printedKey, shownKey } from "./keys.js";
 
-/** @param {ReturnType<import("./commands.js").createCommands>} commands */
+/** @param {ReturnType<typeof import("./commands.js").createCommands>} commands */
 export function createToolbar(commands) {
   const { button } = commands;
   const draft = button("draft", {

@@ -3,7 +3,7 @@
 import { button, el } from "../dom.js";
 import { placesOf } from "./places.js";
 
-/** @param {{report: ReturnType<import("./editor.js").createReportEditor>}} options */
+/** @param {{report: ReturnType<typeof import("./editor.js").createReportEditor>}} options */
 export function createFind({ report }) {
   const { view } = report;
   const field = (label, placeholder) =>

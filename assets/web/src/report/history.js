@@ -97,6 +97,7 @@ export function withoutHints(history) {
   return { done: steps(history.done).filter(matters), undone: steps(history.undone).filter(matters) };
 }
 
+/** @param {Span} span */
 const asItIs = ({ state, author, reviewed, hint }) => `${state} ${author} ${!!reviewed} ${hint ?? ""}`;
 
 /** Where a step that leaves the text has changed what is known of it. @param {Pick<Step, "before"|"after">} step */

@@ -17,8 +17,8 @@ export function draggedWindow(start, own, dx, dy) {
 }
 
 /**
- * @param {{element: HTMLElement, canvas: HTMLCanvasElement, scene: ReturnType<import("./scene.js").createScene>,
- *   measuring: ReturnType<import("./measuring.js").createMeasuring>, tools: import("./pane.js").Tools,
+ * @param {{element: HTMLElement, canvas: HTMLCanvasElement, scene: ReturnType<typeof import("./scene.js").createScene>,
+ *   measuring: ReturnType<typeof import("./measuring.js").createMeasuring>, tools: import("./pane.js").Tools,
  *   moves: () => boolean, step: (by: number) => void, touched: () => void, pointed: (at: Point|null) => void}} pane
  *   `moves`: whether a drag moves the picture, as while Space is held; `pointed`: where the hand is, null where it has left
  */

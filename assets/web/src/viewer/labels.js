@@ -72,7 +72,7 @@ export function createLabels(tools) {
     showLegend(on) {
       lookedLegend.hidden = !on;
     },
-    /** @param {ReturnType<import("./scene.js").createScene>} scene @param {string} caption */
+    /** @param {ReturnType<typeof import("./scene.js").createScene>} scene @param {string} caption */
     tell({ picture, view, windowNow, invert, ratio, size }, caption) {
       const { written } = tools;
       put(corner.tl, caption);

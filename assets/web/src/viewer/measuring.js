@@ -15,7 +15,7 @@ const NUDGE = 2,
 const LEAST = 4;
 
 /**
- * @param {{scene: ReturnType<import("./scene.js").createScene>, tools: import("./pane.js").Tools, say: (text: string) => void,
+ * @param {{scene: ReturnType<typeof import("./scene.js").createScene>, tools: import("./pane.js").Tools, say: (text: string) => void,
  *   redraw: (moving?: boolean) => void}} around
  */
 export function createMeasuring({ scene, tools, say, redraw }) {

@@ -201,7 +201,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     fetchAhead(to - 1);
   }
   function newWindows() {
-    scene.windows = windowsOf(scene.picture, scene.study.facts.modality ?? null, images.pixels(scene.index));
+    scene.windows = windowsOf(scene.picture, /** @type {string|null} */ (scene.study.facts.modality ?? null), images.pixels(scene.index));
     const [{ center, width }] = scene.windows;
     scene.windowNow = { center, width };
   }

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 
 
 class EngineError(RuntimeError):

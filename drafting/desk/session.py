@@ -1,7 +1,7 @@
-"""The desk: studies being reported, one session each, with the report as it stands and the run under way.
+"""A session: one study being reported, with the report as it stands and the run under way.
 
 A session is known by its token alone, lives in memory and is forgotten when it closes. This module knows nothing of
-HTTP, Gradio or torch; it has no state of its own beside the objects that a program makes from it.
+HTTP, Gradio or torch, nor of other sessions.
 """
 
 from __future__ import annotations
@@ -12,53 +12,30 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
-import traceback
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from drafting.desk.errors import (
+    BusyError,
+    DeskError,
+    NotLookedError,
+    RunFailedError,
+    TooLargeError,
+    UnknownSessionError,
+    VersionConflictError,
+    log_failure,
+)
+from drafting.desk.runs import Alternative, Outcome, Run, Tape
 from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span, focused, merge_draft, word_apart
+from drafting.study import Study
 
 logger = logging.getLogger(__name__)
-
-# A frame holds what its run needs to go on from it: some megabytes with a large model.
-FRAMES_KEPT = 128
 MOST_ALTERNATIVES = 8
 MOST_QUESTION_CHARACTERS = 500
 WORDS_LISTED = 8
-
-
-class DeskError(RuntimeError):
-    """The desk refuses; the message is one sentence for the radiologist."""
-
-
-class UnknownSessionError(DeskError):
-    """No session has this token, or it has been closed."""
-
-
-class VersionConflictError(DeskError):
-    """The desk holds a newer version of the report."""
-
-
-class TooLargeError(DeskError):
-    """More than a session may hold."""
-
-
-class BusyError(DeskError):
-    """The desk cannot take this on at the moment."""
-
-
-class RunFailedError(DeskError):
-    """A run ended without a draft; the report is as it was."""
-
-
-class NotLookedError(DeskError):
-    """There is no telling where the model looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,67 +57,6 @@ class Limits:
     silence_seconds: float = 40.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `texts`: the open spans' text by span id; empty where Stop came before the first frame."""
-
-    texts: Mapping[str, str]
-    steps: int
-    seconds: float
-    seed: int
-    stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
-    in the list, 0 to 1."""
-
-    text: str
-    share: float
-    seed: int
-
-
-def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Log that `what` failed: the error's type and where it was raised, never its message, which may quote a report."""
-    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-    log.error("%s failed: %s\n%s", what, type(error).__qualname__, frames)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What a run began with. `report`: as the engine is given it, with nothing open but what is to be written."""
-
-    study: Study | None
-    report: Report
-    indication: str
-    stop: threading.Event
-    name: str
-
-
-class _Tape:
-    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
-
-    def __init__(self, run: _Run) -> None:
-        self.run = run
-        self.frames: list[Frame] = []
-        self._distance = 1
-        self._seen = 0
-
-    def add(self, frame: Frame) -> None:
-        if self._seen % self._distance == 0:
-            self.frames.append(frame)
-        self._seen += 1
-        if len(self.frames) >= FRAMES_KEPT:
-            del self.frames[1::2]
-            self._distance *= 2
-
-    def end(self, frame: Frame) -> None:
-        """The last frame is always there."""
-        if not self.frames or self.frames[-1] is not frame:
-            self.frames.append(frame)
-
-
 class Session:
     """One study being reported: the report at its newest version, and at most one run. Many threads may use it."""
 
@@ -159,8 +75,8 @@ class Session:
         self._writer = ""
         self._left_at: float | None = None
         self._cut_off = False
-        self._run: _Run | None = None
-        self._tape: _Tape | None = None
+        self._run: Run | None = None
+        self._tape: Tape | None = None
         self._runs = 0
         self._folder: Path | None = None
         self._on_close: list[Callable[[], None]] = []
@@ -318,7 +234,7 @@ class Session:
                 run = self._begin(None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
         with self._one_sentence(run, "draft"):
-            tape = _Tape(run)
+            tape = Tape(run)
             for frame in former:
                 tape.add(frame)
             outcome = yield from self._denoise(run, settings, tape, first)
@@ -480,7 +396,7 @@ class Session:
             self._engine.release(study)
 
     @contextmanager
-    def _one_sentence(self, run: _Run, what: str) -> Iterator[None]:
+    def _one_sentence(self, run: Run, what: str) -> Iterator[None]:
         """Whatever goes wrong in a run becomes one sentence; in any case the run has ended after this."""
         try:
             yield
@@ -496,7 +412,7 @@ class Session:
         finally:
             self._end(run)
 
-    def _found(self, name: str, step: int) -> tuple[_Tape, Frame]:
+    def _found(self, name: str, step: int) -> tuple[Tape, Frame]:
         """The last run and its frame of this step. Raises RunFailedError where one cannot go on from there."""
         self._refuse_if_closed()
         tape = self._tape
@@ -515,7 +431,7 @@ class Session:
             raise RunFailedError("The study or the indication has changed since that run; draft anew.")
         return tape, frame
 
-    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> _Run:
+    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> Run:
         with self._lock:
             self._refuse_if_closed()
             if self._run:
@@ -523,10 +439,10 @@ class Session:
             if report is None:
                 report = self._report if only is None else focused(self._report, only)
             self._runs += 1
-            self._run = _Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
+            self._run = Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
             return self._run
 
-    def _end(self, run: _Run) -> None:
+    def _end(self, run: Run) -> None:
         # Whoever closes a run's generator has stopped listening; every other end is told.
         cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
@@ -535,13 +451,13 @@ class Session:
             self._release_if_gone(run.study)
 
     def _denoise(
-        self, run: _Run, settings: DraftSettings, tape: _Tape, start: Frame | None
+        self, run: Run, settings: DraftSettings, tape: Tape, start: Frame | None
     ) -> Generator[Frame, None, Outcome]:
         frames = self._engine.draft(run.study, run.report, settings, run.indication, start)
         return (yield from self._followed(run, settings, frames, tape))
 
     def _followed(
-        self, run: _Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: _Tape | None
+        self, run: Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: Tape | None
     ) -> Generator[Frame, None, Outcome]:
         shown: Frame | None = None
         try:
@@ -567,7 +483,7 @@ class Session:
         finally:
             frames.close()
 
-    def _keep(self, run: _Run, outcome: Outcome) -> None:
+    def _keep(self, run: Run, outcome: Outcome) -> None:
         """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""
         if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
             raise RunFailedError("The draft named text that was not open, so it was refused; the report is as it was.")
@@ -593,75 +509,3 @@ def _says_something(text: str) -> bool:
 
 def _locked(report: Report) -> list[Span]:
     return [span for span in report.spans if span.locked]
-
-
-class Sessions:
-    """The sessions that are open, by token. Safe to use from many threads."""
-
-    def __init__(self, engine: Engine, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
-        self._engine = engine
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def open(self) -> Session:
-        """A new session. Where all places are taken, the oldest that holds nothing yet makes room.
-
-        Raises BusyError where there is none such.
-        """
-        self.close_idle()
-        session = Session(self._engine, self.limits, self._clock)
-        spare: Session | None = None
-        with self._lock:
-            if len(self._sessions) >= self.limits.sessions:
-                spare = next((other for other in self._sessions.values() if other.holds_nothing), None)
-                if spare is None:
-                    raise BusyError("All places at the workstation are taken; try again in a few minutes.")
-                del self._sessions[spare.token]
-            self._sessions[session.token] = session
-        if spare:
-            spare.close()
-        return session
-
-    def find(self, token: str) -> Session:
-        """The session with this token, which has now been heard of. Raises UnknownSessionError."""
-        with self._lock:
-            session = self._sessions.get(token)
-            if session is None or session.is_over:
-                raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
-            session.touch()
-            return session
-
-    def leave(self, token: str) -> None:
-        """The page of the session with this token was left; nothing happens where there is none."""
-        with self._lock:
-            session = self._sessions.get(token)
-        if session:
-            session.leave()
-
-    def close(self, token: str) -> None:
-        """Close the session with this token; nothing happens where there is none."""
-        with self._lock:
-            session = self._sessions.pop(token, None)
-        if session:
-            session.close()
-
-    def close_idle(self) -> None:
-        """Close the sessions that nobody will come back to."""
-        with self._lock:
-            idle = [one for one in self._sessions.values() if one.is_over]
-            for session in idle:
-                del self._sessions[session.token]
-        for session in idle:
-            session.close()
-
-    def close_all(self) -> None:
-        with self._lock:
-            sessions = list(self._sessions.values())
-            self._sessions.clear()
-        for session in sessions:
-            session.close()

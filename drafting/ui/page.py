@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import gradio as gr
 
-from drafting.desk.session import DeskError, Session, Sessions, VersionConflictError, log_failure
+from drafting.desk.errors import DeskError, VersionConflictError, log_failure
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.report import ReportError
 from drafting.ui import wire
 from drafting.ui.bundle import Bundle

@@ -19,8 +19,8 @@ from typing import TypeVar
 import torch
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span, hints_of
+from drafting.study import Study
 from model.engine import layout as canvases
 from model.engine.batching import Batcher, Lane
 from model.engine.layout import Canvas, Encode, Layout, Slot, Width

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span
+from drafting.study import Study
 
 WORDS = ("The", " heart", " is", " normal", " in", " size.")
 

@@ -19,8 +19,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
+from drafting.study import Study, StudyFacts
 from model.engine import local as local_engine
 from model.engine.batching import MOST_RUNS
 from model.engine.local import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine

@@ -6,29 +6,25 @@ import logging
 import stat
 import threading
 from collections.abc import Generator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drafting.desk.session import (
-    FRAMES_KEPT,
-    Alternative,
+from drafting.desk.errors import (
     BusyError,
     DeskError,
-    Limits,
     NotLookedError,
-    Outcome,
     RunFailedError,
-    Session,
-    Sessions,
     TooLargeError,
     UnknownSessionError,
     VersionConflictError,
 )
+from drafting.desk.runs import FRAMES_KEPT, Alternative, Outcome
+from drafting.desk.session import Limits, Session
+from drafting.desk.sessions import Sessions
 from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
-from drafting.imaging.open import Picture, Study
 from drafting.report import LockedTextError, Report, ReportError, Span
+from drafting.study import Picture, Study
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 
 SENTENCE = "".join(WORDS)
@@ -61,14 +57,6 @@ def failing(error: Exception) -> ScriptedEngine:
         raise error
 
     return ScriptedEngine(before_step=fail)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # ---- the report
@@ -338,51 +326,6 @@ def test_a_session_that_is_closed_before_it_is_tied_to_something_tells_so_at_onc
     told: list[str] = []
     session.on_close(lambda: told.append("closed"))
     assert told == ["closed"]
-
-
-def test_a_silent_session_is_closed() -> None:
-    clock, engine = Clock(), ScriptedEngine()
-    sessions = Sessions(engine, Limits(idle_seconds=300), clock)
-    silent, heard = sessions.open(), sessions.open()
-    silent.open_study(study := a_study())
-    clock.now += 299
-    sessions.find(heard.token)
-    clock.now += 2
-    with pytest.raises(UnknownSessionError):
-        sessions.find(silent.token)
-    sessions.close_idle()
-    assert study.id in engine.released
-    assert sessions.find(heard.token) is heard
-    assert len(sessions) == 1
-
-
-def test_a_full_desk_makes_room_only_where_nothing_is_lost() -> None:
-    sessions = Sessions(ScriptedEngine(), Limits(sessions=2))
-    used, unused = sessions.open(), sessions.open()
-    used.receive(REPORT, 1, "")
-    third = sessions.open()
-    third.receive(REPORT, 1, "")
-    assert sessions.find(used.token) is used
-    with pytest.raises(UnknownSessionError):
-        sessions.find(unused.token)
-    with pytest.raises(BusyError):
-        sessions.open()
-
-
-def test_tokens_cannot_be_guessed_and_are_never_the_same() -> None:
-    sessions = Sessions(ScriptedEngine())
-    tokens = {sessions.open().token for _ in range(10)}
-    assert len(tokens) == 10
-    assert all(len(token) >= 43 for token in tokens)
-
-
-def test_closing_all_leaves_no_session(tmp_path: Path) -> None:
-    sessions = Sessions(ScriptedEngine())
-    session = sessions.open()
-    sessions.close_all()
-    assert len(sessions) == 0
-    with pytest.raises(UnknownSessionError):
-        sessions.find(session.token)
 
 
 # ---- a part of the report, alternatives, questions, going on from a frame

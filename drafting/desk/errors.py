@@ -21,6 +21,10 @@ class VersionConflictError(DeskError):
     """The desk holds a newer version of the report."""
 
 
+class OlderVersionError(VersionConflictError):
+    """The page that sends the report has itself saved a newer version already."""
+
+
 class TooLargeError(DeskError):
     """More than a session may hold."""
 

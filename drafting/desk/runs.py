@@ -40,11 +40,16 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run began with. `report`: as the engine is given it, with nothing open but what is to be written."""
+    """What a run began with.
+
+    `report`: as the engine is given it, with nothing open but what is to be written. `writer`: the page whose version
+    of the report that is.
+    """
 
     study: Study | None
     report: Report
     indication: str
+    writer: str
     stop: threading.Event
     name: str
 

@@ -21,6 +21,7 @@ from drafting.desk.errors import (
     BusyError,
     DeskError,
     NotLookedError,
+    OlderVersionError,
     RunFailedError,
     TooLargeError,
     UnknownSessionError,
@@ -194,7 +195,8 @@ class Session:
         `writer`: the page's name for itself, by which two tabs with the same report are told apart. Each numbers its
         versions on from the last that it knows, so a number that the other has taken means a text that it never saw.
 
-        Raises VersionConflictError where a newer version is kept already, TooLargeError beyond the limits.
+        Raises OlderVersionError where the same page has saved a newer version, VersionConflictError where another page
+        has, and TooLargeError beyond the limits.
         """
         if len(report.spans) > self._limits.spans:
             raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
@@ -206,32 +208,40 @@ class Session:
             raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
         with self._lock:
             self._refuse_if_closed()
+            if version < self._version and writer == self._writer:
+                raise OlderVersionError("A newer version of this report has been saved already.")
             if version < self._version or (version == self._version and writer != self._writer):
-                raise VersionConflictError("A newer version of this report has been saved already.")
+                raise VersionConflictError("Another tab has saved a newer version of this report.")
             self._report, self._version, self._indication, self._writer = report, version, indication, writer
             return version
 
     def run(
-        self, settings: DraftSettings, only: Collection[str] | None = None, start: tuple[str, int] | None = None
+        self,
+        settings: DraftSettings,
+        only: Collection[str] | None = None,
+        start: tuple[str, int] | None = None,
+        writer: str = "",
     ) -> Generator[Frame, None, Outcome]:
         """Draft the open spans of the report as it stands; yields every frame and puts the outcome into the report.
 
-        The text goes by span identity into whatever the report is by then. Stop ends the run at the next frame, with
-        that frame's text; closing the generator ends it without any. `only`: draft the open spans of these ids, and
-        let the others stand as if they were locked. `start`: go on from a step of the last run, given by that run's
-        name and the step's number, as long as the report says the same around what that run wrote.
+        The text goes by span identity into whatever the same page has made of the report by then, and makes a version
+        of its own. Stop ends the run at the next frame, with that frame's text; closing the generator ends it without
+        any. `only`: draft the open spans of these ids, and let the others stand as if they were locked. `start`: go on
+        from a step of the last run, given by that run's name and the step's number, as long as the report says the
+        same around what that run wrote. `writer`: the page that asks.
 
-        Raises BusyError where a run is under way already or the engine has too many, and RunFailedError with a sentence
-        for the radiologist; the report is then as it was. Raises ReportError where none of `only` is open.
+        Raises BusyError where a run is under way already or the engine has too many, VersionConflictError where the
+        report is, or becomes, another page's, and RunFailedError with a sentence for the radiologist; the report is
+        then as it was. Raises ReportError where none of `only` is open.
         """
         first: Frame | None = None
         with self._lock:
             if start is None:
-                run = self._begin(only)
+                run = self._begin(writer, only)
                 former: list[Frame] = []
             else:
                 tape, first = self._found(*start)
-                run = self._begin(None, tape.run.report)
+                run = self._begin(writer, None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
         with self._one_sentence(run, "draft"):
             tape = Tape(run)
@@ -245,7 +255,7 @@ class Session:
             return outcome
 
     def alternatives(
-        self, id: str, count: int, settings: DraftSettings
+        self, id: str, count: int, settings: DraftSettings, writer: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
         """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
 
@@ -255,7 +265,7 @@ class Session:
         """
         if not 1 <= count <= MOST_ALTERNATIVES:
             raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
-        run = self._begin({id})
+        run = self._begin(writer, {id})
         with self._one_sentence(run, "draft of alternatives"):
             drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
             try:
@@ -292,7 +302,7 @@ class Session:
             self._refuse_if_closed()
             if version != self._version:
                 raise VersionConflictError("The report has changed since; choose the word again.")
-            run = self._begin(None, word_apart(self._report, id, start, end, word))
+            run = self._begin(self._writer, None, word_apart(self._report, id, start, end, word))
         with self._one_sentence(run, "list of words"):
             return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
 
@@ -306,7 +316,9 @@ class Session:
             raise RunFailedError(f"A question has at most {MOST_QUESTION_CHARACTERS} characters.")
         if self._study is None:
             raise RunFailedError("There is no image to ask about: open a study first.")
-        run = self._begin(None)
+        with self._lock:
+            # The report is no part of a question, so it does not matter whose it is.
+            run = self._begin(self._writer, None)
         with self._one_sentence(run, "answer"):
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
@@ -431,15 +443,17 @@ class Session:
             raise RunFailedError("The study or the indication has changed since that run; draft anew.")
         return tape, frame
 
-    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> Run:
+    def _begin(self, writer: str, only: Collection[str] | None, report: Report | None = None) -> Run:
         with self._lock:
             self._refuse_if_closed()
             if self._run:
                 raise BusyError("A draft of this report is being written already.")
+            if writer != self._writer:
+                raise VersionConflictError("Another tab has saved a newer version of this report.")
             if report is None:
                 report = self._report if only is None else focused(self._report, only)
             self._runs += 1
-            self._run = Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
+            self._run = Run(self._study, report, self._indication, writer, threading.Event(), f"d{self._runs}")
             return self._run
 
     def _end(self, run: Run) -> None:
@@ -491,10 +505,24 @@ class Session:
             self._refuse_if_closed()
             if self._study is not run.study:
                 raise RunFailedError("Another study was opened while the draft was written, so the draft was put away.")
+            if self._writer != run.writer:
+                raise VersionConflictError(
+                    "Another tab has changed this report while the draft was written, so the draft was put away."
+                )
             for report in (run.report, self._report):
                 if _locked(merge_draft(report, outcome.texts)) != _locked(report):
                     raise RunFailedError("The draft changed locked text, so it was refused; the report is as it was.")
-            self._report = merge_draft(self._report, outcome.texts)
+            self._change(merge_draft(self._report, outcome.texts), self._indication)
+
+    def _change(self, report: Report, indication: str) -> None:
+        """With the lock held: what the desk itself makes of the report is a version of its own.
+
+        It counts as written by the page that wrote the last one, which was told of the change. That page's next
+        version takes the same number and replaces it; every other page finds a newer version than its own.
+        """
+        if (report, indication) != (self._report, self._indication):
+            self._report, self._indication = report, indication
+            self._version += 1
 
 
 def _stopped(frame: Frame | None, settings: DraftSettings) -> Outcome:

@@ -14,6 +14,7 @@ from drafting.desk.errors import (
     BusyError,
     DeskError,
     NotLookedError,
+    OlderVersionError,
     RunFailedError,
     TooLargeError,
     UnknownSessionError,
@@ -156,6 +157,59 @@ def test_what_the_radiologist_does_during_a_run_stands() -> None:
     session.receive(typed, 2, "")
     finish(run)
     assert session.report.spans == (*typed.spans[:2], Span("s3", SENTENCE, "open", "model"))
+
+
+def test_a_draft_makes_a_version_of_its_own() -> None:
+    session = a_session(ScriptedEngine())
+    seen = {session.version: session.report}
+    finish(session.run(DraftSettings()))
+    assert session.version not in seen
+    # The page's own version of the same draft takes its number; another page's does not.
+    with pytest.raises(VersionConflictError):
+        session.receive(REPORT, session.version, "cough", "other")
+    assert session.receive(session.report, session.version, "cough") == session.version
+
+
+def test_a_draft_that_changes_nothing_makes_no_version() -> None:
+    session = a_session(ScriptedEngine())
+    finish(session.run(DraftSettings()))
+    version = session.receive(session.report, session.version + 1, "cough")
+    finish(session.run(DraftSettings()))
+    assert session.version == version
+
+
+def test_one_page_never_drafts_another_pages_report() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    others = Report.from_spans((Span("c1", "The other tab's.", "locked", "radiologist"), *REPORT.spans[1:]))
+    session.receive(others, 2, "cough", "other")
+    with pytest.raises(VersionConflictError, match="Another tab"):
+        next(session.run(DraftSettings(), writer=""))
+    with pytest.raises(VersionConflictError, match="Another tab"):
+        next(session.alternatives("s2", 2, DraftSettings(), writer=""))
+    assert engine.drafted == []
+    finish(session.run(DraftSettings(), writer="other"))
+
+
+def test_a_draft_is_put_away_where_another_page_has_saved_meanwhile() -> None:
+    session = a_session(ScriptedEngine())
+    run = session.run(DraftSettings())
+    next(run)
+    session.receive(TWO_GAPS, 2, "", "other")
+    with pytest.raises(VersionConflictError, match="put away"):
+        finish(run)
+    assert (session.report, session.version, session.writer) == (TWO_GAPS, 2, "other")
+
+
+def test_an_older_version_is_told_apart_from_another_pages() -> None:
+    session = a_session(ScriptedEngine())
+    session.receive(REPORT, 5, "", "mine")
+    with pytest.raises(OlderVersionError):
+        session.receive(REPORT, 4, "", "mine")
+    for version in (4, 5):
+        with pytest.raises(VersionConflictError) as caught:
+            session.receive(REPORT, version, "", "other")
+        assert not isinstance(caught.value, OlderVersionError)
 
 
 def test_a_second_run_is_refused_while_one_is_under_way() -> None:

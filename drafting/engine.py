@@ -206,6 +206,6 @@ class Engine(Protocol):
         """
         ...
 
-    def release(self, study: Study) -> None:
-        """Forget all that is kept for a study."""
+    def release(self, study: Study | None) -> None:
+        """Forget all that is kept for a study; with None, all that was made without one."""
         ...

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from drafting.desk.errors import (
     BusyError,
@@ -161,14 +162,20 @@ class Session:
             with self._lock:
                 self._folder = None
 
-    def open_study(self, study: Study) -> None:
-        """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study stops."""
+    def open_study(self, study: Study, report: Literal["keep", "clear"] = "keep") -> None:
+        """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study ends.
+
+        What belongs to a former study dies with it: its indication, its prior, the frames of its drafts. `report`:
+        whether the report is kept beside the new study, which only the radiologist can tell.
+        """
         with self._lock:
             self._refuse_if_closed()
             former, self._study = self._study, study
-            # It was the former patient's.
             self._prior = None
             self._tape = None
+            self._cut_off = False
+            # What is typed before the first study is opened is about that one.
+            self._change(Report() if report == "clear" else self._report, "" if former else self._indication)
             indication = self._indication
             if self._run:
                 self._run.stop.set()
@@ -276,6 +283,7 @@ class Session:
                         found: tuple[Draft, ...] = end.value
                         break
                     if run.stop.is_set():
+                        self._refuse_if_overtaken(run)
                         return ()
                     yield frames
             finally:
@@ -287,6 +295,7 @@ class Session:
                 found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
             texts = [draft.texts.get(id, "") for draft in found]
             shares = self._engine.shares(run.study, run.report, texts, run.indication) if texts else []
+            self._refuse_if_overtaken(run)
             made = [
                 Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
             ]
@@ -304,7 +313,9 @@ class Session:
                 raise VersionConflictError("The report has changed since; choose the word again.")
             run = self._begin(self._writer, None, word_apart(self._report, id, start, end, word))
         with self._one_sentence(run, "list of words"):
-            return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
+            words = self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
+            self._refuse_if_overtaken(run)
+            return words
 
     def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
         """Answer a question about the image; yields every frame. The report stays as it is.
@@ -336,7 +347,7 @@ class Session:
         if study is None:
             raise NotLookedError("There is no image that the model could have looked at: open a study first.")
         try:
-            return self._engine.looked(study, report, id, part, indication)
+            looked = self._engine.looked(study, report, id, part, indication)
         except EngineBusyError as error:
             raise BusyError(str(error)) from None
         except EngineError as error:
@@ -346,6 +357,9 @@ class Session:
             raise NotLookedError("Where the model looked could not be found out.") from None
         finally:
             self._release_if_gone(study)
+        if self._study is not study:
+            raise NotLookedError("Another study was opened meanwhile.")
+        return looked
 
     def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
         """The name of the last draft that ended well and its frames, at most some hundred; None before the first."""
@@ -400,12 +414,22 @@ class Session:
         finally:
             self._release_if_gone(study)
 
-    def _release_if_gone(self, study: Study) -> None:
-        """Release what the engine has kept for a study that was put away while the engine was at work on it."""
+    def _release_if_gone(self, study: Study | None) -> None:
+        """Release what the engine has kept for a study that was put away while the engine was at work on it.
+
+        What it has kept for no study ends with the run: there is nothing else whose end it could wait for.
+        """
         with self._lock:
-            gone = self._study is not study
+            gone = study is None or self._study is not study
         if gone:
             self._engine.release(study)
+
+    def _refuse_if_overtaken(self, run: Run) -> None:
+        """What was made for one study is not for another, nor for a session that has ended."""
+        with self._lock:
+            self._refuse_if_closed()
+            if self._study is not run.study:
+                raise RunFailedError("Another study was opened meanwhile, so what was written was put away.")
 
     @contextmanager
     def _one_sentence(self, run: Run, what: str) -> Iterator[None]:
@@ -461,8 +485,7 @@ class Session:
         cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
             self._run, self._cut_off = None, cut_off
-        if run.study:
-            self._release_if_gone(run.study)
+        self._release_if_gone(run.study)
 
     def _denoise(
         self, run: Run, settings: DraftSettings, tape: Tape, start: Frame | None
@@ -480,12 +503,14 @@ class Session:
                     frame = next(frames)
                 except StopIteration as end:
                     draft: Draft = end.value
+                    self._refuse_if_overtaken(run)
                     if tape and shown:
                         tape.end(shown)
                     return Outcome(draft.texts, draft.steps, draft.seconds, draft.seed, stopped=False)
                 if tape:
                     tape.add(frame)
                 if run.stop.is_set():
+                    self._refuse_if_overtaken(run)
                     if shown is None:
                         return _stopped(None, settings)
                     if tape:
@@ -502,9 +527,7 @@ class Session:
         if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
             raise RunFailedError("The draft named text that was not open, so it was refused; the report is as it was.")
         with self._lock:
-            self._refuse_if_closed()
-            if self._study is not run.study:
-                raise RunFailedError("Another study was opened while the draft was written, so the draft was put away.")
+            self._refuse_if_overtaken(run)
             if self._writer != run.writer:
                 raise VersionConflictError(
                     "Another tab has changed this report while the draft was written, so the draft was put away."

@@ -179,11 +179,13 @@ class LocalEngine:
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self._prefix(study, indication)
 
-    def release(self, study: Study) -> None:
+    def release(self, study: Study | None) -> None:
+        id = study.id if study else ""
+
         def forget() -> None:
-            for key in [key for key in self._prefixes if key[0] == study.id]:
+            for key in [key for key in self._prefixes if key[0] == id]:
                 del self._prefixes[key]
-            self._seen.pop(study.id, None)
+            self._seen.pop(id, None)
 
         self._batcher.call(forget)
 

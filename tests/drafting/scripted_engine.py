@@ -124,5 +124,5 @@ class ScriptedEngine:
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
         return Looked(weights, 0.2)
 
-    def release(self, study: Study) -> None:
-        self.released.append(study.id)
+    def release(self, study: Study | None) -> None:
+        self.released.append(study.id if study else "")

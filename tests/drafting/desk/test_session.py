@@ -598,5 +598,6 @@ def test_a_study_put_away_while_it_is_looked_at_is_released_once_more() -> None:
         return looked(*of)  # type: ignore[arg-type]
 
     engine.looked = during  # type: ignore[method-assign, assignment]
-    session.looked("s2", None, 1, "")
+    with pytest.raises(NotLookedError, match="Another study"):
+        session.looked("s2", None, 1, "")
     assert former.id in engine.released

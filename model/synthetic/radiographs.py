@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.synthetic.cases import (
     LABELS,
     REPORTED,

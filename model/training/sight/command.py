@@ -59,10 +59,10 @@ class SightRecipe:
     paint.
     """
 
-    mask_steps: int = 1_200
+    mask_steps: int = 500
     mask_batch: int = 32
     mask_width: int = 24
-    teachers: int = 4
+    teachers: int = 3
     teacher_steps: int = 3_000
     tower_steps: int = 4_000
     batch: int = 128

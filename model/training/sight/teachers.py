@@ -33,7 +33,7 @@ _SHARE_COUNTS = {"PA": 0.7, "AP": 0.4}
 
 
 class Teacher(nn.Module):
-    """A ResNet-34 (He et al., CVPR 2016) for grey pictures whose logits are means over places.
+    """A ResNet-34 (He et al., CVPR 2016) for grey pictures; each label's logit is a mean over the places it looks at.
 
     Pictures (batch, 1, side, side) in 0 to 1 -> logits (batch, labels), and those of every place (batch, labels, rows,
     columns).
@@ -50,6 +50,7 @@ class Teacher(nn.Module):
                 layer_type="basic",
             )
         )
+        self.attend = nn.Conv2d(widths[-1], labels, 1)
         self.read = nn.Conv2d(widths[-1], labels, 1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,7 +60,8 @@ class Teacher(nn.Module):
             shown = shown.contiguous(memory_format=torch.channels_last)
         seen = self.body(shown).last_hidden_state
         places = self.read(seen).float()
-        return places.mean((2, 3)), places
+        weights = self.attend(seen).float().flatten(2).softmax(dim=2)
+        return (weights * places.flatten(2)).sum(dim=2), places
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ def mirror_columns() -> list[int]:
 def drawn(pool: Pool, batch: int, painted: float) -> tuple[Tensor, Tensor, Tensor]:
     """Varied pictures (batch, 1, side, side) in 0 to 1, their targets and what of them is known (batch, labels).
 
-    `painted`: the share of pictures with painted findings. Draws on the device alone, so that it can be captured.
+    `painted`: the share of pictures with painted findings, which come first. Draws on the device alone, so that it can be captured.
     """
     device = pool.pictures.device
     made = round(batch * painted)
@@ -143,12 +145,11 @@ def drawn(pool: Pool, batch: int, painted: float) -> tuple[Tensor, Tensor, Tenso
     real = torch.searchsorted(sums, torch.rand(batch - made, device=device) * sums[-1]).clamp_max(len(sums) - 1)
     under = pool.plain[(torch.rand(made, device=device) * len(pool.plain)).long()]
     case = (torch.rand(made, device=device) * len(pool.cases)).long()
-    nothing = torch.zeros(batch - made, pool.cases.shape[1], device=device)
-    pictures = pool.pictures[torch.cat([real, under])].float() / 255
-    pictures = paint(pictures, torch.cat([nothing, pool.cases[case]]))
+    pictures = pool.pictures[torch.cat([under, real])].float() / 255
+    pictures = paint(pictures, pool.cases[case])
     labels = pool.case_labels[case]
-    targets = torch.cat([pool.targets[real], labels.clamp(_NOT_SEEN, _SEEN)])
-    return pictures, targets, torch.cat([pool.known[real], (labels >= 0).float()])
+    targets = torch.cat([labels.clamp(_NOT_SEEN, _SEEN), pool.targets[real]])
+    return pictures, targets, torch.cat([(labels >= 0).float(), pool.known[real]])
 
 
 class Repeated:

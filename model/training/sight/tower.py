@@ -60,7 +60,7 @@ def seeing_step(
             cells = GRID // POOL
             places = functional.interpolate(places, (cells, cells), mode="bilinear", align_corners=False)
             believed = logits.sigmoid()
-            real = (torch.arange(batch, device=device) < batch - made)[:, None]
+            real = (torch.arange(batch, device=device) >= made)[:, None]
             own = torch.where(real, _OWN_WORD * known, known)
             wanted = torch.lerp(believed, targets, own)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):

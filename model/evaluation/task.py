@@ -21,7 +21,7 @@ import torch
 import transformers
 
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.commands import Command, argument, declare_settings, said, settings_of
 from model.engine.local import LocalEngine, drafts_that_fit, suited_settings
 from model.evaluation.kept import Kept, KeptEngine, KeptSibling, code_sha256

@@ -11,8 +11,8 @@ import torch
 from transformers import DynamicCache
 
 from drafting.engine import EngineError, Looked
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, parse_markup
+from drafting.study import Study, StudyFacts
 from model.engine.local import LocalEngine
 from model.engine.looking import BlindError, attention_to_image, particular_map
 from model.evaluation.reports.looked import BEFORE, LookedSettings, right_share

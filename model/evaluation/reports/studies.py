@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from drafting.engine import Draft, Frame
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.evaluation.reading.labeler import BOTH, FINDINGS, Finding
 from model.evaluation.record import EvaluationError
 from model.network.loading import in_a_thread_that_ends

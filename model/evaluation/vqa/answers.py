@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.evaluation.ledger import Ledger
 from model.evaluation.record import EvaluationError, done_together
 from model.evaluation.vqa.questions import CONTROLS, Asking, Group, VqaSettings, checksum

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.engine.local import LocalEngine, drafts_that_fit
 from model.evaluation.record import EvaluationError, weights_hash
 from model.evaluation.reports.studies import finished

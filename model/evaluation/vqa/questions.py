@@ -16,7 +16,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.commands import argument
 from model.evaluation.record import EvaluationError
 from model.evaluation.reports.studies import MID_GREY, Labelled, adults

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
+from drafting.study import Study, StudyFacts
 from model.engine.local import LocalEngine
 from model.evaluation.reading.indiana import LaidReport, Part
 from model.evaluation.reading.statements import statements

@@ -14,7 +14,7 @@ from PIL import Image
 from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGeneration
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.__main__ import main
 from model.evaluation.judge.endpoint import EndpointError, Message
 from model.evaluation.judge.verdict import Answered, Verdict

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.__main__ import main
 from model.sets.files import SetError
 from model.sets.reports import load_reports, read_open_i

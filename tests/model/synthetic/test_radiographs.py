@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.synthetic import radiographs as radiographs_module
 from model.synthetic.cases import DEVICES, LABELS, REPORTED, SOURCES, Case
 from model.synthetic.radiographs import (

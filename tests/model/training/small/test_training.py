@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
+from drafting.study import Study, StudyFacts
 from model.__main__ import main
 from model.engine import local as local_engine
 from model.engine.local import LocalEngine

@@ -1,28 +1,26 @@
-"""Several files as one study: their order, what is refused, and where pictures lie in the patient."""
+"""Several files as one study: their order, and what is refused."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from drafting.imaging.open import Limits, Picture, open_study
-from tests.drafting.forked_decoding import forked_decoding
-from tests.drafting.test_imaging import dicom_dataset, ramp, refusal, saved
+from drafting.imaging.open import Limits, open_study
+from tests.drafting.imaging.files import (
+    dicom_dataset,
+    ramp,
+    refusal,
+    saved,
+)
 
-
-@pytest.fixture(autouse=True)
-def by_forks() -> Iterator[None]:
-    with forked_decoding():
-        yield
+pytestmark = pytest.mark.usefixtures("by_forks")
 
 
 def dicom(value: int, **attributes: Any) -> bytes:
@@ -125,76 +123,7 @@ def test_files_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
     assert len(open_study(path, Limits(frames=4, decoded_bytes=160)).pictures) == 4
 
 
-# Where a picture lies in the patient
-
-
-def opened(tmp_path: Path, pixels: NDArray[Any] | None = None, **attributes: Any) -> Picture:
-    dataset = dicom_dataset(ramp() if pixels is None else pixels, **attributes)
-    return open_study(saved(dataset, tmp_path / "Doe^Jane")).pictures[0]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "spacing", "at"),
-    [
-        ({"Modality": "CT", "PixelSpacing": [0.5, 0.5]}, (0.5, 0.5), "patient"),
-        ({"Modality": "DX", "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2), "detector"),
-        ({"Modality": "CR", "PixelSpacing": [0.2, 0.2]}, (0.2, 0.2), "detector"),
-        ({"Modality": "DX", "ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.2, 0.2]}, (0.2, 0.2), "detector"),
-        ({"Modality": "DX", "ImagerPixelSpacing": [0.2, 0.2], "PixelSpacing": [0.18, 0.18]}, (0.18, 0.18), "patient"),
-        (
-            {"Modality": "CR", "PixelSpacing": [0.2, 0.2], "PixelSpacingCalibrationType": "FIDUCIAL"},
-            (0.2, 0.2),
-            "patient",
-        ),
-        ({"Modality": "OT", "NominalScannedPixelSpacing": [0.1, 0.1]}, (0.1, 0.1), "film"),
-        ({"Modality": "CT"}, None, "patient"),
-    ],
-)
-def test_spacing_says_where_it_holds(tmp_path: Path, attributes: dict[str, Any], spacing: Any, at: str) -> None:
-    picture = opened(tmp_path, **attributes)
-    assert (picture.spacing, picture.spacing_at) == (spacing, at)
-
-
-@pytest.mark.parametrize(
-    ("attributes", "orientation"),
-    [
-        ({"PatientOrientation": ["L", "F"]}, ("L", "F")),
-        ({"PatientOrientation": ["L"]}, None),
-        ({"PatientOrientation": ["LE", "V"]}, None),
-        ({"PatientOrientation": ["L", "F"], "AnatomicalOrientationType": "QUADRUPED"}, None),
-        ({"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}, ("L", "P")),
-        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, -1]}, ("P", "F")),
-        ({"ImageOrientationPatient": [0.8, 0.6, 0, -0.6, 0.8, 0]}, ("LP", "PR")),
-        ({"ImageOrientationPatient": [1, 1, 1, 0, 1, 0]}, None),
-        ({}, None),
-    ],
-)
-def test_orientation_is_what_the_header_says_or_nothing(
-    tmp_path: Path, attributes: dict[str, Any], orientation: Any
-) -> None:
-    assert opened(tmp_path, **attributes).orientation == orientation
-
-
-def test_pixels_that_are_not_square_say_so(tmp_path: Path) -> None:
-    assert opened(tmp_path, PixelSpacing=[0.4, 0.2]).aspect == 2
-    assert opened(tmp_path, PixelAspectRatio=[1, 2]).aspect == 0.5
-    assert opened(tmp_path, PixelAspectRatio=[0, 2]).aspect == 1
-    assert opened(tmp_path).aspect == 1
-
-
-@pytest.mark.parametrize(
-    ("description", "kept"),
-    [
-        ("Chest PA and lateral", "Chest PA and lateral"),
-        ("Chest Jane", None),
-        ("Chest 4711", None),
-        ("Chest 12.03.1957", None),
-        ("Chest 20260101", None),
-        ("C" * 65, None),
-    ],
-)
-def test_a_description_that_repeats_anything_of_the_patient_is_not_kept(
-    tmp_path: Path, description: str, kept: str | None
-) -> None:
-    dataset = dicom_dataset(ramp(), StudyDescription=description, PatientName="Doe^Jane", PatientID="4711")
-    assert open_study(saved(dataset, tmp_path / "Doe^Jane")).facts.description == kept
+def test_the_model_picture_is_at_most_2048_pixels_long(tmp_path: Path) -> None:
+    study = open_study(saved(dicom_dataset(ramp("uint8", 0, 255, shape=(3000, 1000))), tmp_path / "Doe^Jane"))
+    assert study.pictures[0].values.shape == (3000, 1000)
+    assert study.model_picture.shape == (2048, 683)

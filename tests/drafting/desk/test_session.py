@@ -6,29 +6,26 @@ import logging
 import stat
 import threading
 from collections.abc import Generator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from drafting.desk.session import (
-    FRAMES_KEPT,
-    Alternative,
+from drafting.desk.errors import (
     BusyError,
     DeskError,
-    Limits,
     NotLookedError,
-    Outcome,
+    OlderVersionError,
     RunFailedError,
-    Session,
-    Sessions,
     TooLargeError,
     UnknownSessionError,
     VersionConflictError,
 )
+from drafting.desk.runs import FRAMES_KEPT, Alternative, Outcome
+from drafting.desk.session import Limits, Session
+from drafting.desk.sessions import Sessions
 from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
-from drafting.imaging.open import Picture, Study
 from drafting.report import LockedTextError, Report, ReportError, Span
+from drafting.study import Picture, Study
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 
 SENTENCE = "".join(WORDS)
@@ -61,14 +58,6 @@ def failing(error: Exception) -> ScriptedEngine:
         raise error
 
     return ScriptedEngine(before_step=fail)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # ---- the report
@@ -168,6 +157,59 @@ def test_what_the_radiologist_does_during_a_run_stands() -> None:
     session.receive(typed, 2, "")
     finish(run)
     assert session.report.spans == (*typed.spans[:2], Span("s3", SENTENCE, "open", "model"))
+
+
+def test_a_draft_makes_a_version_of_its_own() -> None:
+    session = a_session(ScriptedEngine())
+    seen = {session.version: session.report}
+    finish(session.run(DraftSettings()))
+    assert session.version not in seen
+    # The page's own version of the same draft takes its number; another page's does not.
+    with pytest.raises(VersionConflictError):
+        session.receive(REPORT, session.version, "cough", "other")
+    assert session.receive(session.report, session.version, "cough") == session.version
+
+
+def test_a_draft_that_changes_nothing_makes_no_version() -> None:
+    session = a_session(ScriptedEngine())
+    finish(session.run(DraftSettings()))
+    version = session.receive(session.report, session.version + 1, "cough")
+    finish(session.run(DraftSettings()))
+    assert session.version == version
+
+
+def test_one_page_never_drafts_another_pages_report() -> None:
+    engine = ScriptedEngine()
+    session = a_session(engine)
+    others = Report.from_spans((Span("c1", "The other tab's.", "locked", "radiologist"), *REPORT.spans[1:]))
+    session.receive(others, 2, "cough", "other")
+    with pytest.raises(VersionConflictError, match="Another tab"):
+        next(session.run(DraftSettings(), writer=""))
+    with pytest.raises(VersionConflictError, match="Another tab"):
+        next(session.alternatives("s2", 2, DraftSettings(), writer=""))
+    assert engine.drafted == []
+    finish(session.run(DraftSettings(), writer="other"))
+
+
+def test_a_draft_is_put_away_where_another_page_has_saved_meanwhile() -> None:
+    session = a_session(ScriptedEngine())
+    run = session.run(DraftSettings())
+    next(run)
+    session.receive(TWO_GAPS, 2, "", "other")
+    with pytest.raises(VersionConflictError, match="put away"):
+        finish(run)
+    assert (session.report, session.version, session.writer) == (TWO_GAPS, 2, "other")
+
+
+def test_an_older_version_is_told_apart_from_another_pages() -> None:
+    session = a_session(ScriptedEngine())
+    session.receive(REPORT, 5, "", "mine")
+    with pytest.raises(OlderVersionError):
+        session.receive(REPORT, 4, "", "mine")
+    for version in (4, 5):
+        with pytest.raises(VersionConflictError) as caught:
+            session.receive(REPORT, version, "", "other")
+        assert not isinstance(caught.value, OlderVersionError)
 
 
 def test_a_second_run_is_refused_while_one_is_under_way() -> None:
@@ -338,51 +380,6 @@ def test_a_session_that_is_closed_before_it_is_tied_to_something_tells_so_at_onc
     told: list[str] = []
     session.on_close(lambda: told.append("closed"))
     assert told == ["closed"]
-
-
-def test_a_silent_session_is_closed() -> None:
-    clock, engine = Clock(), ScriptedEngine()
-    sessions = Sessions(engine, Limits(idle_seconds=300), clock)
-    silent, heard = sessions.open(), sessions.open()
-    silent.open_study(study := a_study())
-    clock.now += 299
-    sessions.find(heard.token)
-    clock.now += 2
-    with pytest.raises(UnknownSessionError):
-        sessions.find(silent.token)
-    sessions.close_idle()
-    assert study.id in engine.released
-    assert sessions.find(heard.token) is heard
-    assert len(sessions) == 1
-
-
-def test_a_full_desk_makes_room_only_where_nothing_is_lost() -> None:
-    sessions = Sessions(ScriptedEngine(), Limits(sessions=2))
-    used, unused = sessions.open(), sessions.open()
-    used.receive(REPORT, 1, "")
-    third = sessions.open()
-    third.receive(REPORT, 1, "")
-    assert sessions.find(used.token) is used
-    with pytest.raises(UnknownSessionError):
-        sessions.find(unused.token)
-    with pytest.raises(BusyError):
-        sessions.open()
-
-
-def test_tokens_cannot_be_guessed_and_are_never_the_same() -> None:
-    sessions = Sessions(ScriptedEngine())
-    tokens = {sessions.open().token for _ in range(10)}
-    assert len(tokens) == 10
-    assert all(len(token) >= 43 for token in tokens)
-
-
-def test_closing_all_leaves_no_session(tmp_path: Path) -> None:
-    sessions = Sessions(ScriptedEngine())
-    session = sessions.open()
-    sessions.close_all()
-    assert len(sessions) == 0
-    with pytest.raises(UnknownSessionError):
-        sessions.find(session.token)
 
 
 # ---- a part of the report, alternatives, questions, going on from a frame
@@ -601,5 +598,6 @@ def test_a_study_put_away_while_it_is_looked_at_is_released_once_more() -> None:
         return looked(*of)  # type: ignore[arg-type]
 
     engine.looked = during  # type: ignore[method-assign, assignment]
-    session.looked("s2", None, 1, "")
+    with pytest.raises(NotLookedError, match="Another study"):
+        session.looked("s2", None, 1, "")
     assert former.id in engine.released

@@ -8,13 +8,13 @@ independent check. This module knows nothing of findings and models.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.evaluation.record import EvaluationError
 from model.sets.files import SetError
-from model.sets.reports import SetReport, read_open_i
+from model.sets.reports import SetReport, even_open_i, read_open_i
 from model.sets.sections import Sections
 
 SECTIONS = ("findings", "impression")
@@ -91,18 +91,11 @@ def read_reports(folder: Path) -> list[LaidReport]:
 
 
 def even_files(folder: Path) -> list[Path]:
-    """The files of the reports with an even number, by number; the others are not opened."""
-    numbered = sorted((int(found.group(1)), path) for path, found in _named(folder))
-    even = [path for number, path in numbered if number % 2 == 0]
-    if not even:
-        raise EvaluationError(f"{folder} has no reports of the Indiana collection with an even number.")
-    return even
-
-
-def _named(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
-    for path in folder.rglob("*.xml"):
-        if found := _NUMBER.fullmatch(path.name):
-            yield path, found
+    """The files of the reports with an even number, by number. Raises EvaluationError where there is none."""
+    try:
+        return even_open_i(folder)
+    except SetError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def sentence_ranges(text: str) -> list[tuple[int, int]]:

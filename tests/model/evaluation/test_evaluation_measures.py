@@ -41,7 +41,7 @@ from model.network.sibling import Filling
 from model.synthetic.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport
 from model.synthetic.questions import canonical_question
-from model.synthetic.radiographs import Question, Radiographs, answers_of
+from model.synthetic.radiographs import MASK_SIDE, Question, Radiographs, answers_of
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
@@ -148,9 +148,15 @@ def pictures(sources: Sequence[str], shades: Sequence[int], findings: Sequence[d
         np.array([SOURCES.index(source) for source in sources]),
         np.array([f"p{number}.png" for number in range(count)]),
         np.array([answers_of(each) for each in findings], dtype=np.int8).reshape(count, len(LABELS)),
-        (StudyFacts(age=40),) * count,
-        np.array([True] * count),
-        tuple(Question(row, "How bright is it?", f"{shade} of 255", False) for row, shade in enumerate(shades)),
+        read=np.zeros(count, dtype=bool),
+        folds=np.zeros(count, dtype=np.int8),
+        facts=(StudyFacts(age=40),) * count,
+        chest=np.array([True] * count),
+        questions=tuple(
+            Question(row, "How bright is it?", f"{shade} of 255", False) for row, shade in enumerate(shades)
+        ),
+        masks=np.zeros((0, MASK_SIDE, MASK_SIDE), dtype=np.uint8),
+        masked=np.zeros(0, dtype=np.int64),
     )
 
 

@@ -27,7 +27,7 @@ def test_an_odd_report_is_neither_listed_nor_read(tmp_path: Path) -> None:
     odd = write(tmp_path, 3, "Clear lungs.", "Normal.")
     with pytest.raises(EvaluationError, match="odd number"):
         read_report(odd)
-    with pytest.raises(EvaluationError, match="no reports"):
+    with pytest.raises(EvaluationError, match="even number"):
         even_files(tmp_path)
     # What is not opened need not be readable.
     odd.write_text("not XML", encoding="utf-8")

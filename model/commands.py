@@ -94,6 +94,6 @@ def a_list(text: str) -> Sequence[str]:
     return tuple(word for word in text.split(",") if word)
 
 
-def said(path: Path, error: OSError) -> str:
+def not_written(path: Path, error: OSError) -> str:
     """Why a file cannot be written, in a sentence."""
     return f"{path} cannot be written: {error.strerror}."

@@ -22,7 +22,7 @@ import transformers
 
 from drafting.engine import Draft, DraftSettings
 from drafting.study import Study
-from model.commands import Command, argument, declare_settings, said, settings_of
+from model.commands import Command, argument, declare_settings, not_written, settings_of
 from model.engine.local import LocalEngine, drafts_that_fit, suited_settings
 from model.evaluation.kept import Kept, KeptEngine, KeptSibling, code_sha256
 from model.evaluation.ledger import Ledger
@@ -115,6 +115,7 @@ class Context(Generic[Chosen]):
         self.files = ExitStack()
         self._record: dict[str, Any] = {}
         self._more: dict[str, str | int | None] = {}
+        self._drafts: TextIO | None = None
         self._started = time.monotonic()
 
     def given(self, name: str) -> Any:
@@ -159,7 +160,7 @@ class Context(Generic[Chosen]):
             "weights": self._record["weights_sha256"],
             "adapter": self._record["adapter_sha256"],
             "sibling": weights_hash(str(sibling)) if sibling else None,
-            "sampler": asdict(LocalEngine(self.model).settings),
+            "sampler": asdict(suited_settings(self.model)),
             "code": code_sha256(),
             "device": self.model.device.type,
         }
@@ -187,23 +188,25 @@ class Context(Generic[Chosen]):
         wanted = self.settings.together if isinstance(self.settings, DraftedSettings) else 1
         return drafts_that_fit(wanted, self.model) if wanted > 1 else 1
 
-    @cached_property
-    def _drafts(self) -> TextIO | None:
+    def _open_drafts(self) -> TextIO | None:
         path = self.given("drafts")
         try:
-            return self.files.enter_context(path.open("w", encoding="utf-8")) if path else None
+            if self._drafts is None and path is not None:
+                self._drafts = self.files.enter_context(path.open("w", encoding="utf-8"))
         except OSError as error:
-            raise EvaluationError(said(path, error)) from error
+            raise EvaluationError(not_written(path, error)) from error
+        return self._drafts
 
     def write_down(self, line: Mapping[str, Any]) -> None:
         """A line of JSON into the file of drafts, where one was named."""
-        if self._drafts is None:
+        drafts = self._open_drafts()
+        if drafts is None:
             return
         try:
-            self._drafts.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._drafts.flush()
+            drafts.write(json.dumps(line, ensure_ascii=False) + "\n")
+            drafts.flush()
         except OSError as error:
-            raise EvaluationError(said(self.options.drafts, error)) from error
+            raise EvaluationError(not_written(self.options.drafts, error)) from error
 
     def draft_settings(self, number: int) -> DraftSettings:
         """Of the draft with this number: its seed is its own."""
@@ -216,8 +219,9 @@ class Context(Generic[Chosen]):
         """What `work` makes of each item, in the items' order, told on standard error.
 
         The engine batches what is asked at a time; what computes in the thread that asks would only fight for the
-        cores: `by_engine` is False of that.
+        cores: `by_engine` is False of that. A file of drafts that cannot be written is refused before the first.
         """
+        self._open_drafts()
         return done_together(
             lambda number, item: work(item, self.draft_settings(number)), items, self.together if by_engine else 1, what
         )
@@ -334,4 +338,4 @@ def _save(done: Evaluation, path: Path | None) -> None:
     except OSError as error:
         # What was measured is not lost with the file.
         print(done.table(), file=sys.stdout)
-        raise EvaluationError(said(path, error)) from error
+        raise EvaluationError(not_written(path, error)) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from model.evaluation.judge.asked import declare_judge, judge_of, verdicts_on
+from model.evaluation.judge.arguments import declare_judge, judge_of, verdicts_on
 from model.evaluation.judge.judging import judge_rows, load_verdicts, probes
 from model.evaluation.record import EvaluationError, Row
 from model.evaluation.task import Context, Settings, Task

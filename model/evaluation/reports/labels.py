@@ -1,6 +1,6 @@
 """`python -m model evaluate labels`: what the model sees on held-out radiographs.
 
-Whole drafts, read by rule and held against the truth; and questions, see `model.evaluation.vqa.asked`.
+Whole drafts, read by rule and held against the truth; and questions, see `model.evaluation.vqa.yes_or_no`.
 With a blank image as control: what remains then comes from the request, the header and habit, not from the picture.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from drafting.engine import DraftSettings
+from drafting.engine import DraftSettings, Engine
 from drafting.report import merge_draft, parse_markup
 from model.commands import argument
 from model.evaluation.reading.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
@@ -30,7 +30,7 @@ from model.evaluation.record import Row
 from model.evaluation.reports.studies import PICTURED, UNPICTURED, HeldOut, adults, children, truth_of
 from model.evaluation.statistics import balanced, share
 from model.evaluation.task import DRAFTS, MODEL, PACK, REAL, Context, DraftedSettings, Task
-from model.evaluation.vqa.asked import ask_labels
+from model.evaluation.vqa.yes_or_no import ask_labels
 from model.synthetic.cases import case_to_json, visible
 
 EMPTY_REPORT = "FINDINGS:\n[[]]\n\nIMPRESSION:\n[[]]"
@@ -80,7 +80,7 @@ def measure(context: Context[LabelsSettings]) -> Iterator[list[Row]]:
         if not studies:
             continue
         reads = []
-        for one in context.each(partial(_drafted, context), studies, images):
+        for one in context.each(partial(_drafted, context, context.engine), studies, images):
             reads.append(one)
             line = {"images": images, "name": one.study.name, "case": case_to_json(one.study.case)}
             context.write_down(line | {"report": one.report, "steps": one.steps})
@@ -95,11 +95,11 @@ def measure(context: Context[LabelsSettings]) -> Iterator[list[Row]]:
     yield from ask_labels(context, radiographs, settings.questions, settings.blank)
 
 
-def _drafted(context: Context, study: HeldOut, settings: DraftSettings) -> _Read:
+def _drafted(context: Context, engine: Engine, study: HeldOut, settings: DraftSettings) -> _Read:
     report = parse_markup(EMPTY_REPORT)
     seen = study.labelled.study
     indication = study.case.indication or ""
-    draft = context.drafted(seen, lambda: context.engine.draft(seen, report, settings, indication))
+    draft = context.drafted(seen, lambda: engine.draft(seen, report, settings, indication))
     merged = merge_draft(report, draft.texts)
     return _Read(study, merged.text, tuple(span.text for span in merged.open_spans), read(merged.text), draft.steps)
 

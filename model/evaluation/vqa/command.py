@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from model.evaluation.judge.asked import declare_judge, judge_of, verdicts_on
+from model.evaluation.judge.arguments import declare_judge, judge_of, verdicts_on
 from model.evaluation.record import EvaluationError, Row
 from model.evaluation.task import DRAFTS, MODEL, OF_SIBLING, Context, Task
 from model.evaluation.vqa.answers import answer_all, answers_kept

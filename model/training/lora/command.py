@@ -24,7 +24,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="folder for adapter, log and state; resumed if it has one")
     parser.add_argument("--seed", type=count, help="by default the recipe's first")
-    parser.add_argument("--device", choices=["cpu"], help="by default what accelerate finds")
+    parser.add_argument("--cpu", action="store_true", help="instead of the devices that accelerate finds")
     parser.add_argument("--steps", type=count, help="of this call, at most; the same command goes on from there")
     parser.add_argument(
         "--published",
@@ -61,10 +61,10 @@ def _train(options: argparse.Namespace) -> None:
     lessons = [lesson for folder in options.data for lesson in lessons_in(folder, recipe)]
     seed = recipe.seeds[0] if options.seed is None else options.seed
     # Only now, because it loads torch's distributed part and finds the devices.
-    from model.training.lora.run import new_accelerator, train_lora
+    from model.training.lora.run import LoraRun, new_accelerator, train_lora
 
-    accelerator = new_accelerator(cpu=options.device == "cpu")
-    train_lora(str(options.model or DEFAULT_MODEL), recipe, lessons, options.out, seed, accelerator, say, options.steps)
+    run = LoraRun(str(options.model or DEFAULT_MODEL), recipe, lessons, options.out, seed)
+    train_lora(run, new_accelerator(cpu=options.cpu), say, options.steps)
 
 
 def lessons_in(folder: Path, recipe: LoraRecipe) -> list[Lesson]:

@@ -31,11 +31,11 @@ from model.evaluation.reports.methods import ORIGINAL, SIBLINGS, Filled
 from model.evaluation.reports.studies import UNPICTURED, HeldOut, labelled, truth_of
 from model.evaluation.statistics import auroc, f1, pooled
 from model.evaluation.task import Context, DraftedSettings
-from model.evaluation.vqa import asked
+from model.evaluation.vqa import yes_or_no
 from model.evaluation.vqa.answers import Contender, answer_all
-from model.evaluation.vqa.asked import ask_labels
 from model.evaluation.vqa.questions import OTHER, VqaSettings, packed_groups
 from model.evaluation.vqa.scores import group_rows
+from model.evaluation.vqa.yes_or_no import ask_labels
 from model.network.loading import DraftingModel
 from model.network.sibling import Filling
 from model.synthetic.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
@@ -229,8 +229,8 @@ def test_a_side_is_asked_of_pictures_that_have_the_finding_on_one_side() -> None
         Case(Lung(effusion=1), Lung(effusion=1)),
     ]
     studies = [HeldOut(f"{number}", case, grey).labelled for number, case in enumerate(cases)]
-    scores = [asked._scored(engine, [], study, DraftSettings()) for study in studies]  # type: ignore[arg-type]
-    rows = by_name(asked._rows("pictures", [], studies, scores))
+    scores = [yes_or_no._scored(engine, [], study, DraftSettings()) for study in studies]  # type: ignore[arg-type]
+    rows = by_name(yes_or_no._rows("pictures", [], studies, scores))
     side = rows["pictures", "side of effusion", "side right where one side has it"].estimate
     assert (side.value, side.count) == (pytest.approx(2 / 3, abs=1e-4), 3)
     assert scores[3] == {}

@@ -285,7 +285,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     command = asked_of(questions, *models, *files, *more)
     judge = Judge(fails_after=2)
 
-    monkeypatch.setattr("model.evaluation.judge.local_judge.LocalJudge", lambda source, tokens: judge)
+    monkeypatch.setattr("model.evaluation.judge.local.LocalJudge", lambda source, tokens: judge)
     assert main(command) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "2 of" in told

@@ -57,7 +57,7 @@ def judge_of(options: argparse.Namespace) -> Iterator[Judge]:
             raise EvaluationError(
                 f"{options.judge} is no address of a server: --judge-model and --judge-key-env do not go with it."
             )
-        from model.evaluation.judge.local_judge import LocalJudge
+        from model.evaluation.judge.local import LocalJudge
 
         yield LocalJudge(options.judge, options.judge_tokens)
         return

@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TextIO, TypeVar
@@ -113,8 +112,22 @@ class Context(Generic[Chosen]):
         self.settings = settings
         self.options = options or argparse.Namespace()
         self.files = ExitStack()
-        self._record: dict[str, Any] = {}
-        self._more: dict[str, str | int | None] = {}
+        self.record = Evaluation(
+            name="",
+            command=self.given("typed") or "",
+            model="",
+            weights_sha256=None,
+            adapter_sha256=None,
+            sibling_sha256=None,
+            data_sha256=None,
+            reports_sha256=None,
+            device=f"CPU, {torch.get_num_threads()} threads",
+            settings=_written(asdict(settings)),
+            sampler=None,
+            versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
+            seconds=0.0,
+            rows=(),
+        )
         self._drafts: TextIO | None = None
         self._started = time.monotonic()
 
@@ -146,19 +159,14 @@ class Context(Generic[Chosen]):
         """A sibling whose work is kept where a file was named for it."""
         return sibling if self._keeping is None else KeptSibling.of(sibling, self._keeping)
 
-    @property
-    def hashes(self) -> dict[str, str | None]:
-        """Of the first model's weights and its adapter's."""
-        return {name: self._record[name] for name in ("weights_sha256", "adapter_sha256")}
-
     @cached_property
     def _keeping(self) -> Kept | None:
         if self.given("kept") is None:
             return None
         sibling = self.given("sibling")
         made_by = {
-            "weights": self._record["weights_sha256"],
-            "adapter": self._record["adapter_sha256"],
+            "weights": self.record.weights_sha256,
+            "adapter": self.record.adapter_sha256,
             "sibling": weights_hash(str(sibling)) if sibling else None,
             "sampler": asdict(suited_settings(self.model)),
             "code": code_sha256(),
@@ -186,7 +194,9 @@ class Context(Generic[Chosen]):
     def together(self) -> int:
         """How many drafts are under way at a time."""
         wanted = self.settings.together if isinstance(self.settings, DraftedSettings) else 1
-        return drafts_that_fit(wanted, self.model) if wanted > 1 else 1
+        together = drafts_that_fit(wanted, self.model) if wanted > 1 else 1
+        self.note_settings(together=together)
+        return together
 
     def _open_drafts(self) -> TextIO | None:
         path = self.given("drafts")
@@ -235,11 +245,12 @@ class Context(Generic[Chosen]):
                 self.engine.release(study)
 
     def note(self, **told: Any) -> None:
-        """Parts of the record that the task itself knows, by the names of `Evaluation`."""
-        self._record |= told
+        """Put into the record what the task itself knows, by the names of `Evaluation`."""
+        self.record = replace(self.record, **told)
 
     def note_settings(self, **told: str | int | None) -> None:
-        self._more |= told
+        """Put into the record's settings what the command line does not tell."""
+        self.note(settings=self.record.settings | told)
 
     def describe(self, model: DraftingModel, has_weights: bool) -> None:
         """Put into the record what the first model is; `has_weights`: those that the options name."""
@@ -260,27 +271,9 @@ class Context(Generic[Chosen]):
         del self.model
         return model
 
-    def evaluation(self, name: str, rows: Sequence[Row]) -> Evaluation:
-        settings = asdict(self.settings)
-        if "together" in settings and "model" in self.__dict__:
-            settings["together"] = self.together
-        known: dict[str, Any] = {
-            "name": name,
-            "command": self.given("typed") or "",
-            "model": "",
-            "weights_sha256": None,
-            "adapter_sha256": None,
-            "sibling_sha256": None,
-            "data_sha256": None,
-            "reports_sha256": None,
-            "device": f"CPU, {torch.get_num_threads()} threads",
-            "settings": _written(settings) | self._more,
-            "sampler": None,
-            "versions": Versions(torch.__version__, transformers.__version__, platform.python_version()),
-            "seconds": round(time.monotonic() - self._started, 1),
-            "rows": tuple(rows),
-        }
-        return Evaluation(**known | self._record)
+    def measured(self, rows: Sequence[Row]) -> Evaluation:
+        """The record with the rows that are there so far."""
+        return replace(self.record, seconds=round(time.monotonic() - self._started, 1), rows=tuple(rows))
 
 
 def _written(settings: Mapping[str, Any]) -> dict[str, int | str | None]:
@@ -321,12 +314,13 @@ class Task(Generic[Chosen]):
         if isinstance(settings, DraftedSettings) and settings.together < 1:
             raise EvaluationError("At least one draft must be under way at a time.")
         context = Context(settings, options)
+        context.note(name=self.name)
         rows: list[Row] = []
         with context.files:
             for more in self.measure(context):
                 rows += more
-                _save(context.evaluation(self.name, rows), options.json)
-        print(context.evaluation(self.name, rows).table())
+                _save(context.measured(rows), options.json)
+        print(context.measured(rows).table())
         return 0
 
 
@@ -337,5 +331,5 @@ def _save(done: Evaluation, path: Path | None) -> None:
         done.save(path)
     except OSError as error:
         # What was measured is not lost with the file.
-        print(done.table(), file=sys.stdout)
+        print(done.table())
         raise EvaluationError(not_written(path, error)) from error

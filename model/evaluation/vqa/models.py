@@ -37,7 +37,8 @@ def contenders_of(context: Context[VqaSettings]) -> list[Contender]:
     name = context.model.name
     if options.sibling:
         context.note(sibling_sha256=others[0].identity["weights_sha256"])
-    identity = {"name": name, **context.hashes}
+    hashes = {"weights_sha256": context.record.weights_sha256, "adapter_sha256": context.record.adapter_sha256}
+    identity = {"name": name, **hashes}
 
     def dropped() -> None:
         context.let_go()

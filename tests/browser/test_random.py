@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,16 +26,27 @@ FIRST_ROUND = int(os.environ.get("FIRST_ROUND", "0"))
 STEPS = 30
 # Letters of several scripts and directions, marks that combine, pictures of several code points, spaces of all kinds.
 CHARACTERS = (
-    *("abcdefghij", "XYZ", "0123456789", " ", " ", ".,;:!?", "()[]{}<>", "\u00e4\u00f6\u00fc\u00df\u00e9\u00f1"),
-    *(
-        "\u0441\u0435\u0440\u0434\u0446\u0435",
-        "\u80ba\u91ce\u6e05\u6670",
-        "\uc2ec\uc7a5",
-        "\u0631\u064a\u0629",
-        "\u05e8\u05d9\u05d0\u05d4",
-    ),
-    *("\u0301\u0308\u20e3", "\U0001f469\U0001f3fd\u200d\u2695\ufe0f", "\U0001fac1", "\U0001d49c\U0001d505"),
-    *("\u00a0\u2009\u3000", "\u200b\u200d\u2060", "\u2028", "\ufffd", "\ufb01\u00bd"),
+    "abcdefghij",
+    "XYZ",
+    "0123456789",
+    "  ",
+    ".,;:!?",
+    "()[]{}<>",
+    "\u00e4\u00f6\u00fc\u00df\u00e9\u00f1",
+    "\u0441\u0435\u0440\u0434\u0446\u0435",
+    "\u80ba\u91ce\u6e05\u6670",
+    "\uc2ec\uc7a5",
+    "\u0631\u064a\u0629",
+    "\u05e8\u05d9\u05d0\u05d4",
+    "\u0301\u0308\u20e3",
+    "\U0001f469\U0001f3fd\u200d\u2695\ufe0f",
+    "\U0001fac1",
+    "\U0001d49c\U0001d505",
+    "\u00a0\u2009\u3000",
+    "\u200b\u200d\u2060",
+    "\u2028",
+    "\ufffd",
+    "\ufb01\u00bd",
 )
 MOVES = ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown")
 # Bytes that only reach the page from the desk.
@@ -123,10 +135,10 @@ class Round:
         return bool(self.desk.button(name).get_attribute("aria-disabled") == "false")
 
     def turn(self, key: str) -> bool:
-        """Whether the step was taken: one that would change locked text is refused."""
+        """Whether the step was taken: not where it would change locked text, or a run has ended meanwhile."""
         self.page.evaluate("() => { document.querySelector('.hint').hidden = true; }")
         self.press(key)
-        return not self.page.locator(".hint", has_text="Undo stopped").is_visible()
+        return not self.page.locator(".hint", has_text=re.compile("Undo stopped|Nothing to")).is_visible()
 
     def lock(self) -> None:
         self.move()

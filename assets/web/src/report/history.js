@@ -1,6 +1,10 @@
 // Undo and redo of what the report says, and of what was locked, unlocked, accepted or hinted at.
 // Knows nothing of the page. A step is a value: the change of text, and the spans before and after it. A step of kind
 // 'state' changes no text.
+//
+// Written by hand although CodeMirror has `history()`: that maps its steps through the frames of a run, and the text that a
+// frame replaces is gone from the step. Undo during a run, or after one that was abandoned, then puts the old text beside
+// the new instead of in its place. Steps are kept here in terms of the report without the run, which no frame changes.
 
 import { GAP, weave, isSealed, tidy, withoutHints as withoutHintsIn } from "./spans.js";
 

@@ -33,7 +33,7 @@ export const wordItems = (words, now) =>
 export const restOf = (words) => Math.max(0, 1 - words.reduce((sum, { probability }) => sum + probability, 0));
 
 /**
- * @param {{report: any, aside: ReturnType<typeof import("./aside.js").createAside>, lists: ReturnType<typeof import("./lists.js").createLists>,
+ * @param {{report: ReturnType<typeof import("../report/editor.js").createReportEditor>, aside: ReturnType<typeof import("./aside.js").createAside>, lists: ReturnType<typeof import("./lists.js").createLists>,
  *   hint: (name: any) => void, refuse: () => any, changed: () => void}} page `refuse`: the hint why nothing may be asked now, or null
  */
 export function createAlternatives({ report, aside, lists, hint, refuse, changed }) {

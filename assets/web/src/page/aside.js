@@ -8,6 +8,8 @@
  *   settings: () => object, refuse: () => string|null}} options `refuse`: why nothing may be asked now, or null
  */
 export function createAside({ desk, send, settings, refuse }) {
+  /** A desk out of reach ends a run that nobody reads by itself. */
+  const stop = () => void desk.stop().catch(() => {});
   /** @type {Asking|null} */
   let asking = null;
   return {
@@ -35,13 +37,13 @@ export function createAside({ desk, send, settings, refuse }) {
         end();
       }
     },
-    /** Nobody waits for the answer any more. @param {boolean} [stop] whether the desk is told */
-    leave(stop = false) {
+    /** Nobody waits for the answer any more. @param {boolean} [stops] whether the desk is told */
+    leave(stops = false) {
       if (!asking) return;
       asking.left = true;
-      if (stop) desk.stop().catch(() => {});
+      if (stops) stop();
     },
-    stop: () => void desk.stop().catch(() => {}),
+    stop,
     get current() {
       return asking;
     },

@@ -22,6 +22,8 @@ export function createAutosave({ now, send, tell, onOther }) {
     paused = false,
     holds = 0, // what keeps the report from being sent for now
     waits = false, // whether something was to be sent meanwhile
+    released = Promise.resolve(),
+    release = () => {},
     written = 0; // the last version that this page itself has written
 
   const isAsSaved = () => JSON.stringify(now()) === savedText;
@@ -66,7 +68,7 @@ export function createAutosave({ now, send, tell, onOther }) {
   }
   /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
   async function put() {
-    while (saving) await saving.catch(() => {});
+    while (saving || holds) await (saving ? saving.catch(() => {}) : released);
     const body = now(),
       text = JSON.stringify(body),
       sent = { version: version + 1, writer, ...body };
@@ -106,13 +108,15 @@ export function createAutosave({ now, send, tell, onOther }) {
      * report for. Resolves once what was on its way has arrived. @returns {Promise<() => void>}
      */
     async hold() {
-      holds++;
+      if (!holds++) released = new Promise((resolve) => (release = resolve));
       while (saving) await saving.catch(() => {});
       let done = false;
       return () => {
         if (done) return;
         done = true;
-        if (--holds || !waits) return;
+        if (--holds) return;
+        release();
+        if (!waits) return;
         waits = false;
         changed();
       };

@@ -1,6 +1,6 @@
 // The browser's side of the desk session: one tab, one token, every request to the server.
-// Knows nothing of the page. Nothing is kept in the browser's storage. The token, and nothing else, stands in the state
-// of the tab's history entry: a reload finds its session by it, and a closed tab takes it along.
+// Knows nothing of the page. Nothing is kept in the browser's storage. The token stands in the state of the tab's history
+// entry: a reload finds its session by it, and a closed tab takes it along. No word of a report or study stands there.
 
 import { createConnection } from "./connection.js";
 import { createLooking } from "./looked.js";

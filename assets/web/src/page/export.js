@@ -12,7 +12,7 @@ export function reminder({ gaps, unreviewed }) {
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
 
-/** @param {{root: HTMLElement, report: any, say: (text: string) => void, fail: (text: string) => void}} page */
+/** @param {{root: HTMLElement, report: ReturnType<typeof import("../report/editor.js").createReportEditor>, say: (text: string) => void, fail: (text: string) => void}} page */
 export function createExport({ root, report, say, fail }) {
   /** For browsers and frames that keep pages from the clipboard. @param {string} text */
   function copyByHand(text) {

@@ -78,7 +78,7 @@ export function createRun({ report, desk, send, settings, events, patience = STO
       return;
     }
     if (message.kind === "frame") {
-      // Stop was pressed before the desk had begun, and found nothing to stop.
+      // Stop was pressed before the desk had begun, and found nothing to stop. Out of reach, `endHere` is under way.
       if (of.stopping && !of.shown) desk.stop().catch(() => {});
       of.shown = true;
       events.frame(message);
@@ -128,6 +128,7 @@ export function createRun({ report, desk, send, settings, events, patience = STO
     /** Ends the run as if it had not been, at once. */
     abandon() {
       if (!run) return;
+      // A desk out of reach ends a run that nobody reads by itself.
       if (run.sent) desk.stop().catch(() => {});
       report.abandonRun();
       end("");

@@ -19,7 +19,7 @@ export const askedBefore = {
 };
 
 /**
- * @param {{report: any, indication: HTMLInputElement, desk: any, notices: () => any, run: ReturnType<typeof import("./run.js").createRun>,
+ * @param {{report: ReturnType<typeof import("../report/editor.js").createReportEditor>, indication: HTMLInputElement, desk: any, notices: () => any, run: ReturnType<typeof import("./run.js").createRun>,
  *   tell: (text: string, failed: boolean) => void, fail: (error: any) => void, again: (asked: Asked|null) => void}} page
  */
 export function createSaving({ report, indication, desk, notices, run, tell, fail, again }) {

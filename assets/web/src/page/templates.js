@@ -14,7 +14,7 @@ export const blank = () => [
 ];
 
 /**
- * @param {{root: HTMLElement, report: any, load: () => Promise<Template[]>, lists: ReturnType<typeof import("./lists.js").createLists>,
+ * @param {{root: HTMLElement, report: ReturnType<typeof import("../report/editor.js").createReportEditor>, load: () => Promise<Template[]>, lists: ReturnType<typeof import("./lists.js").createLists>,
  *   hint: (name: any) => void, fail: (error: any) => void, isBusy: () => boolean, leaveTimeline: () => void}} page
  */
 export function createTemplates({ root, report, load, lists, hint, fail, isBusy, leaveTimeline }) {

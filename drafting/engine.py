@@ -111,7 +111,7 @@ class WordChoice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
+class AttentionMap:
     """Where the model looked for a text: how much more of its attention each part of the image has.
 
     `weights`: (rows, columns) float32, at least 0; the parts are equal and cover the study's first picture, as it is
@@ -189,17 +189,9 @@ class Engine(Protocol):
         """
         ...
 
-    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
-        """How likely each of some short answers is: the mean log-probability (nats) of its tokens.
-
-        The answers stand in slots of one width, so that they can be compared. Raises EngineError where nothing is
-        asked or an answer is empty.
-        """
-        ...
-
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
-    ) -> Looked:
+    ) -> AttentionMap:
         """Where the model looked for the text of the open span `id`, or for a part of it: a start and a stop in it.
 
         Raises EngineError without a study, and where there is no text or more than the model can see in one go.

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
+from drafting.engine import AttentionMap, Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, WordChoice
 from drafting.imaging.open import Study
 from drafting.report import Report, Span, focused, merge_draft, word_apart
 
@@ -395,7 +395,7 @@ class Session:
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
 
-    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> Looked:
+    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> AttentionMap:
         """Where the model looked for the open span `id`, or for `part` of it, in the version that the asker sees.
 
         Raises VersionConflictError where the desk holds another one, and NotLookedError with a sentence.

@@ -17,7 +17,7 @@ import numpy as np
 
 from drafting.desk.session import Alternative, Outcome, Session
 from drafting.desk.templates import Template
-from drafting.engine import DraftSettings, Frame, Looked, WordChoice
+from drafting.engine import AttentionMap, DraftSettings, Frame, WordChoice
 from drafting.imaging.open import Picture, Study, display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 
@@ -278,7 +278,7 @@ def answer_json(run: str, version: int, outcome: Outcome) -> str:
     )
 
 
-def looked_json(looked: Looked) -> dict[str, Any]:
+def looked_json(looked: AttentionMap) -> dict[str, Any]:
     """`weights`: rows from the top of the picture as it is stored."""
     weights = [[round(float(weight), 6) for weight in row] for row in looked.weights]
     return {"weights": weights, "share": round(looked.share, 4)}

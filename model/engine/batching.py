@@ -2,7 +2,7 @@
 
 A session's runs join and leave between steps. All torch work is done by one thread, because every thread that computes
 brings threads of its own, which then fight for the cores. The thread works a few steps ahead of whoever takes them and
-no further, so a draft that nobody looks at costs nothing.
+no further, so a draft that nobody entries at costs nothing.
 
 This module knows nothing of reports, networks and canvases.
 """
@@ -19,8 +19,9 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from drafting.engine import EngineBusyError
-from model.engine.sampler import Reading, Run, State, denoise, draws, temperature
-from model.network.decoder import Decoder, Look, Seat
+from model.engine.sampler import Run, denoise, draws, temperature
+from model.network.decoder import Decoder, DecoderInput, DecoderSlot
+from model.network.reading import Reading, State
 
 Result = TypeVar("Result")
 
@@ -31,10 +32,10 @@ IDLE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lane:
-    """A run, its canvas's seat at the decoder, and the state to go on from; None begins with noise."""
+    """A run, its canvas's slot at the decoder, and the state to go on from; None begins with noise."""
 
     run: Run
-    seat: Seat
+    slot: DecoderSlot
     state: State | None = None
 
 
@@ -160,7 +161,7 @@ class Batcher:
     def _step(self, parties: list[_Party]) -> None:
         """One step for all; where that fails, one by one, so that only the party that fails is harmed."""
         try:
-            readings = self._decoder([look for party in parties for look in party.looks()], self._hand_over)
+            readings = self._decoder([entry for party in parties for entry in party.entries()], self._hand_over)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that follows the party
             if len(parties) == 1:
                 self._end(parties[0], error)
@@ -171,7 +172,7 @@ class Batcher:
         # Whatever the decoder did: what was made before goes out before what is made now.
         self._hand_over()
         for party in parties:
-            count = len(party.looks())
+            count = len(party.entries())
             own, readings = readings[:count], readings[count:]
             try:
                 states = party.advance(own)
@@ -225,14 +226,16 @@ class _Party:
         """How many steps were made that nobody has taken."""
         return len(self.ready) + (self.made is not None)
 
-    def looks(self) -> list[Look]:
-        """What the decoder is to look at for the next step: the lanes that are not finished."""
-        looks = []
+    def entries(self) -> list[DecoderInput]:
+        """What the decoder reads for the next step: the lanes that are not finished."""
+        entries = []
         for lane, state, running in zip(self.lanes, self._states, self._running, strict=True):
             if running and state is not None:
                 step = state.number + 1
-                looks.append(Look(lane.seat, state, temperature(lane.run.settings, step), draws(lane.run, step)[0]))
-        return looks
+                entries.append(
+                    DecoderInput(lane.slot, state, temperature(lane.run.settings, step), draws(lane.run, step)[0])
+                )
+        return entries
 
     def advance(self, readings: Sequence[Reading]) -> tuple[State, ...]:
         """The lanes' states after the step that gave `readings`."""

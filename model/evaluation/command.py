@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import torch
 
-from model.engine.local import WIDENINGS, LocalEngine, drafts_that_fit
+from model.engine.windows import WIDENINGS, drafts_that_fit
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.ledger import Ledger
 from model.evaluation.publish.plots import plot_curves
 from model.evaluation.reading.indiana import even_files, read_report
@@ -31,7 +32,7 @@ from model.network.loading import DEFAULT_MODEL, DraftingModel, load
 from model.network.published import published_config, random_model
 
 if TYPE_CHECKING:
-    from model.network.sibling import Sibling
+    from model.evaluation.sibling import Sibling
 
 
 def evaluate(options: argparse.Namespace) -> Evaluation:
@@ -72,7 +73,7 @@ def _drafts(options: argparse.Namespace) -> Evaluation:
         drafts = _opened(options.drafts, opened)
         drafting_model = load(options.model, options.adapter)
         sibling = _sibling(getattr(options, "sibling", None), drafting_model.device)
-        engine, sibling = _keeping(options, LocalEngine(drafting_model), drafting_model, sibling, opened)
+        engine, sibling = _keeping(options, EvaluationEngine(drafting_model), drafting_model, sibling, opened)
         together = drafts_that_fit(options.together, drafting_model)
         common = {"seed": options.seed, "steps": options.steps, "together": together}
         started = time.monotonic()
@@ -111,7 +112,7 @@ def _looked(options: argparse.Namespace) -> Evaluation:
     drafting_model = load(options.model, options.adapter)
     settings = LookedSettings(options.limit, options.seed)
     started = time.monotonic()
-    rows = evaluate_looked(LocalEngine(drafting_model), radiographs, settings)
+    rows = evaluate_looked(EvaluationEngine(drafting_model), radiographs, settings)
     return evaluation(
         "looked",
         options.typed,
@@ -164,7 +165,7 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
         started = time.monotonic()
         rows: list[Row] = []
         done: Evaluation | None = None
-        engine, sibling = _keeping(options, LocalEngine(drafting_model), drafting_model, sibling, opened)
+        engine, sibling = _keeping(options, EvaluationEngine(drafting_model), drafting_model, sibling, opened)
         for more in evaluate_gaps(engine, reports, settings, drafts, sibling, scores):
             rows += more
             measured = evaluation(
@@ -190,11 +191,11 @@ def _gaps(options: argparse.Namespace) -> Evaluation:
 
 def _keeping(
     options: argparse.Namespace,
-    engine: LocalEngine,
+    engine: EvaluationEngine,
     drafting_model: DraftingModel,
     sibling: Sibling | None,
     opened: ExitStack,
-) -> tuple[LocalEngine, Sibling | None]:
+) -> tuple[EvaluationEngine, Sibling | None]:
     """The two as they are, or, where a file is named for it, with what they finish kept there."""
     if options.kept is None:
         return engine, sibling
@@ -215,7 +216,7 @@ def _keeping(
 def _sibling(folder: Path | None, device: torch.device) -> Sibling | None:
     if folder is None:
         return None
-    from model.network.sibling import load_sibling
+    from model.evaluation.sibling import load_sibling
 
     return load_sibling(folder, device=device)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
+from drafting.engine import AttentionMap, Draft, DraftSettings, EngineError, Frame, Piece, WordChoice
 from drafting.imaging.open import Study
 from drafting.report import Report, Span
 
@@ -109,12 +109,9 @@ class ScriptedEngine:
         gap = Report((Span("answer", "", "open", "model"),))
         return (yield from self.draft(study, gap, settings))
 
-    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
-        raise NotImplementedError("No script compares answers.")
-
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
-    ) -> Looked:
+    ) -> AttentionMap:
         """The part of the picture that is as far right as the part of the span begins late, and low down."""
         self.looked_at.append((id, part))
         text = next((span.text for span in report.open_spans if span.id == id), "")
@@ -122,7 +119,7 @@ class ScriptedEngine:
             raise EngineError("There is no text of the model here.")
         weights = np.zeros((3, 4), np.float32)
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
-        return Looked(weights, 0.2)
+        return AttentionMap(weights, 0.2)
 
     def release(self, study: Study) -> None:
         self.released.append(study.id)

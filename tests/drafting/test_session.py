@@ -26,7 +26,7 @@ from drafting.desk.session import (
     UnknownSessionError,
     VersionConflictError,
 )
-from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
+from drafting.engine import AttentionMap, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging.open import Picture, Study
 from drafting.report import LockedTextError, Report, ReportError, Span
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
@@ -579,7 +579,7 @@ def test_where_the_model_looked_changes_nothing() -> None:
 
 def test_a_failure_of_looking_is_one_sentence_that_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(ScriptedEngine):
-        def looked(self, *of: object, **more: object) -> Looked:
+        def looked(self, *of: object, **more: object) -> AttentionMap:
             raise ValueError(LOCKED)
 
     session = a_session(Failing(), WRITTEN)
@@ -595,7 +595,7 @@ def test_a_study_put_away_while_it_is_looked_at_is_released_once_more() -> None:
     session.open_study(former)
     looked = engine.looked
 
-    def during(*of: object) -> Looked:
+    def during(*of: object) -> AttentionMap:
         session.open_study(a_study())
         engine.released.clear()
         return looked(*of)  # type: ignore[arg-type]

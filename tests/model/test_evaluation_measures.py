@@ -16,7 +16,7 @@ from PIL import Image
 from drafting.engine import DraftSettings
 from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
-from model.engine.local import LocalEngine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.indiana import IndianaReport, Part
 from model.evaluation.reading.wording import broken_words, known_words, most_frequent_sentences
 from model.evaluation.record import EvaluationError, Row, done_together
@@ -288,7 +288,13 @@ def test_every_method_fills_the_same_gaps(
     with written.open("w", encoding="utf-8") as drafts:
         rows = by_name(
             evaluate_infill(
-                LocalEngine(tiny_model), tiny_model, painted(tmp_path), small_settings(), drafts, parrot, real_reports()
+                EvaluationEngine(tiny_model),
+                tiny_model,
+                painted(tmp_path),
+                small_settings(),
+                drafts,
+                parrot,
+                real_reports(),
             )
         )
     lines = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
@@ -320,13 +326,13 @@ def test_drafting_several_at_a_time_changes_no_row(
     # The tokenizer keeps a setting between calls, so threads must not share it with the encoder of prefixes.
     own = copy.deepcopy(tiny_model.tokenizer)
     monkeypatch.setattr(
-        LocalEngine,
+        EvaluationEngine,
         "_encode",
         lambda self, text: own(text, add_special_tokens=False, split_special_tokens=True)["input_ids"],
     )
     one, several = (
         evaluate_infill(
-            LocalEngine(tiny_model), tiny_model, painted(tmp_path), small_settings(together), real=real_reports()
+            EvaluationEngine(tiny_model), tiny_model, painted(tmp_path), small_settings(together), real=real_reports()
         )
         for together in (1, 4)
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TextIO
 from drafting.engine import Draft, DraftSettings
 from drafting.report import Report, Span, merge_draft
 from model.engine.layout import GAP_IN_LINE
-from model.engine.local import LocalEngine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.indiana import SECTIONS, Part, even_files, sentence_ranges
 from model.evaluation.reading.wording import REFERENCE_REPORTS, most_frequent_sentences, written_reports
 from model.evaluation.record import EvaluationError, Row, done_together
@@ -34,7 +34,7 @@ from model.sets.reports import ReportSet, SetReport, load_reports, read_open_i, 
 from model.sets.sections import Sections
 
 if TYPE_CHECKING:
-    from model.network.sibling import Sibling, Sides
+    from model.evaluation.sibling import Sibling, Sides
 
 FIXED = "diffusion, width of the text taken out"
 REWRITTEN = "autoregressive, whole report rewritten"
@@ -307,7 +307,7 @@ def _overlap(one: Part | Hole, other: Part | Hole) -> bool:
 # The methods
 
 
-def fills_of(engine: LocalEngine, sibling: Sibling | None, frequent: Mapping[str, str]) -> dict[str, Fill]:
+def fills_of(engine: EvaluationEngine, sibling: Sibling | None, frequent: Mapping[str, str]) -> dict[str, Fill]:
     """The methods by name."""
 
     def put(gaps: Gaps, texts: Mapping[str, str], cut_off: Sequence[bool]) -> Filled:
@@ -492,7 +492,7 @@ def _differences(images: str, name: str, first: Sequence[Filled], second: Sequen
 
 
 def evaluate_gaps(
-    engine: LocalEngine,
+    engine: EvaluationEngine,
     reports: Sequence[RealReport],
     settings: GapsSettings,
     drafts: TextIO | None = None,

@@ -40,7 +40,7 @@ from model.synthetic.radiographs import Radiographs
 from model.training.small.hints import hint_of
 
 if TYPE_CHECKING:
-    from model.network.sibling import Sibling
+    from model.evaluation.sibling import Sibling
 
 # What an impression never leaves out.
 _MAIN = frozenset(PICTURED) - {"device"}

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TextIO
 
-from drafting.engine import DraftSettings, Engine
+from drafting.engine import DraftSettings
 from drafting.report import merge_draft, parse_markup
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
 from model.evaluation.reading.wording import (
     REFERENCE_REPORTS,
@@ -73,7 +74,7 @@ class _Read:
 
 
 def evaluate_labels(
-    engine: Engine,
+    engine: EvaluationEngine,
     radiographs: Radiographs,
     settings: LabelsSettings,
     drafts: TextIO | None = None,
@@ -122,7 +123,7 @@ def evaluate_labels(
     return rows + ask_labels(engine, radiographs, asked, drafts)
 
 
-def _drafted(engine: Engine, study: HeldOut, settings: DraftSettings) -> _Read:
+def _drafted(engine: EvaluationEngine, study: HeldOut, settings: DraftSettings) -> _Read:
     report = parse_markup(EMPTY_REPORT)
     draft = run(engine, study, report, settings)
     merged = merge_draft(report, draft.texts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
-from drafting.engine import Engine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import Row, done_together
 from model.evaluation.reports.studies import HeldOut, Labelled, adults, children, labelled
 from model.evaluation.statistics import auroc, share
@@ -39,7 +39,7 @@ class AskedSettings:
 
 
 def ask_labels(
-    engine: Engine, radiographs: Radiographs, settings: AskedSettings, drafts: TextIO | None = None
+    engine: EvaluationEngine, radiographs: Radiographs, settings: AskedSettings, drafts: TextIO | None = None
 ) -> list[Row]:
     """AUROC of every finding and how often the side is right; the scores go to `drafts`, a line of JSON a picture."""
     painted: list[HeldOut] = adults(radiographs, settings.limit, settings.seed)
@@ -72,7 +72,7 @@ def _told(label: str, studies: Sequence[Labelled]) -> bool:
     return min(sum(known), len(known) - sum(known)) >= LEAST_OF_EITHER
 
 
-def _scored(engine: Engine, asked: Sequence[str], _: int, study: Labelled) -> Scores:
+def _scored(engine: EvaluationEngine, asked: Sequence[str], _: int, study: Labelled) -> Scores:
     """The scores of these findings, and of either side where one side alone has a finding."""
     seen = study.study
     try:

@@ -22,7 +22,8 @@ import transformers
 
 from drafting.engine import DraftSettings
 from drafting.imaging.open import Study
-from model.engine.local import LocalEngine, drafts_that_fit
+from model.engine.windows import drafts_that_fit
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.judge.endpoint import Endpoint, EndpointError, Message, Patience
 from model.evaluation.judge.judging import judge_rows, load_verdicts, probes
 from model.evaluation.judge.verdict import PROMPT_VERSION, Answered, Judge, Verdict, judged
@@ -220,7 +221,7 @@ def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
 
 
 def _diffusion(model: DraftingModel, together: int) -> tuple[Answer, int]:
-    engine = LocalEngine(model)
+    engine = EvaluationEngine(model)
 
     def answer(study: Study, question: str, settings: DraftSettings) -> str:
         try:
@@ -236,7 +237,7 @@ def _sibling(label: str, folder: str, adapter: str | None) -> Contender:
         raise ModelError(f"{folder} is not a folder with a sibling's checkpoint.")
 
     def opened(_: int) -> tuple[Answer, int]:
-        from model.network.sibling import load_sibling
+        from model.evaluation.sibling import load_sibling
 
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

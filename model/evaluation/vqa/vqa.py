@@ -26,7 +26,7 @@ from model.synthetic.questions import YES_OR_NO, questions_of
 from model.synthetic.radiographs import Radiographs
 
 if TYPE_CHECKING:
-    from model.network.sibling import Sibling
+    from model.evaluation.sibling import Sibling
 
 QUESTIONS_A_PICTURE = 4
 BY_SIBLING = "its own image, autoregressive sibling"

@@ -14,19 +14,17 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 )
 
 from model.engine.sampler import (
-    Reading,
     Run,
     SamplerSettings,
-    State,
     accept,
     begin,
     denoise,
     draws,
     is_over,
-    read,
     renoise,
     temperature,
 )
+from model.network.reading import Reading, State, read
 
 VOCABULARY = 50
 FREE = 7

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,13 +20,14 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
-from model.engine import local as local_engine
+from model.engine import prefixes
 from model.engine.batching import MOST_RUNS
-from model.engine.local import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.engine.sampler import Run, State, draws
-from model.network.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
+from model.engine.local import LocalEngine
+from model.engine.scoring import Scoring
+from model.engine.windows import WIDENINGS, WIDTH_FACTORS
+from model.network.decoder import DecoderSlot, barred_tokens
 from model.network.loading import CHECKSUMS, DraftingModel, ModelError, load
-from model.network.prefix import Prefix, Seen, encode_prefix, instruction
+from model.network.prefix import Prefix, VisionFeatures, encode_prefix, instruction
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +322,7 @@ def test_special_tokens_in_locked_or_open_text_are_ordinary_text(engine: LocalEn
 def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import model.engine.local as room
+    import model.engine.prefixes as room
 
     calls = []
     encode = room.encode_prefix
@@ -341,13 +341,13 @@ def test_a_picture_is_looked_at_once_whatever_is_asked_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    see = local_engine.see
-    monkeypatch.setattr(local_engine, "see", lambda *given: looks.append(1) or see(*given))
+    encode = prefixes.encode_picture
+    monkeypatch.setattr(prefixes, "encode_picture", lambda *given: looks.append(1) or encode(*given))
     engine = LocalEngine(tiny_model)
     for indication in ("", "Cough", "Fever"):
         engine.prepare(study, indication)
     for question in ("Is there an effusion?", "Is the heart enlarged?"):
-        engine.likelihoods(study, question, ["Yes."])
+        finish(engine.answer(study, question, DraftSettings(steps=1)))
     assert len(looks) == 1
     engine.release(study)
     engine.prepare(study)
@@ -451,69 +451,14 @@ def test_an_answer_is_the_drafts_only_text(any_engine: LocalEngine, study: Study
     assert finish(any_engine.answer(None, "Is this normal?", DraftSettings(steps=1)))[1].steps >= 1
 
 
-def test_the_question_reaches_the_answer_and_keeps_a_prefix_of_its_own(engine: LocalEngine, study: Study) -> None:
-    answers = ["Yes.", "No."]
-    one, other = (engine.likelihoods(study, f"Is there {thing}?", answers) for thing in ("air", "fluid in the left"))
-    assert one != other
-    assert engine.likelihoods(study, "Is there air?", answers) == one
-    report = parse_markup("The heart [[]].")
-    assert run(engine, study, report, steps=2)[1].texts == run(engine, study, report, steps=2)[1].texts
-
-
-def test_the_image_reaches_the_likelihoods(engine: LocalEngine, study: Study) -> None:
-    white = Study(pictures=(), model_picture=np.full((90, 70), 255, dtype=np.uint8), facts=study.facts)
-    asked = "Is there a pleural effusion?"
-    assert engine.likelihoods(study, asked, ["Yes."]) != engine.likelihoods(white, asked, ["Yes."])
-
-
-def test_likelihoods_are_the_mean_log_probabilities_of_answers_and_of_the_blank_after_them(
-    tiny_model: DraftingModel, engine: LocalEngine, study: Study
-) -> None:
-    question, answers = "Is there a pleural effusion?", ["No.", "The heart is normal in size."]
-    prefix = encode_prefix(tiny_model, study, question=question)
-    blank = tiny_model.blank_id
-    expected = []
-    for answer in answers:
-        own = tiny_model.tokenizer(answer, add_special_tokens=False)["input_ids"]
-        draws_of_noise = []
-        for seed in range(NOISES):
-            settings_of_run = Run(ANSWER_WIDTH, tiny_model.vocabulary_size, engine.settings, seed, 0)
-            noise = draws(settings_of_run, 0)[1]
-            state = State(0, noise, None, torch.zeros(ANSWER_WIDTH, dtype=torch.bool), 0, settled=False, anchor=None)
-            ids = torch.tensor([*tiny_model.before, *own, *[blank] * (ANSWER_WIDTH - len(own)), *tiny_model.after])
-            free = torch.arange(len(tiny_model.before), len(tiny_model.before) + ANSWER_WIDTH)
-            opening = torch.arange(ANSWER_WIDTH) == 0
-            seat = Seat(prefix, ids, free, opening)
-            decoder = PackedDecoder(tiny_model, torch.float32)
-            with torch.inference_mode():
-                hidden = decoder._forward([Look(seat, state, 1.0, torch.zeros(ANSWER_WIDTH))])
-                logits = capped_logits(tiny_model.network, hidden)
-            logits = bar(logits, barred_tokens(tiny_model), opening, blank).log_softmax(-1)
-            wanted = [*own, blank]
-            draws_of_noise.append(logits[range(len(wanted)), wanted].mean().item())
-        expected.append(sum(draws_of_noise) / NOISES)
-    assert engine.likelihoods(study, question, answers) == pytest.approx(expected, abs=2e-2)
-
-
-def test_answers_of_any_length_and_number_are_compared(any_engine: LocalEngine, study: Study) -> None:
-    answers = ["Yes.", "No.", "There is a small left pleural effusion " * 4]
-    likelihoods = any_engine.likelihoods(study, "What is seen?", answers)
-    assert len(likelihoods) == 3
-    assert all(nats < 0 for nats in likelihoods)
-    assert any_engine.likelihoods(study, "What is seen?", []) == []
-
-
-def test_without_blanks_answers_are_given_and_compared(without_blanks: LocalEngine, study: Study) -> None:
+def test_without_blanks_an_answer_is_given(without_blanks: LocalEngine, study: Study) -> None:
     _, draft = finish(without_blanks.answer(study, "Is there air?", DraftSettings(steps=2)))
     assert list(draft.texts) == ["answer"]
-    assert all(nats < 0 for nats in without_blanks.likelihoods(study, "Is there air?", ["Yes.", "No."]))
 
 
-def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, study: Study) -> None:
+def test_no_question_is_not_answered(engine: LocalEngine, study: Study) -> None:
     with pytest.raises(EngineError, match="no question"):
         finish(engine.answer(study, " \n", DraftSettings()))
-    with pytest.raises(EngineError, match="no text"):
-        engine.likelihoods(study, "Is there air?", ["Yes.", ""])
 
 
 # ---- hints
@@ -538,12 +483,12 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
         indication: str,
         question: str,
         hints: tuple[str, ...],
-        seen: Seen | None,
+        vision: VisionFeatures | None,
     ) -> Prefix:
         told.append(hints)
-        return encode_prefix(model, study, indication, question, hints, seen)
+        return encode_prefix(model, study, indication, question, hints, vision)
 
-    monkeypatch.setattr(local_engine, "encode_prefix", encode)
+    monkeypatch.setattr(prefixes, "encode_prefix", encode)
     engine = LocalEngine(tiny_model)
     plain, hinted = parse_markup("Pleura: [[]] Heart: [[]]"), parse_markup("Pleura: [[]] Heart: [[?size?]]")
     for report in (plain, hinted, plain, hinted, focused(hinted, {"s2"})):
@@ -648,13 +593,12 @@ def test_pinned_positions_read_once_serve_every_text_of_a_slot(default_engine: L
         def __getattr__(self, name: str) -> object:
             return getattr(decoder, name)
 
-        def beliefs(self, seats: list[Seat], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
-            fresh = [Seat(seat.prefix, seat.tokens, seat.free, seat.opening) for seat in seats]
+        def beliefs(self, slots: list[DecoderSlot], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
+            fresh = [DecoderSlot(slot.prefix, slot.tokens, slot.free, slot.opening) for slot in slots]
             return decoder.beliefs(fresh, canvases)
 
-    exact = copy(default_engine)
-    exact.decoder = Anew()  # type: ignore[assignment]
-    for word in exact.words(None, report, 5):
+    exact = Scoring(default_engine.bench, Anew(), default_engine.batcher)  # type: ignore[arg-type]
+    for word in exact.words(default_engine.prefix(None), report, 5):
         if word.text in once:
             assert once[word.text] == pytest.approx(word.probability, abs=0.1)
 

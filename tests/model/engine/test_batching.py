@@ -16,43 +16,44 @@ import torch
 from drafting.engine import EngineBusyError
 from model.engine import batching
 from model.engine.batching import Batcher, Lane
-from model.engine.sampler import Reading, Run, SamplerSettings, State
-from model.network.decoder import Look, Meanwhile, Seat, do_nothing
+from model.engine.sampler import Run, SamplerSettings
+from model.network.decoder import DecoderInput, DecoderSlot, Meanwhile, do_nothing
 from model.network.prefix import Prefix
+from model.network.reading import Reading, State
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FREE = 4
 VOCABULARY = 30
 
 
-def a_seat() -> Seat:
-    return Seat(Prefix((), 0), torch.zeros(FREE, dtype=torch.long), torch.arange(FREE), torch.zeros(FREE) > 0)
+def a_slot() -> DecoderSlot:
+    return DecoderSlot(Prefix((), 0), torch.zeros(FREE, dtype=torch.long), torch.arange(FREE), torch.zeros(FREE) > 0)
 
 
 def a_lane(seed: int, steps: int = 6) -> Lane:
-    return Lane(Run(FREE, VOCABULARY, SamplerSettings(steps=steps), seed), a_seat())
+    return Lane(Run(FREE, VOCABULARY, SamplerSettings(steps=steps), seed), a_slot())
 
 
 class Recorder:
     """A decoder that believes nothing in particular, and keeps which lanes it saw together."""
 
-    def __init__(self, before: Callable[[Sequence[Look]], None] = lambda looks: None) -> None:
+    def __init__(self, before: Callable[[Sequence[DecoderInput]], None] = lambda entries: None) -> None:
         self.before = before
-        self.together: list[list[Seat]] = []
+        self.together: list[list[DecoderSlot]] = []
 
-    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+    def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         meanwhile()
-        self.before(looks)
-        self.together.append([look.seat for look in looks])
+        self.before(entries)
+        self.together.append([entry.slot for entry in entries])
         return [
             Reading(
-                best=look.state.canvas,
+                best=entry.state.canvas,
                 log_probability=torch.full((FREE,), -1.0),
-                sampled=look.state.canvas,
+                sampled=entry.state.canvas,
                 entropy=torch.full((FREE,), 1.0),
                 belief=torch.zeros(FREE, 1),
             )
-            for look in looks
+            for entry in entries
         ]
 
 
@@ -85,7 +86,7 @@ def test_a_party_s_lanes_take_each_step_together_and_those_that_are_done_wait() 
     lanes = [a_lane(1, steps=2), a_lane(2, steps=5)]
     states = list(Batcher(decoder).follow(lanes))
     assert [(one.number, other.number) for one, other in states] == [(1, 1), (2, 2), (2, 3), (2, 4), (2, 5)]
-    assert [len(seats) for seats in decoder.together] == [2, 2, 1, 1, 1]
+    assert [len(slots) for slots in decoder.together] == [2, 2, 1, 1, 1]
 
 
 def test_a_lane_among_others_goes_the_way_it_goes_alone() -> None:
@@ -109,24 +110,24 @@ def test_parties_join_and_leave_between_steps() -> None:
         next(passing), next(steady)
     assert [state.number for (state,) in passing] == []
     assert len(list(steady)) == 60 - 8
-    seen_with = [short.seat in seats for seats in decoder.together]
+    seen_with = [short.slot in slots for slots in decoder.together]
     assert sum(seen_with) == 3
     assert not seen_with[0]
     assert not seen_with[-1]
-    assert sum(long.seat in seats for seats in decoder.together) == 60
+    assert sum(long.slot in slots for slots in decoder.together) == 60
 
 
 def test_nobody_is_passed_over() -> None:
     lanes = [a_lane(seed, steps=30) for seed in range(6)]
     taken, changed = dict.fromkeys(lanes, 0), threading.Condition()
 
-    def all_taken(looks: Sequence[Look]) -> None:
+    def all_taken(entries: Sequence[DecoderInput]) -> None:
         # Whoever has not taken its states stands aside; here each has, however busy the machine is.
-        under_way = {look.seat: look.state.number for look in looks}
+        under_way = {entry.slot: entry.state.number for entry in entries}
         while len(batcher._parties) < len(lanes) and not decoder.together:
             threading.Event().wait(0.01)
         with changed:
-            assert changed.wait_for(lambda: all(taken[lane] >= under_way.get(lane.seat, 0) for lane in lanes), 20)
+            assert changed.wait_for(lambda: all(taken[lane] >= under_way.get(lane.slot, 0) for lane in lanes), 20)
 
     decoder = Recorder(all_taken)
     batcher = Batcher(decoder)
@@ -143,7 +144,7 @@ def test_nobody_is_passed_over() -> None:
     for thread in threads:
         thread.join(60)
     first, *together = decoder.together
-    assert [len(seats) for seats in together] == [6] * 29 + [6 - len(first)] * (len(first) < 6)
+    assert [len(slots) for slots in together] == [6] * 29 + [6 - len(first)] * (len(first) < 6)
 
 
 def test_a_draft_that_nobody_takes_stands_still() -> None:
@@ -177,8 +178,8 @@ def test_beyond_the_limit_a_newcomer_is_refused_at_once_and_the_others_go_on() -
 def test_a_party_that_fails_harms_no_other() -> None:
     bad = a_lane(13)
 
-    def refuse(looks: Sequence[Look]) -> None:
-        if any(look.seat is bad.seat and look.state.number == 2 for look in looks):
+    def refuse(entries: Sequence[DecoderInput]) -> None:
+        if any(entry.slot is bad.slot and entry.state.number == 2 for entry in entries):
             raise RuntimeError("out of memory")
 
     batcher = Batcher(Recorder(refuse))
@@ -235,12 +236,12 @@ def test_a_process_that_leaves_in_the_middle_of_a_draft_ends_cleanly(tmp_path: P
 import torch
 
 from model.engine.batching import Batcher
-from tests.model.test_batching import Recorder, a_lane
+from tests.model.engine.test_batching import Recorder, a_lane
 
 numbers = torch.rand(600, 600)
 
 
-def compute(looks):
+def compute(entries):
     for _ in range(40):
         numbers @ numbers
 

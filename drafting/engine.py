@@ -64,12 +64,16 @@ class Frame:
 
     `step` counts from 1; `steps` is the limit, which a draft need not reach, and which rises where a gap is widened;
     `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here.
+
+    A draft that waits for others yields frames of step 0, which show nothing: `place` is then its place in the line,
+    from 1.
     """
 
     step: int
     steps: int
     seconds: float
     pieces: Mapping[str, tuple[Piece, ...]]
+    place: int = 0
     resumption: object = field(default=None, compare=False, repr=False)
 
     @property
@@ -161,8 +165,8 @@ class Engine(Protocol):
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
         """Draft a report's open spans `count` times at once, with rising seeds.
 
-        Yields the drafts' newest frames and returns the different drafts, the likeliest first; each is what `draft`
-        gives with its seed. Raises what `draft` raises.
+        Yields the drafts' newest frames; that of a finished draft has as many `steps` as it took. Returns the
+        different drafts, the likeliest first; each is what `draft` gives with its seed. Raises what `draft` raises.
         """
         ...
 

@@ -35,6 +35,8 @@ DRAFTED_TOGETHER = 8
 WORDS_BESIDE_IMAGE = 64
 # A CPU is bound by arithmetic, and pinned positions are most of it. See SamplerSettings.refresh for what it costs.
 REFRESH_ON_CPU = 8
+# On a CPU a pass takes as long as it has rows: beyond so many, drafts take turns.
+ROWS_A_PASS_ON_CPU = 512
 
 
 def suited_settings(drafting_model: DraftingModel) -> SamplerSettings:
@@ -58,7 +60,8 @@ class LocalEngine:
         self.decoder: Decoder = in_a_thread_that_ends(
             lambda: GraphDecoder(drafting_model) if captured else PackedDecoder(drafting_model)
         )
-        self.batcher = Batcher(self.decoder)
+        on_cpu = drafting_model.device.type == "cpu"
+        self.batcher = Batcher(self.decoder, rows_a_pass=ROWS_A_PASS_ON_CPU if on_cpu else None)
         self.bench = Bench(drafting_model)
         self._policy = suited_policy(drafting_model, widenings)
         self._prefixes = Prefixes(drafting_model)
@@ -116,7 +119,6 @@ class LocalEngine:
     def alternatives(
         self, study: Study | None, report: Report, count: int, settings: DraftSettings, indication: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
-        together = drafts_that_fit(DRAFTED_TOGETHER, self.bench.model)
         waiting = deque(range(count))
         drafting: dict[int, Generator[Frame, None, Draft]] = {}
         frames: dict[int, Frame] = {}
@@ -124,16 +126,22 @@ class LocalEngine:
         try:
             # Taken in turns, so all that are under way stand at the batcher together and take their steps together.
             while waiting or drafting:
-                while waiting and len(drafting) < together:
+                # The first takes its place in the line as any draft; the others come in where nobody is kept waiting.
+                fresh = 0
+                while waiting and (not drafting or self._has_room_for_more(len(drafting), fresh)):
                     number = waiting.popleft()
                     seeded = replace(settings, seed=settings.seed + number)
                     drafting[number] = self.draft(study, report, seeded, indication)
+                    fresh += 1
                 for number, frame_by_frame in list(drafting.items()):
                     try:
                         frames[number] = next(frame_by_frame)
                     except StopIteration as end:
                         done.append(end.value)
                         del drafting[number]
+                        if number in frames:
+                            # It may have needed fewer steps than the limit, and is none the less at its end.
+                            frames[number] = replace(frames[number], steps=frames[number].step)
                 if frames and drafting:
                     yield tuple(frames[number] for number in sorted(frames))
         finally:
@@ -142,6 +150,12 @@ class LocalEngine:
         done.sort(key=lambda draft: (-draft.mean_log_probability, draft.seed))
         different = {tuple(sorted(draft.texts.items())): draft for draft in reversed(done)}
         return tuple(draft for draft in done if different[tuple(sorted(draft.texts.items()))] is draft)
+
+    def _has_room_for_more(self, drafting: int, fresh: int) -> bool:
+        """Whether one of many drafts may begin beside `drafting` others, `fresh` of which have not begun yet."""
+        if drafting >= drafts_that_fit(DRAFTED_TOGETHER, self.bench.model):
+            return False
+        return self.batcher.has_room_for_more((fresh + 1) * len(self._policy.factors))
 
     def answer(self, study: Study | None, question: str, settings: DraftSettings) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()

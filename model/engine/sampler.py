@@ -90,6 +90,27 @@ class Run:
     stream: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Which run each step of a denoising loop belongs to.
+
+    A draft that goes on from a frame repeats the steps up to there, as the runs of then had them, and goes its own way
+    from there on. `earlier`: the last step of each of those runs, and the run; in order.
+    """
+
+    run: Run
+    earlier: tuple[tuple[int, Run], ...] = ()
+
+    def at(self, step: int) -> Run:
+        """The run that step `step` (from 1) belongs to."""
+        return next((run for last, run in self.earlier if step <= last), self.run)
+
+    def continued(self, step: int, run: Run) -> Course:
+        """This course up to step `step`, and then another run."""
+        kept = tuple((last, own) for last, own in self.earlier if last < step)
+        return Course(run, (*kept, (step, self.at(step))))
+
+
 def temperature(settings: SamplerSettings, step: int) -> float:
     """The temperature of step `step` (from 1): linear in the steps that remain, as DiffusionGemma was sampled."""
     remaining = settings.steps - step + 1
@@ -161,19 +182,19 @@ def advance(run: Run, state: State, reading: Reading) -> State:
     )
 
 
-def is_over(run: Run, state: State) -> bool:
-    """Whether the run ends with this state."""
-    return state.settled or state.number >= run.settings.steps
+def is_over(course: Course, state: State) -> bool:
+    """Whether a run ends with this state."""
+    return state.settled or state.number >= course.at(state.number + 1).settings.steps
 
 
-def denoise(run: Run, state: State | None = None) -> Generator[State, Reading, State]:
-    """The loop, from noise or from a state that it gave before. Returns the last state.
+def denoise(course: Course) -> Generator[State, Reading, State]:
+    """The loop, from noise. Returns the last state.
 
     It yields each state that needs a decoder pass and is sent that pass's reading, so that whoever drives it can decode
     several runs at once.
     """
-    state = begin(run) if state is None else state
-    while not is_over(run, state):
+    state = begin(course.at(1))
+    while not is_over(course, state):
         reading = yield state
-        state = advance(run, state, reading)
+        state = advance(course.at(state.number + 1), state, reading)
     return state

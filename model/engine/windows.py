@@ -20,7 +20,7 @@ from model.engine.batching import Batcher, Lane
 from model.engine.bench import Bench
 from model.engine.layout import Canvas, Encode, Slot, Width, chosen_width, lay_out_within, windows
 from model.engine.pieces import decode_pieces, fitted
-from model.engine.sampler import Run, SamplerSettings, is_over
+from model.engine.sampler import Course, Run, SamplerSettings, is_over
 from model.network.decoder import DecoderSlot
 from model.network.loading import DraftingModel
 from model.network.prefix import Prefix
@@ -84,12 +84,17 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Resumption:
-    """How to go on from a frame: the draft before the frame's window, and the window's canvases and states."""
+    """How to go on from a frame: the draft before the frame's window, and how far each run of the window had come.
+
+    The states themselves are computed again: a run is the same each time. Kept, they would be some hundred kilobytes a
+    frame, or megabytes of a GPU's memory, for frames that nearly nobody goes back to.
+    """
 
     report: Report
     progress: _Progress
     canvases: tuple[Canvas, ...]
-    states: tuple[State, ...]
+    courses: tuple[Course, ...]
+    steps: tuple[int, ...]
 
 
 def drafts_that_fit(runs: int, drafting_model: DraftingModel) -> int:
@@ -121,49 +126,62 @@ class Drafter:
 
         `sampler`: how to denoise where `settings` say nothing else. `width`: the first width of every slot. `started`:
         when the draft began, by `time.perf_counter`. `start`: a frame of an earlier draft to go on from. Raises
-        EngineError where the report has changed since, and what `model.engine.batching.Batcher.follow` raises.
+        EngineError where the report has changed since, and what `model.engine.batching.Place.follow` raises.
         """
         sampler = replace(sampler, steps=settings.steps) if settings.steps else sampler
         line_end = "\r\n" if "\r\n" in report.text else "\n"
+        vocabulary = self._bench.model.vocabulary_size
         # The report is laid out again for every window, and its texts are the same each time.
         encode = cache(self._bench.encode)
         resumed = _resumption(start, report)
         progress = resumed.progress if resumed else self._begin(report, settings.strength, width, policy, encode)
 
-        while progress.pending:
-            window = progress.pending[0]
-            if resumed:
-                drawn, states = resumed.canvases, resumed.states
-                resumed = None
-            else:
-                drawn = tuple(self._canvas(report, window, widths, progress, encode) for widths in window.widths)
-                drawn = tuple(self._revised(canvas, prefix, settings.strength, policy) for canvas in drawn)
-                states = ()
-            if not any(canvas.free for canvas in drawn):
-                progress = replace(progress, pending=progress.pending[1:])
-                continue
-            runs = [
-                Run(len(canvas.free), self._bench.model.vocabulary_size, sampler, settings.seed, _stream(window, lane))
-                for lane, canvas in enumerate(drawn)
-            ]
-            limit = progress.steps + sampler.steps * len(progress.pending)
-            lanes = [
-                Lane(run, self._decoder_slot(prefix, canvas, policy), states[number] if states else None)
-                for number, (run, canvas) in enumerate(zip(runs, drawn, strict=True))
-            ]
-            before = progress
-            for states in self._batcher.follow(lanes):
-                over = all(is_over(run, state) for run, state in zip(runs, states, strict=True))
-                shown = _likeliest(states) if over else 0
-                pieces = {**before.pieces, **self._shown(drawn[shown], states[shown], line_end)}
-                yield Frame(
-                    before.steps + max(state.number for state in states),
-                    limit,
-                    time.perf_counter() - started,
-                    pieces,
-                    _Resumption(report, before, drawn, states),
-                )
-            progress = self._after(report, before, drawn, states, policy, line_end, encode)
+        size = sampler.steps * max((sum(window.widths[0].values()) for window in progress.pending), default=0)
+        # One place for the whole draft: a further window or a widening needs no other.
+        with self._batcher.place(len(policy.factors), size) as place:
+            for number in place.wait():
+                limit = progress.steps + sampler.steps * len(progress.pending)
+                yield Frame(0, limit, time.perf_counter() - started, {}, place=number)
+            while progress.pending:
+                window = progress.pending[0]
+                if resumed:
+                    drawn = resumed.canvases
+                else:
+                    drawn = tuple(self._canvas(report, window, widths, progress, encode) for widths in window.widths)
+                    drawn = tuple(self._revised(canvas, prefix, settings.strength, policy) for canvas in drawn)
+                if not any(canvas.free for canvas in drawn):
+                    progress = replace(progress, pending=progress.pending[1:])
+                    continue
+                courses = [
+                    Course(Run(len(canvas.free), vocabulary, sampler, settings.seed, _stream(window, lane)))
+                    for lane, canvas in enumerate(drawn)
+                ]
+                shown_already = 0
+                if resumed:
+                    courses = [
+                        earlier.continued(steps, course.run)
+                        for earlier, steps, course in zip(resumed.courses, resumed.steps, courses, strict=True)
+                    ]
+                    shown_already = max(resumed.steps)
+                    resumed = None
+                limit = progress.steps + sampler.steps * len(progress.pending)
+                slots = [self._decoder_slot(prefix, canvas, policy) for canvas in drawn]
+                before = progress
+                for states in place.follow([Lane(*one) for one in zip(courses, slots, strict=True)]):
+                    if max(state.number for state in states) <= shown_already:
+                        continue
+                    over = all(is_over(course, state) for course, state in zip(courses, states, strict=True))
+                    shown = _likeliest(states) if over else 0
+                    yield Frame(
+                        before.steps + max(state.number for state in states),
+                        limit,
+                        time.perf_counter() - started,
+                        {**before.pieces, **self._shown(drawn[shown], states[shown], line_end)},
+                        resumption=_Resumption(
+                            report, before, drawn, tuple(courses), tuple(state.number for state in states)
+                        ),
+                    )
+                progress = self._after(report, before, drawn, states, policy, line_end, encode)
         return Draft(
             texts={id: "".join(piece.text for piece in shown) for id, shown in progress.pieces.items()},
             steps=progress.steps,
@@ -199,13 +217,15 @@ class Drafter:
     def _window(self, slots: Sequence[Slot], stream: int, policy: SlotPolicy, revised: Collection[str] = ()) -> _Window:
         """A window of `slots`. What is `revised` keeps its width, because some of its text stays."""
         widths = {slot.span_id: slot.stop - slot.start for slot in slots}
+        between = slots[-1].stop - slots[0].start - sum(widths.values())
         tried: list[Mapping[str, int]] = []
         for factor in policy.factors:
             scaled = {
                 id: width if id in revised else max(min(round(width * factor), self._bench.room), 1)
                 for id, width in widths.items()
             }
-            if scaled not in tried:
+            fits = between + sum(scaled.values()) <= self._bench.room
+            if fits and scaled not in tried:
                 tried.append(scaled)
         return _Window(tuple(widths), tuple(tried), stream)
 
@@ -262,16 +282,19 @@ class Drafter:
             for slot in full
             if before.widened.get(slot.span_id, 0) < policy.widenings and slot.stop - slot.start < self._bench.room
         }
+        context = {**before.context, **{id: self._bench.without_filler(own) for id, own in drafted.items()}}
         again: tuple[_Window, ...] = ()
         if widened:
-            layout = self._bench.lay_out(report, chosen_width(widened), encode)
+            # What else the spans hold counts: it stands between the slots that are widened.
+            held = {id: max(len(own), 1) for id, own in context.items()}
+            layout = self._bench.lay_out(report, chosen_width(held | widened), encode)
             groups = windows([slot for slot in layout.slots if slot.span_id in widened], self._bench.room)
             again = tuple(self._window(group, before.windows + number, policy) for number, group in enumerate(groups))
         settled = [slot for slot in canvas.slots if slot.span_id not in widened]
         counted = [at for at, position in enumerate(canvas.free) if any(s.start <= position < s.stop for s in settled)]
         return _Progress(
             pending=(*again, *before.pending[1:]),
-            context={**before.context, **{id: self._bench.without_filler(own) for id, own in drafted.items()}},
+            context=context,
             pieces={**before.pieces, **self._shown(canvas, states[best], line_end)},
             widened={**before.widened, **{id: before.widened.get(id, 0) + 1 for id in widened}},
             windows=before.windows + len(again),

@@ -150,11 +150,6 @@ class PackedDecoder:
     def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         # Nothing is left to the device to do by itself.
         meanwhile()
-        for entry in entries:
-            anchor = entry.state.anchor
-            if anchor is not None and entry.slot.context_of is not anchor:
-                # A run that goes on from an earlier state: the pass that its pinned keys and values are of comes again.
-                self._forward([DecoderInput(entry.slot, anchor, entry.temperature, entry.uniform)])
         hidden = self._forward(entries)
         logits = by_rows(lambda rows: capped_logits(self._network, rows), hidden)
         openings = torch.cat([entry.slot.opening for entry in entries]).to(logits.device)

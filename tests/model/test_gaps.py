@@ -14,6 +14,7 @@ import pytest
 from drafting.engine import DraftSettings
 from drafting.report import Report, merge_draft, parse_markup
 from model.__main__ import main
+from model.engine import windows
 from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import EvaluationError
 from model.evaluation.reports import foreign, gaps
@@ -220,7 +221,10 @@ def test_what_runs_to_the_limit_is_told_as_cut_off(sibling: Sibling, monkeypatch
     assert REWRITE in sibling.tokenizer.decode(prompts[0])
 
 
-def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel) -> None:
+def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[Any] = []
+    likeliest = windows._likeliest
+    monkeypatch.setattr(windows, "_likeliest", lambda states: decided.append(states) or likeliest(states))
     engine = EvaluationEngine(tiny_model)
     report, emptied = parse_markup(MARKUP), parse_markup(EMPTIED)
     widths = engine.widths_of(report)
@@ -233,9 +237,9 @@ def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel) -
         assert merge_draft(emptied, draft.texts).locked_text == emptied.locked_text
         # No position is left blank.
         frames = engine.draft_exactly(None, emptied, widths, DraftSettings(seed=seed, steps=3))
-        resumption: Any = list(frames)[-1].resumption
-        (canvas,), (state,) = resumption.canvases, resumption.states
-        assert len(canvas.free) == sum(own)
+        assert list(frames)
+        (state,) = decided[-1]
+        assert len(state.canvas) == sum(own)
         assert tiny_model.blank_id not in state.reading.best.tolist()
 
 

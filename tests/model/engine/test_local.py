@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
-from model.engine import prefixes
+from model.engine import prefixes, windows
 from model.engine.batching import MOST_RUNS
 from model.engine.local import LocalEngine
 from model.engine.scoring import Scoring
@@ -28,6 +28,7 @@ from model.engine.windows import WIDENINGS, WIDTH_FACTORS
 from model.network.decoder import DecoderSlot, barred_tokens
 from model.network.loading import CHECKSUMS, DraftingModel, ModelError, load
 from model.network.prefix import Prefix, VisionFeatures, encode_prefix, instruction
+from model.network.reading import State
 
 
 @pytest.fixture(scope="module")
@@ -276,16 +277,119 @@ def test_more_alternatives_than_fit_at_once_are_drafted_all_the_same(
         assert {draft.seed for draft in drafts} == set(range(MOST_RUNS + 3))
 
 
-def test_a_full_engine_says_so_and_takes_the_next_when_there_is_room(engine: LocalEngine) -> None:
+def test_alternatives_come_to_their_end_in_what_their_frames_show(default_engine: LocalEngine, study: Study) -> None:
+    report = parse_markup("FINDINGS: The heart is normal in size. [[]]\n\nIMPRESSION: Small left pleural effusion.")
+    rounds, _ = finish(default_engine.alternatives(study, report, 6, DraftSettings(seed=3)))  # type: ignore[arg-type]
+    progress = [min(frame.step / frame.steps for frame in frames) for frames in rounds]
+    # Fewer steps than the limit were needed, and what is shown follows the drafts that are still written.
+    assert max(frame.step for frame in rounds[-1]) < 48
+    under_way = [[frame for frame in frames if frame.step < frame.steps] for frames in rounds]
+    assert len(under_way[-1]) < 6
+    assert all(
+        share == 1 or any(frame.step / frame.steps == share for frame in left)
+        for share, left in zip(progress, under_way, strict=True)
+    )
+
+
+def test_a_draft_beyond_the_places_waits_in_line_and_is_the_draft_that_it_is_alone(tiny_model: DraftingModel) -> None:
+    engine = LocalEngine(tiny_model)
     report = parse_markup("The heart [[]].")
+    alone = run(engine, None, report, seed=9)[1]
     under_way = [engine.draft(None, report, DraftSettings(seed=seed)) for seed in range(MOST_RUNS)]
     for steps in under_way:
-        next(steps)
-    with pytest.raises(EngineBusyError, match="busy"):
-        run(engine, None, report)
+        assert next(steps).place == 0
+    waiting = engine.draft(None, report, DraftSettings(seed=9))
+    first = next(waiting)
+    assert (first.step, first.place, first.texts) == (0, 1, {})
+    under_way.pop().close()
+    frames, draft = finish(waiting)
+    assert [frame.step for frame in frames if frame.place == 0] == list(range(1, draft.steps + 1))
+    assert draft.texts == alone.texts
     for steps in under_way:
         steps.close()
-    assert run(engine, None, report)[1].texts
+
+
+def test_a_full_line_says_so(tiny_model: DraftingModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = LocalEngine(tiny_model)
+    monkeypatch.setattr(engine.batcher, "_most_waiting", 0)
+    with pytest.raises(EngineBusyError, match="busy"):
+        run(engine, None, parse_markup("The heart [[]]."))
+
+
+def test_pages_that_ask_for_many_alternatives_leave_room_for_others(tiny_model: DraftingModel) -> None:
+    engine, report = LocalEngine(tiny_model), parse_markup("The heart [[]].")
+    pages = [engine.alternatives(None, report, 8, DraftSettings(seed=seed)) for seed in range(4)]
+    rounds = [next(page) for page in pages]
+    assert all(frame.place == 0 for frames in rounds for frame in frames)
+    assert [len(frames) for frames in rounds] == [8, 8, 1, 1]
+    later = engine.draft(None, report, DraftSettings())
+    assert next(later).place == 0
+    later.close()
+    assert all(len(finish(page)[1]) >= 1 for page in pages)  # type: ignore[arg-type]
+
+
+def test_a_draft_of_several_windows_needs_no_second_place(tiny_model: DraftingModel) -> None:
+    """Between two windows others take what is free; a draft under way is not turned away for it."""
+    engine = LocalEngine(tiny_model)
+    report = parse_markup(("The lungs are clear. " * 30 + "[[]] ") * 2)
+    long = engine.draft(None, report, DraftSettings(steps=2))
+    first = next(long)
+    assert first.steps == 4
+    others = [engine.draft(None, report, DraftSettings(steps=2)) for _ in range(MOST_RUNS - 1)]
+    for other in others:
+        assert next(other).place == 0
+    waiting = engine.draft(None, report, DraftSettings())
+    assert next(waiting).place == 1
+    frames, draft = finish(long)
+    assert [frame.step for frame in (first, *frames)] == list(range(1, draft.steps + 1))
+    assert draft.steps >= 4
+    for other in (*others, waiting):
+        other.close()
+
+
+@given(report=reports(), lengths=st.lists(st.integers(0, 40), max_size=6), strength=st.sampled_from([0.5, 1]))
+@example(report=gap_of(""), lengths=[24, 0], strength=1)
+@example(report=parse_markup("[[]] [[" + " clear" * 40 + "]] [[]]"), lengths=[], strength=0.5)
+@settings(QUIET, max_examples=25)
+def test_no_canvas_is_longer_than_the_model_takes(
+    crowded: LocalEngine, without_blanks: LocalEngine, report: Report, lengths: list[int], strength: float
+) -> None:
+    """Slots that are widened, and those tried at several widths, leave room for what stands between them."""
+    gaps = parse_markup("".join("[[]]" + " clear" * length for length in lengths))
+    for engine in (crowded, without_blanks):
+        for one in (report, gaps):
+            for frame in engine.draft(None, one, DraftSettings(steps=1, strength=strength)):
+                resumption = frame.resumption
+                assert isinstance(resumption, windows._Resumption)
+                assert all(len(canvas.ids) <= engine.bench.model.canvas_length for canvas in resumption.canvases)
+
+
+def test_frames_hold_no_tensors(engine: LocalEngine, study: Study) -> None:
+    """A hundred frames of each page are kept to go back to: they may not hold a device's memory."""
+    frames, _ = run(engine, study, parse_markup("The heart [[]]. [[is large]]"))
+
+    def held(value: object) -> list[object]:
+        if isinstance(value, torch.Tensor):
+            return [value]
+        if is_dataclass(value) and not isinstance(value, type):
+            return [found for field in fields(value) for found in held(getattr(value, field.name))]
+        if isinstance(value, Mapping):
+            return [found for each in value.values() for found in held(each)]
+        if isinstance(value, tuple | list | frozenset):
+            return [found for each in value for found in held(each)]
+        return []
+
+    assert held(frames) == []
+
+
+@pytest.fixture(scope="module")
+def crowded(tiny_model: DraftingModel) -> LocalEngine:
+    """An engine whose slots always come back full, so that every one is widened."""
+    barred = barred_tokens(tiny_model)
+    barred[tiny_model.blank_id] = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.network.decoder.barred_tokens", lambda _: barred)
+        return LocalEngine(tiny_model)
 
 
 @pytest.fixture(scope="module")
@@ -293,12 +397,17 @@ def without_blanks(tiny_model: DraftingModel) -> LocalEngine:
     return LocalEngine(replace(tiny_model, blank_id=None))
 
 
-def test_without_blanks_several_widths_are_drafted_and_the_likeliest_is_kept(without_blanks: LocalEngine) -> None:
+def test_without_blanks_several_widths_are_drafted_and_the_likeliest_is_kept(
+    without_blanks: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[Sequence[State]] = []
+    likeliest = windows._likeliest
+    monkeypatch.setattr(windows, "_likeliest", lambda states: decided.append(states) or likeliest(states))
     report = parse_markup("The heart [[]]. The lungs are clear.")
     frames, draft = run(without_blanks, None, report, seed=2)
-    lanes = frames[-1].resumption.states  # type: ignore[attr-defined]
+    lanes = decided[-1]
     assert len({len(state.canvas) for state in lanes}) == len(WIDTH_FACTORS)
-    means = [state.reading.log_probability.mean().item() for state in lanes]
+    means = [state.reading.log_probability.mean().item() for state in lanes if state.reading is not None]
     assert draft.mean_log_probability == pytest.approx(max(means))
     assert frames[-1].texts == draft.texts
 

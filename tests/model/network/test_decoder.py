@@ -128,15 +128,6 @@ def test_free_rows_alone_read_the_same_while_nothing_else_has_moved(any_model: D
     assert same(whole, free_rows)
 
 
-def test_a_pass_after_a_lost_anchor_is_that_with_it(any_model: DraftingModel) -> None:
-    prefix, decoder = a_prefix(any_model), PackedDecoder(any_model, torch.float32)
-    slot, again = a_slot(any_model, prefix, 30, [3, 4, 5, 11]), a_slot(any_model, prefix, 30, [3, 4, 5, 11])
-    start = a_state(any_model, 4)
-    (first,) = decoder([entry(slot, start)])
-    later = replace(a_state(any_model, 4, number=1, seed=9), reading=first, anchor=start)
-    assert same(decoder([entry(slot, later)])[0], decoder([entry(again, later)])[0])
-
-
 def test_what_may_not_stand_is_never_read(tiny_model: DraftingModel) -> None:
     slot = a_slot(tiny_model, a_prefix(tiny_model), 40, list(range(40)))
     slot.opening[:] = True

@@ -15,11 +15,13 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.desk.session import Alternative, Outcome, Session
+from drafting.desk.runs import Alternative, Outcome
+from drafting.desk.session import Session
 from drafting.desk.templates import Template
 from drafting.engine import AttentionMap, DraftSettings, Frame, WordChoice
-from drafting.imaging.open import Picture, Study, display_fields
+from drafting.imaging.transfer import display_fields
 from drafting.report import Author, Report, ReportError, Span, State
+from drafting.study import Picture, Study
 
 WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
 SPAN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
@@ -353,7 +355,8 @@ def _frame(frame: Frame) -> dict[str, Any]:
         id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
         for id, pieces in frame.pieces.items()
     }
-    return {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    message = {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    return message | {"place": frame.place} if frame.place else message
 
 
 def _text(value: Any, name: str) -> str:

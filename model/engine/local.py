@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from drafting.engine import AttentionMap, Draft, DraftSettings, EngineError, Frame, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span
+from drafting.study import Study
 from model.engine.batching import Batcher
 from model.engine.bench import Bench
 from model.engine.layout import ANSWER_WIDTH, chosen_width, elastic_width, fixed_width
@@ -97,7 +97,7 @@ class LocalEngine:
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self.prefix(study, indication)
 
-    def release(self, study: Study) -> None:
+    def release(self, study: Study | None) -> None:
         self.batcher.call(lambda: self._prefixes.release(study))
 
     def draft(

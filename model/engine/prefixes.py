@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.network.loading import DraftingModel
 from model.network.prefix import Prefix, VisionFeatures, encode_picture, encode_prefix
 
@@ -43,11 +43,12 @@ class Prefixes:
         self._prefixes.move_to_end(key)
         return self._prefixes[key]
 
-    def release(self, study: Study) -> None:
-        """Forget all that is kept for a study."""
-        for key in [key for key in self._prefixes if key.study_id == study.id]:
+    def release(self, study: Study | None) -> None:
+        """Forget all that is kept for a study; with None, all that was made without one."""
+        id = study.id if study else ""
+        for key in [key for key in self._prefixes if key.study_id == id]:
             del self._prefixes[key]
-        self._vision.pop(study.id, None)
+        self._vision.pop(id, None)
 
     def _encoded(self, study: Study) -> VisionFeatures:
         if study.id not in self._vision:

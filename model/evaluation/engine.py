@@ -10,8 +10,8 @@ from typing import TypeVar
 import torch
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 from model.engine.layout import ANSWER_WIDTH, chosen_width
 from model.engine.local import LocalEngine
 from model.engine.sampler import SamplerSettings

@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
+from drafting.study import Study, StudyFacts
 from model.engine.layout import Layout, chosen_width, lay_out
 from model.engine.pieces import decode_pieces, fitted
 from model.network import sibling as network

@@ -21,7 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.network.loading import (
     UNUSABLE,
     ImageTokens,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drafting.engine import AttentionMap, Draft, DraftSettings, EngineError, Frame, Piece, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span
+from drafting.study import Study
 
 WORDS = ("The", " heart", " is", " normal", " in", " size.")
 
@@ -20,12 +20,14 @@ WORDS = ("The", " heart", " is", " normal", " in", " size.")
 class ScriptedEngine:
     """Fills each open span with the same sentence, a word more a step, the later words still noise.
 
-    `before_step` is called with each step's number: to pause, to watch or to raise.
+    `before_step` is called with each step's number: to pause, to watch or to raise. `places`: in the line, before it
+    begins.
     """
 
     steps: int = 6
     seconds_a_step: float = 0.0
     before_step: Callable[[int], None] = lambda step: None
+    places: Sequence[int] = ()
     before_prepare: Callable[[], None] = lambda: None
     heeds_hints: bool = True
     prepared: list[str] = field(default_factory=list)
@@ -60,6 +62,8 @@ class ScriptedEngine:
         steps = settings.steps or self.steps
         pieces: dict[str, tuple[Piece, ...]] = {}
         try:
+            for place in self.places:
+                yield Frame(0, steps, 0.0, {}, place=place)
             for step in range(start.step + 1 if start else 1, steps + 1):
                 time.sleep(self.seconds_a_step)
                 self.before_step(step)
@@ -121,5 +125,5 @@ class ScriptedEngine:
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
         return AttentionMap(weights, 0.2)
 
-    def release(self, study: Study) -> None:
-        self.released.append(study.id)
+    def release(self, study: Study | None) -> None:
+        self.released.append(study.id if study else "")

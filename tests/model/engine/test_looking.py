@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from drafting.engine import EngineError
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, parse_markup
+from drafting.study import Study, StudyFacts
 from model.engine.local import LocalEngine
 from model.network.loading import DraftingModel
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from drafting.engine import EngineError
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.engine.bench import NOISES
 from model.engine.layout import ANSWER_WIDTH
 from model.engine.sampler import Run, draws

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from drafting.engine import AttentionMap
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
-from tests.model.test_evaluation_measures import pictures
+from tests.model.evaluation.test_evaluation_measures import pictures
 
 SETTINGS = LookedSettings(limit=12, seed=0)
 

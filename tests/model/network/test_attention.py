@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.network.attention import ImageNotVisibleError, attention_to_image, distinctive_attention
 from model.network.loading import DraftingModel, layer_kinds, load
 from model.network.prefix import Prefix, encode_prefix

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.network.decoder import DecoderInput, DecoderSlot, PackedDecoder, bar, barred_tokens, expected_embedding
 from model.network.graphs import GraphDecoder
 from model.network.loading import DraftingModel, load

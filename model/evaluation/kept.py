@@ -16,10 +16,10 @@ from typing import Any
 from drafting.engine import Draft, DraftSettings, Frame
 from drafting.report import Report
 from drafting.study import Study
-from model.engine.local import LocalEngine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.ledger import Ledger
 from model.evaluation.reports.studies import finished
-from model.network.sibling import Filling, Sibling, Sides
+from model.evaluation.sibling import Filling, Sibling, Sides
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,13 +44,13 @@ class Kept:
         return self._known[key]
 
 
-class KeptEngine(LocalEngine):
+class KeptEngine(EvaluationEngine):
     """The engine, whose drafts, answers and likelihoods are kept. A draft comes without its frames."""
 
     _kept: Kept
 
     @classmethod
-    def of(cls, engine: LocalEngine, kept: Kept) -> KeptEngine:
+    def of(cls, engine: EvaluationEngine, kept: Kept) -> KeptEngine:
         """The same engine, thread, prefixes and all."""
         other = cls.__new__(cls)
         other.__dict__.update(engine.__dict__)

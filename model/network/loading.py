@@ -35,6 +35,7 @@ from transformers import (
 from transformers.utils import logging
 
 from model.network.experts import experts_implementation, quantise_experts
+from model.network.tokens import BLANK_TOKEN
 
 Result = TypeVar("Result")
 Network = TypeVar("Network", bound=PreTrainedModel)
@@ -42,7 +43,6 @@ Network = TypeVar("Network", bound=PreTrainedModel)
 DEFAULT_MODEL = Path(__file__).parents[2] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
 CHECKSUMS = "SHA256SUMS"
-BLANK_TOKEN = "<blank>"
 BLANK_FILE = "blank.safetensors"
 
 

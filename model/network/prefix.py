@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache, Gemma4ImageProcessorPil, PreTrainedModel
 
 from drafting.study import Study, StudyFacts
-from model.network.loading import DraftingModel, ImageTokens, Traits, image_tokens, user_turn
+from model.network.loading import DraftingModel, ImageTokens, Traits, encode_user_turn, image_tokens
 
 KeysValues = tuple[Tensor, Tensor]
 """A layer's keys and values, each (tokens, key heads, width)."""
@@ -95,8 +95,7 @@ def encode_prefix(
     """
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
     words = instruction(study.facts if study else StudyFacts(), indication, question, hints)
-    text = user_turn(tokenizer, words, study is not None)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = encode_user_turn(tokenizer, words, study is not None)
     features = image = None
     if study is not None:
         vision = vision or encode_picture(drafting_model, study.model_picture)

@@ -27,10 +27,10 @@ from model.network.loading import (
     ImageTokens,
     ModelError,
     Traits,
+    encode_user_turn,
     scaffold,
     shown_name,
     traits_of,
-    user_turn,
     with_adapter,
 )
 from model.network.prefix import patches, with_image_tokens
@@ -74,9 +74,7 @@ class SiblingCheckpoint:
 
     def turn(self, words: str, study: Study | None) -> list[int]:
         """The user's turn; its image placeholder is one token yet."""
-        text = user_turn(self.tokenizer, words, study is not None)
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return encode_user_turn(self.tokenizer, words, study is not None)
 
     @torch.inference_mode()
     def write(

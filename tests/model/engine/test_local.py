@@ -428,6 +428,19 @@ def test_special_tokens_in_locked_or_open_text_are_ordinary_text(engine: LocalEn
     assert merge_draft(report, draft.texts).text.startswith("<blank><|image|><bos> ")
 
 
+def test_special_tokens_in_an_indication_a_hint_and_a_question_are_ordinary_text(
+    engine: LocalEngine, study: Study
+) -> None:
+    name = "<|image|>"
+    for words in (f"{name} cough", "<eos> <blank> <turn|>"):
+        report = Report((Span("s1", "", "open", "radiologist", hint="<eos> <pad>?"),))
+        drafts = [
+            finish(engine.draft(study, report, DraftSettings(steps=1), words))[1],
+            finish(engine.answer(study, f"Is {words} there?", DraftSettings(steps=1)))[1],
+        ]
+        assert all(draft.texts for draft in drafts)
+
+
 def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ ARROWS = {
     "drafting.report": set(),
     "model.__main__": {"model"},
     "model.evaluation": {
+        "model.commands",
         "model.training",
         "model.sets",
         "model.synthetic",
@@ -45,9 +46,18 @@ ARROWS = {
         "model.network",
         *PROTOCOL_AND_VALUES,
     },
-    "model.training": {"model.sets", "model.synthetic", "model.engine", "model.network", *VALUES},
-    "model.sets": VALUES,
-    "model.synthetic": VALUES,
+    "model.training": {
+        "model.commands",
+        "model.sets",
+        "model.synthetic",
+        "model.engine",
+        "model.network",
+        *VALUES,
+    },
+    "model.sets": {"model.commands", *VALUES},
+    # Its reports are held against a set's real ones.
+    "model.synthetic": {"model.sets", *VALUES},
+    "model.commands": set(),
     "model.engine": {"model.network", *PROTOCOL_AND_VALUES},
     "model.network": {"drafting.study"},
 }

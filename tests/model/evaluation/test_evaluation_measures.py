@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,6 @@ from PIL import Image
 from drafting.engine import DraftSettings
 from drafting.report import Report
 from drafting.study import Study, StudyFacts
-from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.indiana import LaidReport, Part
 from model.evaluation.reading.statements import statements
 from model.evaluation.reading.wording import broken_words, known_words, most_frequent_sentences
@@ -344,13 +342,6 @@ def test_drafting_several_at_a_time_changes_no_row(
     tiny_model: DraftingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
-    # The tokenizer keeps a setting between calls, so threads must not share it with the encoder of prefixes.
-    own = copy.deepcopy(tiny_model.tokenizer)
-    monkeypatch.setattr(
-        EvaluationEngine,
-        "_encode",
-        lambda self, text: own(text, add_special_tokens=False, split_special_tokens=True)["input_ids"],
-    )
     one, several = (infilled(tiny_model, painted(tmp_path), small_settings(together)) for together in (1, 4))
     assert one == several
 

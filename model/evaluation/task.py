@@ -25,7 +25,7 @@ from model.commands import Command, argument, declare_settings, not_written, set
 from model.engine.local import suited_settings
 from model.engine.windows import drafts_that_fit
 from model.evaluation.engine import EvaluationEngine
-from model.evaluation.kept import Kept, KeptEngine, KeptSibling, code_sha256
+from model.evaluation.kept import KeptEngine, KeptSibling, code_sha256
 from model.evaluation.ledger import Ledger
 from model.evaluation.reading.indiana import LaidReport, even_files, read_reports
 from model.evaluation.record import (
@@ -162,7 +162,7 @@ class Context(Generic[Chosen]):
         return sibling if self._keeping is None else KeptSibling.of(sibling, self._keeping)
 
     @cached_property
-    def _keeping(self) -> Kept | None:
+    def _keeping(self) -> Ledger | None:
         if self.given("kept") is None:
             return None
         sibling = self.given("sibling")
@@ -174,7 +174,7 @@ class Context(Generic[Chosen]):
             "code": code_sha256(),
             "device": self.model.device.type,
         }
-        return Kept(self.files.enter_context(Ledger(self.options.kept, made_by)))
+        return self.files.enter_context(Ledger(self.options.kept, made_by))
 
     @cached_property
     def radiographs(self) -> Radiographs:

@@ -30,7 +30,7 @@ from drafting.desk.errors import (
     log_failure,
 )
 from drafting.desk.runs import Alternative, Outcome, Run, Tape
-from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
+from drafting.engine import AttentionMap, Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, WordChoice
 from drafting.report import Report, Span, focused, merge_draft, word_apart
 from drafting.study import Study
 
@@ -334,7 +334,7 @@ class Session:
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
 
-    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> Looked:
+    def looked(self, id: str, part: tuple[int, int] | None, version: int, writer: str) -> AttentionMap:
         """Where the model looked for the open span `id`, or for `part` of it, in the version that the asker sees.
 
         Raises VersionConflictError where the desk holds another one, and NotLookedError with a sentence.
@@ -507,6 +507,13 @@ class Session:
                     if tape and shown:
                         tape.end(shown)
                     return Outcome(draft.texts, draft.steps, draft.seconds, draft.seed, stopped=False)
+                if not frame.step:
+                    # It waits in the line: there is nothing yet to keep or to go back to.
+                    if run.stop.is_set():
+                        self._refuse_if_overtaken(run)
+                        return _stopped(None, settings)
+                    yield frame
+                    continue
                 if tape:
                     tape.add(frame)
                 if run.stop.is_set():

@@ -18,7 +18,7 @@ import numpy as np
 from drafting.desk.runs import Alternative, Outcome
 from drafting.desk.session import Session
 from drafting.desk.templates import Template
-from drafting.engine import DraftSettings, Frame, Looked, WordChoice
+from drafting.engine import AttentionMap, DraftSettings, Frame, WordChoice
 from drafting.imaging.transfer import display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.study import Picture, Study
@@ -280,7 +280,7 @@ def answer_json(run: str, version: int, outcome: Outcome) -> str:
     )
 
 
-def looked_json(looked: Looked) -> dict[str, Any]:
+def looked_json(looked: AttentionMap) -> dict[str, Any]:
     """`weights`: rows from the top of the picture as it is stored."""
     weights = [[round(float(weight), 6) for weight in row] for row in looked.weights]
     return {"weights": weights, "share": round(looked.share, 4)}
@@ -355,7 +355,8 @@ def _frame(frame: Frame) -> dict[str, Any]:
         id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
         for id, pieces in frame.pieces.items()
     }
-    return {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    message = {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    return message | {"place": frame.place} if frame.place else message
 
 
 def _text(value: Any, name: str) -> str:

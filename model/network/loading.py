@@ -35,14 +35,16 @@ from transformers import (
 from transformers.utils import logging
 
 from model.network.experts import experts_implementation, quantise_experts
+from model.network.tokens import BLANK_TOKEN
 
 Result = TypeVar("Result")
 Network = TypeVar("Network", bound=PreTrainedModel)
 
+# What stands in a chat template for the text that belongs there.
+_MARKER = "REPORT"
 DEFAULT_MODEL = Path(__file__).parents[2] / "assets" / "default-model"
 TRAITS_FILE = "drafting.json"
 CHECKSUMS = "SHA256SUMS"
-BLANK_TOKEN = "<blank>"
 BLANK_FILE = "blank.safetensors"
 
 
@@ -267,6 +269,16 @@ def user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: 
     return _conversation(tokenizer, _user_message(instruction, with_image), opened=True)
 
 
+def encode_user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: bool) -> list[int]:
+    """The token ids of `user_turn`. What the instruction spells is text, a special token's name too."""
+    before, _, after = user_turn(tokenizer, _MARKER, with_image).partition(_MARKER)
+
+    def spell(text: str, as_text: bool) -> list[int]:
+        return tokenizer(text, add_special_tokens=False, split_special_tokens=as_text)["input_ids"]
+
+    return [*spell(before, False), *spell(instruction, True), *spell(after, False)]
+
+
 def text_config(network: DiffusionGemmaForBlockDiffusion) -> DiffusionGemmaTextConfig:
     """The part of a checkpoint's configuration that describes its layers and vocabulary."""
     # Optional in the library's types alone: the configuration fills it in.
@@ -304,18 +316,17 @@ def scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple
     Taken from the template and not from a list of ids, because instruction-tuned checkpoints differ in it (an empty
     thought frame, for one).
     """
-    marker = "REPORT"
     user = _user_message("x", with_image=False)
-    answer = {"role": "assistant", "content": [{"type": "text", "text": marker}]}
+    answer = {"role": "assistant", "content": [{"type": "text", "text": _MARKER}]}
     whole = _conversation(tokenizer, [*user, answer], opened=False)
     opening = _conversation(tokenizer, user, opened=True)
-    before, found, after = whole.rpartition(marker)
+    before, found, after = whole.rpartition(_MARKER)
     if not found:
         raise ModelError("The checkpoint's chat template does not show the model's turn.")
     before = before.removeprefix(opening) if before.startswith(opening) else ""
     encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
     # Without its files the library makes an empty tokenizer, which can spell nothing.
-    if marker not in str(tokenizer.decode(encode(marker))):
+    if _MARKER not in str(tokenizer.decode(encode(_MARKER))):
         raise ModelError("The checkpoint has no tokenizer.")
     # What follows the turn's end marker (a line break) belongs to the conversation, not to the turn.
     return tuple(encode(before)), tuple(encode(after.strip()))

@@ -23,7 +23,7 @@ from drafting.desk.errors import (
 from drafting.desk.runs import FRAMES_KEPT, Alternative, Outcome
 from drafting.desk.session import Limits, Session
 from drafting.desk.sessions import Sessions
-from drafting.engine import DraftSettings, EngineBusyError, EngineError, Frame, Looked
+from drafting.engine import AttentionMap, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.report import LockedTextError, Report, ReportError, Span
 from drafting.study import Picture, Study
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
@@ -133,6 +133,25 @@ def test_stop_before_the_first_frame_keeps_the_report_as_it_was() -> None:
     assert frames == []
     assert outcome.stopped
     assert outcome.texts == {}
+    assert session.report == REPORT
+
+
+def test_a_draft_that_waits_in_line_tells_its_place_and_keeps_nothing_of_it() -> None:
+    session = a_session(ScriptedEngine(places=(2, 1)))
+    frames, _ = finish(session.run(DraftSettings()))
+    assert [(frame.step, frame.place) for frame in frames[:3]] == [(0, 2), (0, 1), (1, 0)]
+    kept = session.last_run()
+    assert kept is not None
+    assert [frame.step for frame in kept[1]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_stop_in_the_line_keeps_the_report_as_it_was() -> None:
+    session = a_session(ScriptedEngine(places=(2, 1)))
+    run = session.run(DraftSettings())
+    next(run)
+    session.stop()
+    frames, outcome = finish(run)
+    assert (frames, outcome.stopped, outcome.texts) == ([], True, {})
     assert session.report == REPORT
 
 
@@ -576,7 +595,7 @@ def test_where_the_model_looked_changes_nothing() -> None:
 
 def test_a_failure_of_looking_is_one_sentence_that_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(ScriptedEngine):
-        def looked(self, *of: object, **more: object) -> Looked:
+        def looked(self, *of: object, **more: object) -> AttentionMap:
             raise ValueError(LOCKED)
 
     session = a_session(Failing(), WRITTEN)
@@ -592,7 +611,7 @@ def test_a_study_put_away_while_it_is_looked_at_is_released_once_more() -> None:
     session.open_study(former)
     looked = engine.looked
 
-    def during(*of: object) -> Looked:
+    def during(*of: object) -> AttentionMap:
         session.open_study(a_study())
         engine.released.clear()
         return looked(*of)  # type: ignore[arg-type]

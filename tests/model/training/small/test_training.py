@@ -27,11 +27,12 @@ from drafting.engine import Draft, DraftSettings
 from drafting.report import merge_draft, parse_markup
 from drafting.study import Study, StudyFacts
 from model.__main__ import main
-from model.engine import local as local_engine
+from model.engine import layout
 from model.engine.local import LocalEngine
+from model.evaluation.sibling import load_sibling
 from model.network.loading import load, user_turn
 from model.network.prefix import instruction
-from model.network.sibling import load_sibling
+from model.network.tokens import BLANK, END_TURN, IMAGE, PAD
 from model.synthetic.cases import REPORTED, SOURCES, Case, Other, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport, write_report
 from model.synthetic.radiographs import load_radiographs, pack
@@ -39,7 +40,7 @@ from model.training.small import tasks as tasks_room
 from model.training.small import trainer as trainer_room
 from model.training.small.batches import Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.small.default import ANSWER_CANVAS, Denoising, train_default
-from model.training.small.fresh import BLANK, END_TURN, IMAGE, PAD, fresh_model, fresh_sibling
+from model.training.small.fresh import fresh_model, fresh_sibling
 from model.training.small.sibling import NextToken, train_sibling
 from model.training.small.step import fast_layers
 from model.training.small.tasks import PREFIX_LENGTH, Task, Words, _said_elsewhere, example, question_task, report_task
@@ -557,7 +558,7 @@ def without_white_space(text: str) -> str:
 def test_an_answer_stands_alone_in_a_slot_as_wide_as_the_engines(
     words: Words, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    assert tasks_room.ANSWER_WIDTH == local_engine.ANSWER_WIDTH
+    assert tasks_room.ANSWER_WIDTH == layout.ANSWER_WIDTH
     widths = Counter[int]()
     for seed in range(60):
         task = question_task(StudyFacts(age=50), "Cough", ("Is there a pneumothorax?", "No."), sees=True)
@@ -566,7 +567,7 @@ def test_an_answer_stands_alone_in_a_slot_as_wide_as_the_engines(
         widths[int((~made.pinned).sum())] += 1
         assert tokenizer.decode(made.canvas[~made.pinned & (made.canvas != BLANK)]) == "No."
         assert "Question: Is there a pneumothorax?" in tokenizer.decode(made.prefix[: made.prefix_length])
-    assert widths.most_common(1)[0][0] == local_engine.ANSWER_WIDTH
+    assert widths.most_common(1)[0][0] == layout.ANSWER_WIDTH
     assert len(widths) > 5
 
 

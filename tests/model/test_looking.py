@@ -18,7 +18,7 @@ from model.engine.looking import BlindError, attention_to_image, particular_map
 from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
 from model.network.loading import DraftingModel, layer_kinds, load
 from model.network.prefix import Prefix, encode_prefix
-from tests.model.test_evaluation_measures import pictures
+from tests.model.evaluation.test_evaluation_measures import pictures
 
 
 @pytest.fixture(scope="module", params=["tiny", "default"])

@@ -33,7 +33,7 @@ from model.synthetic.grammar import Sentence, WrittenReport
 from model.synthetic.questions import canonical_question
 from model.synthetic.radiographs import Question, Radiographs, answers_of
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 
 # Statistics

@@ -9,7 +9,7 @@ import pytest
 from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe, recipe_of
 
 LEAST = {"rank": 4, "alpha": 8, "learning_rate": 1e-3, "batch": 2, "steps": 10}
-RECIPES = sorted((Path(__file__).parents[2] / "docs" / "recipes").glob("*.toml"))
+RECIPES = sorted((Path(__file__).parents[4] / "docs" / "recipes").glob("*.toml"))
 
 
 def test_both_recipes_of_the_repository_can_be_read() -> None:

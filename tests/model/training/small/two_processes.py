@@ -28,7 +28,7 @@ from model.training.small.batches import Examples, HostBatch, Pictures
 from model.training.small.default import Denoising
 from model.training.small.fresh import fresh_model
 from model.training.small.trainer import Processes, Recipe, Trainer
-from tests.model.test_training import RECIPE, SHAPE
+from tests.model.training.small.test_training import RECIPE, SHAPE
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from model.__main__ import main
 from model.sets.leaks import Item, SetPart, SharedImage, leak_between
 from model.sets.pictures import NEAR, Picture, look_at, near_pairs, perceptual_hash, same_picture_groups
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the collections are not beside this repository")
 
 
@@ -262,7 +262,7 @@ def test_a_full_disk_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_importing_the_sets_loads_no_torch() -> None:
     script = "import model.sets.command, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], check=True)
 
 
 @needs_data

@@ -7,16 +7,15 @@ HTTP, Gradio or torch, nor of other sessions.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryFile
+from typing import IO, Literal, cast
 
 from drafting.desk.budget import Budget
 from drafting.desk.errors import (
@@ -87,7 +86,7 @@ class Session:
         self._run: Run | None = None
         self._tape: Tape | None = None
         self._runs = 0
-        self._folder: Path | None = None
+        self._arriving: IO[bytes] | None = None
         self._on_close: list[Callable[[], None]] = []
         self._closed = False
 
@@ -119,7 +118,7 @@ class Session:
     @property
     def holds_nothing(self) -> bool:
         """Whether closing it would lose nothing."""
-        return self._study is None and self._folder is None and not self._report.spans and self._run is None
+        return self._study is None and self._arriving is None and not self._report.spans and self._run is None
 
     @property
     def writer(self) -> str:
@@ -135,7 +134,7 @@ class Session:
     def is_idle(self) -> bool:
         """Whether its page is silent for longer than one that is still there would be, and nothing is under way."""
         quiet = self._clock() - self._last_seen > self._limits.idle_seconds / 2
-        return quiet and self._run is None and self._folder is None
+        return quiet and self._run is None and self._arriving is None
 
     @property
     def is_over(self) -> bool:
@@ -162,23 +161,26 @@ class Session:
             return cut_off
 
     @contextmanager
-    def arriving_file(self) -> Iterator[Path]:
-        """Where to put a file that is to be opened as the study: private to this user, gone when the block ends.
+    def arriving_file(self) -> Iterator[IO[bytes]]:
+        """A file to write what arrives into, which is then opened as a study.
 
-        Raises BusyError while another is arriving, UnknownSessionError where the session is closed.
+        It has no name, so nothing is left of it when this process is killed. Closing the session empties it. Raises
+        BusyError while another is arriving, UnknownSessionError where the session is closed, and OSError where the
+        temporary folder takes no file.
         """
         with self._lock:
             self._refuse_if_closed()
-            if self._folder is not None:
+            if self._arriving is not None:
                 raise BusyError("Another study is being opened already.")
-            folder = self._folder = Path(tempfile.mkdtemp(prefix="drafting-"))  # mkdtemp makes it with mode 700
+            file = self._arriving = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115 - closed below
         try:
-            yield folder / "study"
+            yield file
         finally:
-            # Nothing is left to remove where the session was closed meanwhile.
-            shutil.rmtree(folder, ignore_errors=True)
             with self._lock:
-                self._folder = None
+                self._arriving = None
+            # On a full disk it fails to write what it still holds, which is thrown away in any case.
+            with suppress(OSError):
+                file.close()
 
     def open_study(self, study: Study, report: Literal["keep", "clear"] = "keep") -> None:
         """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study ends.
@@ -412,12 +414,12 @@ class Session:
             study, self._study, self._prior = self._study, None, None
             self._report, self._indication = Report(), ""
             self._tape = None
-            folder = self._folder
+            if self._arriving:
+                # Closed by who writes into it: its number may be another file's by the time that the next piece comes.
+                os.ftruncate(self._arriving.fileno(), 0)
             forgetting, self._on_close = self._on_close, []
             if self._run:
                 self._run.stop.set()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
         for forget in forgetting:
             forget()
         self._budget.release(self.token)

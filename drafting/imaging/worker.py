@@ -16,7 +16,7 @@ import traceback
 from mmap import ACCESS_READ, mmap
 from typing import IO, cast
 
-from drafting.imaging.open import Limits, in_megabytes
+from drafting.imaging.open import EXIT_DISK_FULL, NO_SPACE, Limits, in_megabytes
 from drafting.imaging.series import decode
 from drafting.imaging.transfer import write_error, write_study
 from drafting.study import StudyError
@@ -42,6 +42,15 @@ def _restrain(limits: Limits) -> None:
 def main(result_descriptor: int, limits: Limits) -> None:
     """Decode standard input; write the study or the reason to `result_descriptor`."""
     _restrain(limits)
+    try:
+        _decode(result_descriptor, limits)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            sys.exit(EXIT_DISK_FULL)
+        raise
+
+
+def _decode(result_descriptor: int, limits: Limits) -> None:
     with os.fdopen(result_descriptor, "wb") as result:
         try:
             # Mapped: a read of a file reserves what a damaged length asks for, a read of a map only what is there.

@@ -22,7 +22,8 @@ from typing import IO
 from drafting.imaging.transfer import read_study
 from drafting.study import Study, StudyError
 
-WORKER = (sys.executable, "-m", "drafting.imaging.worker")
+# Without `-P` the folder that the app was started in would come before its own.
+WORKER = (sys.executable, "-P", "-m", "drafting.imaging.worker")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # How the decoding process ends where its result cannot be written.
 EXIT_DISK_FULL = 75

@@ -55,7 +55,10 @@ PIECE_BYTES = 3 * 2**18
 
 
 class DeskRoutes:
-    """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send."""
+    """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send.
+
+    Raises TemplateError where a template is not in order.
+    """
 
     def __init__(
         self,
@@ -70,6 +73,8 @@ class DeskRoutes:
         self._heeds_hints = heeds_hints
         self._examples = {example.name: example for example in examples}
         self._study_limits = study_limits
+        # Now and not when a page asks: a broken one is told to who starts the app.
+        self._templates = [wire.template_json(template) for template in templates()]
         self._decoders = CapacityLimiter(DECODERS)
         self._lookers = CapacityLimiter(LOOKERS)
 
@@ -204,7 +209,7 @@ class DeskRoutes:
         ]
 
     async def templates(self, request: Request) -> Response:
-        return JSONResponse({"templates": [wire.template_json(template) for template in templates()]})
+        return JSONResponse({"templates": self._templates})
 
     async def frames(self, request: Request) -> Response:
         last = self._session(request).last_run()

@@ -68,7 +68,18 @@ class PixelForm:
     @property
     def announced_bytes(self) -> int:
         """Of all frames decoded; a pixel of one bit takes a byte."""
-        return self.rows * self.columns * self.frames * self.samples * max(1, self.bits_allocated // 8)
+        return self.rows * self.columns * self.frames * self._bytes_decoded
+
+    @property
+    def costly_bytes(self) -> int:
+        """Of all frames, decoded or as they are then kept, whichever is more."""
+        # A pixel with a palette is one value in the file and three in the picture.
+        bytes_kept = 3 if self.photometric_interpretation in COLOUR else 1 if self.bits_allocated <= 8 else 2
+        return self.rows * self.columns * self.frames * max(self._bytes_decoded, bytes_kept)
+
+    @property
+    def _bytes_decoded(self) -> int:
+        return self.samples * max(1, self.bits_allocated // 8)
 
 
 def pixel_form(dataset: Dataset) -> PixelForm:
@@ -208,7 +219,7 @@ def _grey_picture(
         values, slope, intercept = curve.entries[values], 1.0, 0.0
         windows: tuple[Window, ...] = (Window.between(0, curve.top),)
     else:
-        windows = windows_of(voi, floating)
+        windows = windows_of(voi, dataset, floating)
     if not windows and ready:
         ends = intercept, (2**form.bits_stored - 1) * slope + intercept
         windows = (Window.between(min(ends), max(ends)),)

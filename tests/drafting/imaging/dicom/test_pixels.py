@@ -26,8 +26,10 @@ from drafting.study import Window
 from tests.drafting.imaging.files import (
     PYDICOM_FILES,
     dicom_dataset,
+    lookup_table,
     modality_values,
     ramp,
+    refusal,
     saved,
 )
 
@@ -117,6 +119,21 @@ def test_wide_integers_and_floats_are_spread_over_sixteen_bits(tmp_path: Path) -
     known = ~np.isnan(floats)
     assert np.abs(modality_values(picture) - floats)[known].max() <= picture.slope / 2 * 1.001
     assert picture.windows[0].bounds() == (0, 1)
+
+
+def test_a_pixel_counts_as_what_is_kept_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "Doe^Jane"
+    tables: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour in ("Red", "Green", "Blue"):
+        tables[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tables[f"{colour}PaletteColorLookupTableData"] = np.arange(256, dtype="<u2").tobytes()
+    curve = lookup_table("VOILUTSequence", range(256))
+    sigmoid = {"WindowCenter": 100, "WindowWidth": 50, "VOILUTFunction": "SIGMOID"}
+    for attributes, bytes_per_pixel in ((tables, 3), (curve, 2), (sigmoid, 2), ({}, 1)):
+        saved(dicom_dataset(ramp("uint8", 0, 255), **attributes), path)
+        limit = 320 * bytes_per_pixel
+        assert open_study(path, Limits(decoded_bytes=limit)).pictures[0].values.nbytes == limit
+        assert "too large" in refusal(path, Limits(decoded_bytes=limit - 1))
 
 
 def test_palette_colours_become_rgb_in_either_byte_order(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ values that cross and the protocol; it knows no torch.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -61,32 +61,20 @@ class Piece:
     accepted: bool
 
 
-class Resumption(Protocol):
-    """The engine's own note of how to go on from a frame."""
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes, in bytes."""
-        ...
-
-    def at_rest(self) -> Resumption:
-        """The same note with nothing in the memory of a device: how it is kept for later."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What one denoising step shows: for each open span, by its id, its pieces of text.
 
     `step` counts from 1; `steps` is the limit, which a draft need not reach, and which rises where a gap is widened;
-    `seconds` since the draft began. `resumption`: how to go on from here; None where the engine cannot.
+    `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here; it holds nothing
+    of a device's memory, and next to none of any.
     """
 
     step: int
     steps: int
     seconds: float
     pieces: Mapping[str, tuple[Piece, ...]]
-    resumption: Resumption | None = field(default=None, compare=False, repr=False)
+    resumption: object = field(default=None, compare=False, repr=False)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -96,12 +84,7 @@ class Frame:
     @property
     def nbytes(self) -> int:
         """About the memory that it takes, in bytes."""
-        pieces = sum(map(len, self.pieces.values()))
-        return pieces * PIECE_BYTES + (self.resumption.nbytes if self.resumption else 0)
-
-    def at_rest(self) -> Frame:
-        """The same frame as it is kept for later: nothing of it is in the memory of a device."""
-        return replace(self, resumption=self.resumption.at_rest()) if self.resumption else self
+        return sum(map(len, self.pieces.values())) * PIECE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

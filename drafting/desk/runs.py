@@ -13,9 +13,9 @@ from drafting.engine import Frame
 from drafting.report import Report
 from drafting.study import Study
 
-# Of one run. A frame holds what its run needs to go on from it: some megabytes with a large model.
+# Of one run.
 FRAMES_KEPT = 128
-TAPE_BYTES = 64 * 2**20
+TAPE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,5 @@ class Tape:
             self._put(frame)
 
     def _put(self, frame: Frame) -> None:
-        kept = frame.at_rest()
-        self.frames.append(kept)
-        self.nbytes += kept.nbytes
+        self.frames.append(frame)
+        self.nbytes += frame.nbytes

@@ -102,13 +102,6 @@ class _Resumption:
     canvases: tuple[Canvas, ...]
     states: tuple[State, ...]
 
-    @property
-    def nbytes(self) -> int:
-        return sum(state.nbytes for state in self.states)
-
-    def at_rest(self) -> _Resumption:
-        return replace(self, states=tuple(state.at_rest() for state in self.states))
-
 
 def drafts_that_fit(runs: int, drafting_model: DraftingModel) -> int:
     """How many drafts of one gap make at most so many runs, at least one: without blanks each is one for each width."""

@@ -103,16 +103,6 @@ class Reading:
     entropy: Tensor
     belief: Tensor
 
-    @property
-    def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self._tensors())
-
-    def at_rest(self) -> Reading:
-        return Reading(*map(_at_rest, self._tensors()))
-
-    def _tensors(self) -> tuple[Tensor, ...]:
-        return self.best, self.log_probability, self.sampled, self.entropy, self.belief
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
@@ -131,27 +121,6 @@ class State:
     unchanged: int
     settled: bool
     anchor: State | None
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of its tensors, in bytes."""
-        others = sum(part.nbytes for part in (self.reading, self.anchor) if part is not None)
-        return self.canvas.nbytes + self.accepted.nbytes + others
-
-    def at_rest(self) -> State:
-        """The same state with its tensors on the CPU, none of them a view of a larger one: how it is kept for later."""
-        return replace(
-            self,
-            canvas=_at_rest(self.canvas),
-            accepted=_at_rest(self.accepted),
-            reading=self.reading and self.reading.at_rest(),
-            anchor=self.anchor and self.anchor.at_rest(),
-        )
-
-
-def _at_rest(tensor: Tensor) -> Tensor:
-    tensor = tensor.cpu()
-    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
 
 def temperature(settings: SamplerSettings, step: int) -> float:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -108,23 +108,10 @@ def test_a_draft_goes_on_from_any_frame_to_where_it_went(
     if not frames:
         return
     start = data.draw(st.sampled_from(frames))
-    at_rest = start.at_rest()
-    assert_at_rest(at_rest)
-    assert 0 < at_rest.nbytes <= start.nbytes
-    rest, again = run(any_engine, study, report, start=at_rest, seed=seed, steps=5)
+    rest, again = run(any_engine, study, report, start=start, seed=seed, steps=5)
     assert again.texts == draft.texts
     assert again.mean_log_probability == pytest.approx(draft.mean_log_probability, abs=1e-4)
     assert [frame.texts for frame in rest] == [frame.texts for frame in frames[frames.index(start) + 1 :]]
-
-
-def assert_at_rest(frame: Frame) -> None:
-    """Nothing that is kept lies on a device, and no tensor keeps a larger one alive that it is a view of."""
-    states = list(frame.resumption.states)  # type: ignore[union-attr]
-    for state in (*states, *(state.anchor for state in states if state.anchor)):
-        tensors = [state.canvas, state.accepted]
-        tensors += [getattr(state.reading, each.name) for each in fields(state.reading)] if state.reading else []
-        assert {tensor.device.type for tensor in tensors} == {"cpu"}
-        assert all(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in tensors)
 
 
 def gap_of(text: str) -> Report:

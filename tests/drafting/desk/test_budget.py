@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from drafting.desk.errors import OutOfMemoryError, UnknownSessionError
 from drafting.desk.runs import FRAMES_KEPT, TAPE_BYTES, Tape
 from drafting.desk.session import Limits
 from drafting.desk.sessions import Sessions
-from drafting.engine import DraftSettings, Frame
+from drafting.engine import PIECE_BYTES, DraftSettings, Frame, Piece
 from drafting.report import Report, Span
 from drafting.study import Picture, Study
 from tests.drafting.desk.test_session import finish
@@ -29,17 +28,6 @@ def a_study(kilobytes: int) -> Study:
     """A study of so many kilobytes of pixels, half of them for the model."""
     values = np.zeros((kilobytes, KILOBYTE // 2), np.uint8)
     return Study((Picture(values),), values)
-
-
-@dataclass(frozen=True)
-class Note:
-    """A resumption of a given size."""
-
-    nbytes: int
-    on_device: bool = True
-
-    def at_rest(self) -> Note:
-        return Note(self.nbytes, on_device=False)
 
 
 def a_desk(kilobytes: int, engine: ScriptedEngine | None = None) -> tuple[Sessions, Clock]:
@@ -127,15 +115,15 @@ def test_frames_count_and_are_given_up_before_the_draft_is() -> None:
     assert sessions.budget.held_bytes == 100 * KILOBYTE
 
 
-def test_kept_frames_are_at_rest_and_bounded_in_number_and_bytes() -> None:
+def test_kept_frames_are_bounded_in_number_and_bytes() -> None:
+    line = tuple(Piece("word ", 0.0, True) for _ in range(TAPE_BYTES // PIECE_BYTES // 10))
     tape = Tape(run=None)  # type: ignore[arg-type]
     for step in range(1, 1001):
-        tape.add(Frame(step, 1000, 0.0, {}, Note(TAPE_BYTES // 10)))
+        tape.add(Frame(step, 1000, 0.0, {"s1": line if step > 500 else ()}))
         assert len(tape.frames) < FRAMES_KEPT
-        assert sum(frame.nbytes for frame in tape.frames) <= TAPE_BYTES
-    tape.end(Frame(1000, 1000, 0.0, {}, Note(TAPE_BYTES // 10)))
+        assert tape.nbytes == sum(frame.nbytes for frame in tape.frames) <= TAPE_BYTES
+    tape.end(Frame(1000, 1000, 0.0, {"s1": line}))
     assert (tape.frames[0].step, tape.frames[-1].step) == (1, 1000)
-    assert {frame.resumption for frame in tape.frames} == {Note(TAPE_BYTES // 10, on_device=False)}
 
 
 def test_a_session_that_closes_while_it_takes_memory_keeps_none() -> None:

@@ -155,11 +155,11 @@ class DeskRoutes:
 
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open_arriving(session, request, _beside_report(session, request))
+        return await self._open_arriving(session, request, _as_study(session, request))
 
     async def open_example(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open(await self._example(request), _beside_report(session, request))
+        return await self._open(await self._example(request), _as_study(session, request))
 
     async def open_prior(self, request: Request) -> Response:
         session = self._session(request)
@@ -249,14 +249,14 @@ class DeskRoutes:
         return JSONResponse(wire.study_json(study))
 
 
-def _beside_report(session: Session, request: Request) -> Callable[[Study], None]:
-    """Opens a study in a session, with the report kept or cleared as the page says in `?report=`."""
+def _as_study(session: Session, request: Request) -> Callable[[Study], None]:
+    """What opens the study of a session; with `?report=clear` the report of the former one goes with it."""
     match request.query_params.get("report", "keep"):
         case "keep":
-            return partial(session.open_study, report="keep")
+            return session.open_study
         case "clear":
             return partial(session.open_study, report="clear")
-    raise wire.WireError("The report is neither kept nor cleared.")
+    raise wire.WireError("A report is kept or cleared when a study is opened.")
 
 
 def _pixels(find: Callable[[], Study | None], index: int) -> Response:

@@ -66,8 +66,7 @@ class Frame:
     """What one denoising step shows: for each open span, by its id, its pieces of text.
 
     `step` counts from 1; `steps` is the limit, which a draft need not reach, and which rises where a gap is widened;
-    `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here; it holds nothing
-    of a device's memory, and next to none of any.
+    `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here.
     """
 
     step: int

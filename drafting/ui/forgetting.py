@@ -12,7 +12,8 @@ import threading
 
 import gradio as gr
 
-from drafting.desk.session import Session, Sessions
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 
 
 class GradioMemory:

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import gradio as gr
 
-from drafting.desk.session import DeskError, Session, Sessions, VersionConflictError, log_failure
+from drafting.desk.errors import DeskError, OlderVersionError, log_failure
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.report import ReportError
 from drafting.ui import wire
 from drafting.ui.bundle import Bundle
@@ -100,7 +102,7 @@ class Drafting:
         _receive(session, asked.sent)
         match asked:
             case wire.DraftMessage():
-                run_under_way = session.run(asked.settings, asked.only, asked.start)
+                run_under_way = session.run(asked.settings, asked.only, asked.start, asked.sent.writer)
                 outcome = yield from _streamed(run_under_way, lambda frame: wire.frame_json(run, version, frame))
                 yield wire.outcome_json(run, version, outcome)
             case wire.QuestionMessage():
@@ -108,7 +110,7 @@ class Drafting:
                 outcome = yield from _streamed(answering, lambda frame: wire.frame_json(run, version, frame))
                 yield wire.answer_json(run, version, outcome)
             case wire.AlternativesMessage():
-                drafting = session.alternatives(asked.span, asked.count, asked.settings)
+                drafting = session.alternatives(asked.span, asked.count, asked.settings, asked.sent.writer)
                 others = yield from _streamed(drafting, lambda frames: wire.progress_json(run, version, frames))
                 yield wire.alternatives_json(run, version, asked.span, others)
 
@@ -131,6 +133,6 @@ def _streamed(source: Generator[T, None, R], as_message: Callable[[T], str]) -> 
 def _receive(session: Session, sent: wire.ReportMessage) -> None:
     try:
         session.receive(sent.report, sent.version, sent.indication, sent.writer)
-    except VersionConflictError:
+    except OlderVersionError:
         # The radiologist typed on while the request stood in line: draft from what was typed, the newer report.
         logger.debug("A draft starts from a newer version of the report than it was asked for with.")

@@ -17,20 +17,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from drafting.desk.errors import BusyError, DeskError, TooLargeError, UnknownSessionError, VersionConflictError
 from drafting.desk.examples import Example
-from drafting.desk.session import (
-    BusyError,
-    DeskError,
-    Session,
-    Sessions,
-    TooLargeError,
-    UnknownSessionError,
-    VersionConflictError,
-)
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.desk.templates import templates
 from drafting.imaging import open as imaging
-from drafting.imaging.open import Study, StudyError, open_study
+from drafting.imaging.open import open_study
 from drafting.report import ReportError
+from drafting.study import Study, StudyError
 from drafting.ui import VERSION, wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.security import BodyTooLargeError

@@ -14,7 +14,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from drafting.desk.examples import examples
-from drafting.desk.session import Limits, Sessions
+from drafting.desk.session import Limits
+from drafting.desk.sessions import Sessions
 from drafting.engine import Engine
 from drafting.imaging import open as imaging
 from drafting.ui import page, security

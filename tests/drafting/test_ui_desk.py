@@ -329,6 +329,18 @@ def test_a_draft_that_stood_in_line_starts_from_what_was_typed_meanwhile(site: S
     assert [span.text for span in site.desk.sessions.find(tab.token).report.spans] == ["Typed meanwhile.", SENTENCE]
 
 
+def test_a_draft_that_another_tab_has_overtaken_is_refused_and_its_report_left_alone(site: Site, tab: Tab) -> None:
+    others = [SPANS[0] | {"text": "The other tab's."}, SPANS[1]]
+    body = {"version": 8, "writer": "other", "spans": others, "indication": ""}
+    tab.request("PUT", "/desk/report", json=body).raise_for_status()
+    for kind in ({"kind": "draft"}, {"kind": "alternatives", "span": "c2", "count": 2}):
+        tab.press_draft(version=8, writer="mine", **kind)
+        (refused,) = tab.messages()
+        assert (refused["kind"], "Another tab" in refused["message"]) == ("error", True)
+    report = site.desk.sessions.find(tab.token).report
+    assert [span.text for span in report.spans] == ["The other tab's.", ""]
+
+
 # ---- the end
 
 

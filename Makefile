@@ -64,8 +64,9 @@ $(VENV)/.installed-dev: requirements-dev.txt requirements-dev.lock $(VENV)/.inst
 	$(PIP) -r requirements-dev.txt
 	touch $@
 
+# Most of what is installed here is never imported, so nothing is compiled ahead.
 $(VENV)/.installed-without-torch: requirements-dev.lock $(VENV)/bin/python
-	$(PIP) --no-deps --require-hashes -r requirements-dev.lock
+	$(PIP) --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -21,9 +22,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion
 
+from model.commands import Command
 from model.synthetic.cases import LABELS, SOURCES, case_to_array, labels_of, sample_case
 from model.synthetic.radiographs import SPLITS, Radiographs, load_radiographs
 from model.training.sight.heart import heart_shares, learn_masks
+from model.training.sight.readings import READINGS_FILE, TOWER_FILE, WHOLE
 from model.training.sight.teachers import (
     Pool,
     Repeated,
@@ -37,8 +40,6 @@ from model.training.sight.tower import ReadingTower, seeing_step
 from model.training.small.fresh import Shape, fresh_model
 from model.training.small.step import fast_layers
 
-TOWER_FILE = "tower.safetensors"
-READINGS_FILE = "readings.npz"
 LOG_FILE = "log.jsonl"
 # Of which the masks of heart and lungs are told, and which teachers learn from: chests taken from the front.
 _CHESTS = ("adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "wingspan")
@@ -46,8 +47,6 @@ _CHESTS = ("adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "c
 _TEACHERS_SHARE = 0.5
 # Steps before the step is timed, which compile and allocate, and steps that are timed.
 _BEFORE_MEASURING, _MEASURED = 10, 40
-# Labels without side and size.
-WHOLE = ("cardiomegaly", "edema", "opacity", "effusion", "pneumothorax", "atelectasis", "nodule", "mass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +163,25 @@ def train_sight(
             measure("tower", seeing)
         told(done=True)
     return Sighted(seeing, logits.cpu().numpy(), shares)
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, help="packed radiographs, see python -m model.synthetic.radiographs"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tower, the readings and the log")
+    parser.add_argument("--minutes", type=float, help="as many steps as this time allows, instead of the recipe's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _run(options: argparse.Namespace) -> int:
+    recipe = SightRecipe(seed=options.seed)
+    train_sight(options.data, options.out, Shape(), recipe, torch.device(options.device), minutes=options.minutes)
+    return 0
+
+
+SIGHT = Command(_declare, _run, (FileNotFoundError,))
 
 
 def load_splits(data: Path) -> NDArray[np.int8]:

@@ -137,7 +137,8 @@ def mirror_columns() -> list[int]:
 def drawn(pool: Pool, batch: int, painted: float) -> tuple[Tensor, Tensor, Tensor]:
     """Varied pictures (batch, 1, side, side) in 0 to 1, their targets and what of them is known (batch, labels).
 
-    `painted`: the share of pictures with painted findings, which come first. Draws on the device alone, so that it can be captured.
+    `painted`: the share of pictures with painted findings, which come first. Draws on the device alone, so that it can
+    be captured.
     """
     device = pool.pictures.device
     made = round(batch * painted)

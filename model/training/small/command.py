@@ -34,11 +34,13 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights-of", type=Path, help="checkpoint of the same shape whose weights a new run begins with"
     )
+    parser.add_argument("--sight", type=Path, help="folder that train sight left: its tower and readings are used")
     parser.add_argument("--steps", type=int, help="training steps in all")
     parser.add_argument("--learning-rate", type=float, help="the highest, after the warm-up")
     parser.add_argument("--batch", type=int, help="pictures a step, of each process")
     parser.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
     parser.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+    parser.add_argument("--fit", action="store_true", help="a new run has as many steps as --minutes allow")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that write reports, of each process")
     parser.add_argument(
@@ -77,6 +79,8 @@ def _train(train: Callable[..., None], options: argparse.Namespace) -> int:
         options.minutes,
         options.tokenizer,
         options.weights_of,
+        options.sight,
+        options.fit,
     )
     return 0
 

@@ -27,13 +27,21 @@ PROTOCOL_AND_VALUES = {"drafting.engine", *VALUES}
 ARROWS = {
     "app": {"drafting", "model.engine", "model.network"},
     "drafting.__main__": {"drafting", "model.engine", "model.network"},
-    "drafting.ui": {"drafting.desk", "drafting.checks", "drafting.exports", "drafting.imaging", *PROTOCOL_AND_VALUES},
-    "drafting.desk": {"drafting.checks", *PROTOCOL_AND_VALUES},
+    "drafting.ui": {
+        "drafting.assets",
+        "drafting.desk",
+        "drafting.checks",
+        "drafting.exports",
+        "drafting.imaging",
+        *PROTOCOL_AND_VALUES,
+    },
+    "drafting.desk": {"drafting.assets", "drafting.checks", *PROTOCOL_AND_VALUES},
     "drafting.reader_study": {"drafting.desk", *PROTOCOL_AND_VALUES},
     "drafting.checks": VALUES,
     "drafting.exports": VALUES,
     "drafting.imaging": VALUES,
     "drafting.engine": VALUES,
+    "drafting.assets": set(),
     "drafting.study": set(),
     "drafting.report": set(),
     "model.__main__": {"model"},
@@ -59,7 +67,7 @@ ARROWS = {
     "model.synthetic": {"model.sets", *VALUES},
     "model.commands": set(),
     "model.engine": {"model.network", *PROTOCOL_AND_VALUES},
-    "model.network": {"drafting.study"},
+    "model.network": {"drafting.assets", "drafting.study"},
 }
 
 

@@ -29,6 +29,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if command -v npm >/dev/null; then \
+		[ -x assets/web/node_modules/.bin/eslint ] || (cd assets/web && npm ci --silent) && cd assets/web && npm run --silent lint; \
+	else echo "npm is not installed: the browser's sources are not linted."; fi
 
 # The browser bundle is committed; this builds it again from assets/web/src.
 web:

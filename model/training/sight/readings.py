@@ -100,7 +100,7 @@ def _decided(own: NDArray[np.int8], chance: NDArray[np.float32], read: NDArray[n
     decided[named & (chance > np.quantile(chance[silent], _SPOKEN_AGAINST))] = 1
     decided[silent & (chance > seen)] = 1
     unseen = min(np.quantile(chance[named], _UNSEEN), np.quantile(chance[silent], _MOST_UNSEEN))
-    decided[silent & (chance < unseen)] = 0
+    decided[silent & (chance <= unseen)] = 0
     return decided
 
 

@@ -1,4 +1,4 @@
-"""Sight: hearts are measured as they were drawn, labels are completed with care, and a run leaves what training needs."""
+"""Sight: hearts are measured as drawn, labels are completed with care, and a run leaves what training needs."""
 
 from __future__ import annotations
 

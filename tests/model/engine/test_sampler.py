@@ -14,19 +14,18 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 )
 
 from model.engine.sampler import (
-    Reading,
+    Course,
     Run,
     SamplerSettings,
-    State,
     accept,
     begin,
     denoise,
     draws,
     is_over,
-    read,
     renoise,
     temperature,
 )
+from model.network.reading import Reading, State, read
 
 VOCABULARY = 50
 FREE = 7
@@ -47,23 +46,24 @@ def reading_of(run: Run, state: State, logits: Tensor) -> Reading:
     return Reading(best, log_probability, sampled, entropy, probabilities)
 
 
-def states_of(run: Run, logits: Tensor, start: State | None = None) -> list[State]:
-    """All states of a run whose decoder always believes the same, from the first or from `start`."""
-    loop = denoise(run, start)
+def states_of(course: Course | Run, logits: Tensor) -> list[State]:
+    """All states of a run whose decoder always believes the same."""
+    course = Course(course) if isinstance(course, Run) else course
+    loop = denoise(course)
     states: list[State] = []
     try:
         states.append(next(loop))
         while True:
-            states.append(loop.send(reading_of(run, states[-1], logits)))
+            states.append(loop.send(reading_of(course.at(states[-1].number + 1), states[-1], logits)))
     except StopIteration as end:
         return [*states, end.value]
 
 
 def test_without_a_free_position_nothing_is_run() -> None:
     run = a_run(free=0)
-    assert is_over(run, begin(run))
+    assert is_over(Course(run), begin(run))
     with pytest.raises(StopIteration):
-        next(denoise(run))
+        next(denoise(Course(run)))
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_or_stream_another() -> None:
@@ -75,13 +75,19 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_or_stream_another() -
     assert canvases(a_run()) != canvases(replace(a_run(), stream=1))
 
 
-def test_a_run_goes_on_from_any_state_as_it_went_before() -> None:
-    run = a_run(seed=2**63 - 1)
-    whole = states_of(run, beliefs(1.0))
-    assert len(whole) == 9
-    for number, state in enumerate(whole[:-1]):
-        rest = states_of(run, beliefs(1.0), state)
-        assert [s.canvas.tolist() for s in rest] == [s.canvas.tolist() for s in whole[number:]]
+def test_a_course_repeats_earlier_steps_and_then_goes_its_own_way() -> None:
+    earlier, other = a_run(seed=2**63 - 1), a_run(seed=3, steps=11)
+    once = states_of(earlier, beliefs(1.0))
+    assert len(once) == 9
+    for step in (1, 4, 8):
+        course = Course(earlier).continued(step, other)
+        whole = states_of(course, beliefs(1.0))
+        assert [s.canvas.tolist() for s in whole[: step + 1]] == [s.canvas.tolist() for s in once[: step + 1]]
+        assert whole[-1].number == 11
+        # And again from a step of that course, before or after the one where it changed.
+        third = states_of(course.continued(6, earlier), beliefs(1.0))
+        assert [s.canvas.tolist() for s in third[:7]] == [s.canvas.tolist() for s in whole[:7]]
+        assert third[-1].number == 8
 
 
 def test_a_stable_and_certain_canvas_stops_early() -> None:

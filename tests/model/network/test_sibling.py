@@ -14,15 +14,14 @@ from transformers import PreTrainedTokenizerFast
 from drafting.engine import DraftSettings
 from drafting.report import merge_draft, parse_markup
 from drafting.study import Study, StudyFacts
+from model.evaluation.sibling import Sibling, load_sibling
 from model.network.loading import ModelError, user_turn
 from model.network.prefix import instruction
-from model.network.sibling import FILL_IN, Sibling, load_sibling
+from model.network.sibling import FILL_IN
+from model.network.tokens import BLANK, END_TURN, IMAGE
 from model.synthetic.cases import sample_case
 from model.training.small.batches import learn_tokenizer
 from model.training.small.fresh import (
-    BLANK,
-    END_TURN,
-    IMAGE,
     Shape,
     fresh_model,
     fresh_sibling,

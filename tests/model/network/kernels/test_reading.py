@@ -12,9 +12,9 @@ pytest.importorskip("triton", reason="Triton, which the kernels are written in, 
 if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("no CUDA device, and TRITON_INTERPRET is not 1", allow_module_level=True)
 
-from model.engine.sampler import read
 from model.network.decoder import bar
 from model.network.kernels.reading import STRETCH, read_products
+from model.network.reading import read
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CAP = 30.0

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drafting.report import Report, Span, parse_markup
 from model.engine.layout import (
     Layout,
-    Slot,
     canvas_for,
-    decode_pieces,
     elastic_width,
-    fitted,
     lay_out,
     lay_out_within,
     windows,
@@ -96,29 +92,3 @@ def test_slots_get_narrower_so_that_all_gaps_see_each_other(tiny_model: Drafting
     assert layout.slots[2].stop - layout.slots[2].start >= len(encode("The heart is normal.")) + 8
     assert lay_out_within(report, encode, 3, 200, elastic_width) == wide
     assert lay_out_within(report, encode, 3, 40, elastic_width) == lay_out(report, encode, 3, 40, elastic_width)
-
-
-def test_pieces_spell_characters_of_several_tokens_as_one(tiny_model: DraftingModel) -> None:
-    ids = tiny_model.tokenizer("The 😀 heart", add_special_tokens=False)["input_ids"]
-    pieces = decode_pieces([*ids, tiny_model.blank_id], tiny_model.tokenizer, tiny_model.blank_id)
-    assert "".join(text for text, _ in pieces) == "The 😀 heart"
-    assert sorted(index for _, indices in pieces for index in indices) == list(range(len(ids)))
-    assert any(text.strip() == "😀" for text, _ in pieces)
-
-
-@pytest.mark.parametrize(
-    ("texts", "follows_space", "glue", "expected"),
-    [
-        ([" The", " heart"], True, "", "The heart"),
-        ([" The", " heart"], False, "", " The heart"),
-        ([" ", "The", " heart", " "], True, "", "The heart"),
-        (["Clear."], True, "No effusion", "Clear. "),
-        (["Clear"], True, ".", "Clear"),
-        (["pneumo"], True, "thorax", "pneumo"),
-        (["a\n", "b"], True, "", "a\r\nb"),
-    ],
-)
-def test_a_slots_text_fits_between_its_neighbours(
-    texts: list[str], follows_space: bool, glue: str, expected: str
-) -> None:
-    assert "".join(fitted(texts, Slot("s1", 0, 9, follows_space, glue), "\r\n")) == expected

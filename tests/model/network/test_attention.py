@@ -10,17 +10,10 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.engine import EngineError, Looked
-from drafting.report import Report, Span, parse_markup
 from drafting.study import Study, StudyFacts
-from model.engine.local import LocalEngine
-from model.engine.looking import BlindError, attention_to_image, particular_map
-from model.evaluation.reports.looked import BEFORE, LookedSettings, right_share
-from model.evaluation.reports.looked import measure as looked
-from model.evaluation.task import Context
+from model.network.attention import ImageNotVisibleError, attention_to_image, distinctive_attention
 from model.network.loading import DraftingModel, layer_kinds, load
 from model.network.prefix import Prefix, encode_prefix
-from tests.model.evaluation.test_evaluation_measures import pictures
 
 
 @pytest.fixture(scope="module", params=["tiny", "default"])
@@ -74,7 +67,7 @@ def test_the_attention_is_what_transformers_computes(any_model: DraftingModel) -
     assert torch.allclose(computed / computed.mean(), expected / expected.mean(), atol=1e-3)
 
     own, rest = expected[3:9].mean(0), torch.cat([expected[:3], expected[9:15]]).mean(0)
-    weights, share = particular_map(any_model, prefix, tokens, slice(3, 9), 15)
+    weights, share = distinctive_attention(any_model, prefix, tokens, slice(3, 9), 15)
     assert weights.shape == (prefix.image.rows, prefix.image.columns)
     assert torch.allclose(weights.flatten(), (own / own.sum() - rest / rest.sum()).clamp(min=0), atol=1e-4)
     assert share == pytest.approx(own.sum().item(), abs=1e-4)
@@ -116,98 +109,12 @@ def test_a_layer_that_has_lost_a_part_of_the_image_is_left_out(tiny_model: Draft
     assert prefix.image is not None
     kept = prefix.length - prefix.image.start - 1
     cut = [(keys[-kept:], values[-kept:]) for keys, values in prefix.layers]
-    with pytest.raises(BlindError):
+    with pytest.raises(ImageNotVisibleError):
         attention_to_image(tiny_model, replace(prefix, layers=tuple(cut)), tokens)
     # The last layer alone is whole: its attention is all there is.
     mixed = replace(prefix, layers=(*cut[:-1], prefix.layers[-1]))
     paid = attention_to_image(tiny_model, mixed, tokens)
     assert paid.shape == (20, prefix.image.rows * prefix.image.columns)
     assert 0 < paid.sum(-1).max() < 1
-    with pytest.raises(BlindError):
+    with pytest.raises(ImageNotVisibleError):
         attention_to_image(tiny_model, encode_prefix(tiny_model, None), tokens)
-
-
-REPORT = parse_markup("FINDINGS:\n[[The heart is normal in size. The lungs are clear.]]\n\nIMPRESSION:\n[[]]")
-
-
-@pytest.fixture(scope="module")
-def engine(tiny_model: DraftingModel) -> LocalEngine:
-    return LocalEngine(tiny_model)
-
-
-def test_a_sentence_of_a_span_has_a_map_of_its_own(engine: LocalEngine) -> None:
-    study = a_study()
-    id = REPORT.open_spans[0].id
-    first, second = ((0, 28), (29, 49))
-    maps = [engine.looked(study, REPORT, id, part) for part in (first, second, None)]
-    for one in maps:
-        assert one.weights.min() >= 0
-        assert 0 < one.weights.sum() < 1
-        assert 0 < one.share < 1
-    assert not np.allclose(maps[0].weights, maps[1].weights, atol=1e-5)
-    again = engine.looked(study, REPORT, id, first)
-    assert np.array_equal(again.weights, maps[0].weights)
-    # Whether the space before a sentence is asked for with it makes no difference.
-    assert np.array_equal(engine.looked(study, REPORT, id, (28, 49)).weights, maps[1].weights)
-
-
-def test_a_report_longer_than_the_canvas_is_looked_at_around_the_text(engine: LocalEngine) -> None:
-    many = " The lungs are clear." * 60
-    spans = (Span("a", many, "locked", "radiologist"), Span("b", " The heart is normal.", "open", "model"))
-    assert engine.looked(a_study(), Report(spans), "b").weights.any()
-    with pytest.raises(EngineError, match="longer"):
-        engine.looked(a_study(), Report((Span("c", many, "open", "model"), spans[0])), "c")
-
-
-def test_where_there_is_nothing_to_look_for_it_is_said(engine: LocalEngine) -> None:
-    heading, text, _, gap = REPORT.spans
-    for id, part in ((gap.id, None), (heading.id, None), ("gone", None), (text.id, (5, 5)), (text.id, (900, 950))):
-        with pytest.raises(EngineError, match="no text"):
-            engine.looked(a_study(), REPORT, id, part)
-    with pytest.raises(EngineError, match="open a study"):
-        engine.looked(None, REPORT, text.id)
-
-
-def test_the_sentence_alone_in_its_report_is_compared_with_the_scaffold(engine: LocalEngine) -> None:
-    alone = Report((Span("a", "The heart is large é😀.", "open", "model"),))
-    assert engine.looked(a_study(), alone, "a").weights.any()
-
-
-SETTINGS = LookedSettings(limit=12, seed=0)
-
-
-class BrighterSide:
-    """Looks at the brighter half of the picture for a finding, and for the heart always at the patient's right."""
-
-    def looked(self, study: Study, report: Report, id: str, part: tuple[int, int]) -> Looked:
-        text = report.open_spans[0].text[slice(*part)]
-        if text == BEFORE:
-            return Looked(np.array([[0.9, 0.1]], np.float32), 0.1)
-        assert text.startswith("There is a")
-        half = study.model_picture.shape[1] // 2
-        dark, bright = (float(side.mean()) for side in (study.model_picture[:, :half], study.model_picture[:, half:]))
-        return Looked(np.array([[dark > bright, dark <= bright]], np.float32), 0.1)
-
-    def release(self, study: Study) -> None:
-        pass
-
-
-def test_a_map_that_follows_the_picture_is_told_from_one_that_does_not() -> None:
-    radiographs = pictures(["adult_normal"] * 12, [60] * 12, [{}] * 12)
-    context = Context(SETTINGS)
-    context.__dict__ |= {"engine": BrighterSide(), "radiographs": radiographs}
-    rows = {(row.subject, row.measure): row.estimate for rows in looked(context) for row in rows}
-    effusion = rows["effusion", "map on the finding's side, its sentence"]
-    assert effusion.count >= 1
-    # Beside other findings an effusion does not always make its side the brighter one.
-    assert effusion.value is not None
-    assert effusion.value > 0.6
-    for (_, measure), estimate in rows.items():
-        if measure == "map on that side, sentence on the heart" and estimate.count:
-            assert (estimate.value, estimate.low, estimate.high) == (0.5, 0.5, 0.5)
-
-
-def test_the_patients_right_is_the_pictures_left_and_a_middle_column_is_shared() -> None:
-    assert right_share(np.array([[3, 1]], np.float32)) == 0.75
-    assert right_share(np.array([[1, 2, 1], [0, 4, 0]], np.float32)) == 0.5
-    assert right_share(np.array([[2, 1, 0]], np.float32)) == pytest.approx(2.5 / 3)

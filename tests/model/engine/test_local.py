@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -21,13 +21,15 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
 from drafting.study import Study, StudyFacts
-from model.engine import local as local_engine
+from model.engine import prefixes, windows
 from model.engine.batching import MOST_RUNS
-from model.engine.local import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
-from model.engine.sampler import Run, State, draws
-from model.network.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, capped_logits
+from model.engine.local import LocalEngine
+from model.engine.scoring import Scoring
+from model.engine.windows import WIDENINGS, WIDTH_FACTORS
+from model.network.decoder import DecoderSlot, barred_tokens
 from model.network.loading import CHECKSUMS, DraftingModel, ModelError, load
-from model.network.prefix import Prefix, Seen, encode_prefix, instruction
+from model.network.prefix import Prefix, VisionFeatures, encode_prefix, instruction
+from model.network.reading import State
 
 
 @pytest.fixture(scope="module")
@@ -276,16 +278,119 @@ def test_more_alternatives_than_fit_at_once_are_drafted_all_the_same(
         assert {draft.seed for draft in drafts} == set(range(MOST_RUNS + 3))
 
 
-def test_a_full_engine_says_so_and_takes_the_next_when_there_is_room(engine: LocalEngine) -> None:
+def test_alternatives_come_to_their_end_in_what_their_frames_show(default_engine: LocalEngine, study: Study) -> None:
+    report = parse_markup("FINDINGS: The heart is normal in size. [[]]\n\nIMPRESSION: Small left pleural effusion.")
+    rounds, _ = finish(default_engine.alternatives(study, report, 6, DraftSettings(seed=3)))  # type: ignore[arg-type]
+    progress = [min(frame.step / frame.steps for frame in frames) for frames in rounds]
+    # Fewer steps than the limit were needed, and what is shown follows the drafts that are still written.
+    assert max(frame.step for frame in rounds[-1]) < 48
+    under_way = [[frame for frame in frames if frame.step < frame.steps] for frames in rounds]
+    assert len(under_way[-1]) < 6
+    assert all(
+        share == 1 or any(frame.step / frame.steps == share for frame in left)
+        for share, left in zip(progress, under_way, strict=True)
+    )
+
+
+def test_a_draft_beyond_the_places_waits_in_line_and_is_the_draft_that_it_is_alone(tiny_model: DraftingModel) -> None:
+    engine = LocalEngine(tiny_model)
     report = parse_markup("The heart [[]].")
+    alone = run(engine, None, report, seed=9)[1]
     under_way = [engine.draft(None, report, DraftSettings(seed=seed)) for seed in range(MOST_RUNS)]
     for steps in under_way:
-        next(steps)
-    with pytest.raises(EngineBusyError, match="busy"):
-        run(engine, None, report)
+        assert next(steps).place == 0
+    waiting = engine.draft(None, report, DraftSettings(seed=9))
+    first = next(waiting)
+    assert (first.step, first.place, first.texts) == (0, 1, {})
+    under_way.pop().close()
+    frames, draft = finish(waiting)
+    assert [frame.step for frame in frames if frame.place == 0] == list(range(1, draft.steps + 1))
+    assert draft.texts == alone.texts
     for steps in under_way:
         steps.close()
-    assert run(engine, None, report)[1].texts
+
+
+def test_a_full_line_says_so(tiny_model: DraftingModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = LocalEngine(tiny_model)
+    monkeypatch.setattr(engine.batcher, "_most_waiting", 0)
+    with pytest.raises(EngineBusyError, match="busy"):
+        run(engine, None, parse_markup("The heart [[]]."))
+
+
+def test_pages_that_ask_for_many_alternatives_leave_room_for_others(tiny_model: DraftingModel) -> None:
+    engine, report = LocalEngine(tiny_model), parse_markup("The heart [[]].")
+    pages = [engine.alternatives(None, report, 8, DraftSettings(seed=seed)) for seed in range(4)]
+    rounds = [next(page) for page in pages]
+    assert all(frame.place == 0 for frames in rounds for frame in frames)
+    assert [len(frames) for frames in rounds] == [8, 8, 1, 1]
+    later = engine.draft(None, report, DraftSettings())
+    assert next(later).place == 0
+    later.close()
+    assert all(len(finish(page)[1]) >= 1 for page in pages)  # type: ignore[arg-type]
+
+
+def test_a_draft_of_several_windows_needs_no_second_place(tiny_model: DraftingModel) -> None:
+    """Between two windows others take what is free; a draft under way is not turned away for it."""
+    engine = LocalEngine(tiny_model)
+    report = parse_markup(("The lungs are clear. " * 30 + "[[]] ") * 2)
+    long = engine.draft(None, report, DraftSettings(steps=2))
+    first = next(long)
+    assert first.steps == 4
+    others = [engine.draft(None, report, DraftSettings(steps=2)) for _ in range(MOST_RUNS - 1)]
+    for other in others:
+        assert next(other).place == 0
+    waiting = engine.draft(None, report, DraftSettings())
+    assert next(waiting).place == 1
+    frames, draft = finish(long)
+    assert [frame.step for frame in (first, *frames)] == list(range(1, draft.steps + 1))
+    assert draft.steps >= 4
+    for other in (*others, waiting):
+        other.close()
+
+
+@given(report=reports(), lengths=st.lists(st.integers(0, 40), max_size=6), strength=st.sampled_from([0.5, 1]))
+@example(report=gap_of(""), lengths=[24, 0], strength=1)
+@example(report=parse_markup("[[]] [[" + " clear" * 40 + "]] [[]]"), lengths=[], strength=0.5)
+@settings(QUIET, max_examples=25)
+def test_no_canvas_is_longer_than_the_model_takes(
+    crowded: LocalEngine, without_blanks: LocalEngine, report: Report, lengths: list[int], strength: float
+) -> None:
+    """Slots that are widened, and those tried at several widths, leave room for what stands between them."""
+    gaps = parse_markup("".join("[[]]" + " clear" * length for length in lengths))
+    for engine in (crowded, without_blanks):
+        for one in (report, gaps):
+            for frame in engine.draft(None, one, DraftSettings(steps=1, strength=strength)):
+                resumption = frame.resumption
+                assert isinstance(resumption, windows._Resumption)
+                assert all(len(canvas.ids) <= engine.bench.model.canvas_length for canvas in resumption.canvases)
+
+
+def test_frames_hold_no_tensors(engine: LocalEngine, study: Study) -> None:
+    """A hundred frames of each page are kept to go back to: they may not hold a device's memory."""
+    frames, _ = run(engine, study, parse_markup("The heart [[]]. [[is large]]"))
+
+    def held(value: object) -> list[object]:
+        if isinstance(value, torch.Tensor):
+            return [value]
+        if is_dataclass(value) and not isinstance(value, type):
+            return [found for field in fields(value) for found in held(getattr(value, field.name))]
+        if isinstance(value, Mapping):
+            return [found for each in value.values() for found in held(each)]
+        if isinstance(value, tuple | list | frozenset):
+            return [found for each in value for found in held(each)]
+        return []
+
+    assert held(frames) == []
+
+
+@pytest.fixture(scope="module")
+def crowded(tiny_model: DraftingModel) -> LocalEngine:
+    """An engine whose slots always come back full, so that every one is widened."""
+    barred = barred_tokens(tiny_model)
+    barred[tiny_model.blank_id] = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.network.decoder.barred_tokens", lambda _: barred)
+        return LocalEngine(tiny_model)
 
 
 @pytest.fixture(scope="module")
@@ -293,12 +398,17 @@ def without_blanks(tiny_model: DraftingModel) -> LocalEngine:
     return LocalEngine(replace(tiny_model, blank_id=None))
 
 
-def test_without_blanks_several_widths_are_drafted_and_the_likeliest_is_kept(without_blanks: LocalEngine) -> None:
+def test_without_blanks_several_widths_are_drafted_and_the_likeliest_is_kept(
+    without_blanks: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided: list[Sequence[State]] = []
+    likeliest = windows._likeliest
+    monkeypatch.setattr(windows, "_likeliest", lambda states: decided.append(states) or likeliest(states))
     report = parse_markup("The heart [[]]. The lungs are clear.")
     frames, draft = run(without_blanks, None, report, seed=2)
-    lanes = frames[-1].resumption.states  # type: ignore[attr-defined]
+    lanes = decided[-1]
     assert len({len(state.canvas) for state in lanes}) == len(WIDTH_FACTORS)
-    means = [state.reading.log_probability.mean().item() for state in lanes]
+    means = [state.reading.log_probability.mean().item() for state in lanes if state.reading is not None]
     assert draft.mean_log_probability == pytest.approx(max(means))
     assert frames[-1].texts == draft.texts
 
@@ -319,10 +429,23 @@ def test_special_tokens_in_locked_or_open_text_are_ordinary_text(engine: LocalEn
     assert merge_draft(report, draft.texts).text.startswith("<blank><|image|><bos> ")
 
 
+def test_special_tokens_in_an_indication_a_hint_and_a_question_are_ordinary_text(
+    engine: LocalEngine, study: Study
+) -> None:
+    name = "<|image|>"
+    for words in (f"{name} cough", "<eos> <blank> <turn|>"):
+        report = Report((Span("s1", "", "open", "radiologist", hint="<eos> <pad>?"),))
+        drafts = [
+            finish(engine.draft(study, report, DraftSettings(steps=1), words))[1],
+            finish(engine.answer(study, f"Is {words} there?", DraftSettings(steps=1)))[1],
+        ]
+        assert all(draft.texts for draft in drafts)
+
+
 def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import model.engine.local as room
+    import model.engine.prefixes as room
 
     calls = []
     encode = room.encode_prefix
@@ -341,9 +464,9 @@ def test_what_was_made_without_a_study_is_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    encode = local_engine.encode_prefix
+    encode = prefixes.encode_prefix
     monkeypatch.setattr(
-        local_engine, "encode_prefix", lambda *given, **named: calls.append(given[2]) or encode(*given, **named)
+        prefixes, "encode_prefix", lambda *given, **named: calls.append(given[2]) or encode(*given, **named)
     )
     engine = LocalEngine(tiny_model)
     engine.prepare(study, "Cough")
@@ -358,13 +481,13 @@ def test_a_picture_is_looked_at_once_whatever_is_asked_and_forgotten_on_release(
     tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
-    see = local_engine.see
-    monkeypatch.setattr(local_engine, "see", lambda *given: looks.append(1) or see(*given))
+    encode = prefixes.encode_picture
+    monkeypatch.setattr(prefixes, "encode_picture", lambda *given: looks.append(1) or encode(*given))
     engine = LocalEngine(tiny_model)
     for indication in ("", "Cough", "Fever"):
         engine.prepare(study, indication)
     for question in ("Is there an effusion?", "Is the heart enlarged?"):
-        engine.likelihoods(study, question, ["Yes."])
+        finish(engine.answer(study, question, DraftSettings(steps=1)))
     assert len(looks) == 1
     engine.release(study)
     engine.prepare(study)
@@ -436,15 +559,21 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_other_weights_than_the_checksums_tell_of_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "drafting.json", "tokenizer.json"])
+def test_a_file_that_differs_from_its_checksum_is_refused(file: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "changed"
     shutil.copytree(tiny_checkpoint, folder)
-    weights = folder / "model.safetensors"
-    whole = bytearray(weights.read_bytes())
-    whole[-1] ^= 1
-    weights.write_bytes(whole)
-    with pytest.raises(ModelError, match=r"model\.safetensors.*SHA256SUMS"):
+    # White space at the end leaves a JSON file as good as it was: nothing but its checksum can tell.
+    (folder / file).write_bytes((folder / file).read_bytes() + b"\n")
+    with pytest.raises(ModelError, match=rf"{re.escape(file)}.*SHA256SUMS"):
         load(folder)
+
+
+def test_a_checkpoint_is_taken_without_checksums_but_not_with_broken_ones(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(tiny_checkpoint, folder)
     (folder / CHECKSUMS).write_text("no sums\n", encoding="ascii")
     with pytest.raises(ModelError):
         load(folder)
@@ -468,69 +597,14 @@ def test_an_answer_is_the_drafts_only_text(any_engine: LocalEngine, study: Study
     assert finish(any_engine.answer(None, "Is this normal?", DraftSettings(steps=1)))[1].steps >= 1
 
 
-def test_the_question_reaches_the_answer_and_keeps_a_prefix_of_its_own(engine: LocalEngine, study: Study) -> None:
-    answers = ["Yes.", "No."]
-    one, other = (engine.likelihoods(study, f"Is there {thing}?", answers) for thing in ("air", "fluid in the left"))
-    assert one != other
-    assert engine.likelihoods(study, "Is there air?", answers) == one
-    report = parse_markup("The heart [[]].")
-    assert run(engine, study, report, steps=2)[1].texts == run(engine, study, report, steps=2)[1].texts
-
-
-def test_the_image_reaches_the_likelihoods(engine: LocalEngine, study: Study) -> None:
-    white = Study(pictures=(), model_picture=np.full((90, 70), 255, dtype=np.uint8), facts=study.facts)
-    asked = "Is there a pleural effusion?"
-    assert engine.likelihoods(study, asked, ["Yes."]) != engine.likelihoods(white, asked, ["Yes."])
-
-
-def test_likelihoods_are_the_mean_log_probabilities_of_answers_and_of_the_blank_after_them(
-    tiny_model: DraftingModel, engine: LocalEngine, study: Study
-) -> None:
-    question, answers = "Is there a pleural effusion?", ["No.", "The heart is normal in size."]
-    prefix = encode_prefix(tiny_model, study, question=question)
-    blank = tiny_model.blank_id
-    expected = []
-    for answer in answers:
-        own = tiny_model.tokenizer(answer, add_special_tokens=False)["input_ids"]
-        draws_of_noise = []
-        for seed in range(NOISES):
-            settings_of_run = Run(ANSWER_WIDTH, tiny_model.vocabulary_size, engine.settings, seed, 0)
-            noise = draws(settings_of_run, 0)[1]
-            state = State(0, noise, None, torch.zeros(ANSWER_WIDTH, dtype=torch.bool), 0, settled=False, anchor=None)
-            ids = torch.tensor([*tiny_model.before, *own, *[blank] * (ANSWER_WIDTH - len(own)), *tiny_model.after])
-            free = torch.arange(len(tiny_model.before), len(tiny_model.before) + ANSWER_WIDTH)
-            opening = torch.arange(ANSWER_WIDTH) == 0
-            seat = Seat(prefix, ids, free, opening)
-            decoder = PackedDecoder(tiny_model, torch.float32)
-            with torch.inference_mode():
-                hidden = decoder._forward([Look(seat, state, 1.0, torch.zeros(ANSWER_WIDTH))])
-                logits = capped_logits(tiny_model.network, hidden)
-            logits = bar(logits, barred_tokens(tiny_model), opening, blank).log_softmax(-1)
-            wanted = [*own, blank]
-            draws_of_noise.append(logits[range(len(wanted)), wanted].mean().item())
-        expected.append(sum(draws_of_noise) / NOISES)
-    assert engine.likelihoods(study, question, answers) == pytest.approx(expected, abs=2e-2)
-
-
-def test_answers_of_any_length_and_number_are_compared(any_engine: LocalEngine, study: Study) -> None:
-    answers = ["Yes.", "No.", "There is a small left pleural effusion " * 4]
-    likelihoods = any_engine.likelihoods(study, "What is seen?", answers)
-    assert len(likelihoods) == 3
-    assert all(nats < 0 for nats in likelihoods)
-    assert any_engine.likelihoods(study, "What is seen?", []) == []
-
-
-def test_without_blanks_answers_are_given_and_compared(without_blanks: LocalEngine, study: Study) -> None:
+def test_without_blanks_an_answer_is_given(without_blanks: LocalEngine, study: Study) -> None:
     _, draft = finish(without_blanks.answer(study, "Is there air?", DraftSettings(steps=2)))
     assert list(draft.texts) == ["answer"]
-    assert all(nats < 0 for nats in without_blanks.likelihoods(study, "Is there air?", ["Yes.", "No."]))
 
 
-def test_neither_no_question_nor_an_empty_answer_is_taken(engine: LocalEngine, study: Study) -> None:
+def test_no_question_is_not_answered(engine: LocalEngine, study: Study) -> None:
     with pytest.raises(EngineError, match="no question"):
         finish(engine.answer(study, " \n", DraftSettings()))
-    with pytest.raises(EngineError, match="no text"):
-        engine.likelihoods(study, "Is there air?", ["Yes.", ""])
 
 
 # ---- hints
@@ -555,12 +629,12 @@ def test_a_draft_heeds_its_hints_and_other_drafts_keep_their_prefix(
         indication: str,
         question: str,
         hints: tuple[str, ...],
-        seen: Seen | None,
+        vision: VisionFeatures | None,
     ) -> Prefix:
         told.append(hints)
-        return encode_prefix(model, study, indication, question, hints, seen)
+        return encode_prefix(model, study, indication, question, hints, vision)
 
-    monkeypatch.setattr(local_engine, "encode_prefix", encode)
+    monkeypatch.setattr(prefixes, "encode_prefix", encode)
     engine = LocalEngine(tiny_model)
     plain, hinted = parse_markup("Pleura: [[]] Heart: [[]]"), parse_markup("Pleura: [[]] Heart: [[?size?]]")
     for report in (plain, hinted, plain, hinted, focused(hinted, {"s2"})):
@@ -665,13 +739,12 @@ def test_pinned_positions_read_once_serve_every_text_of_a_slot(default_engine: L
         def __getattr__(self, name: str) -> object:
             return getattr(decoder, name)
 
-        def beliefs(self, seats: list[Seat], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
-            fresh = [Seat(seat.prefix, seat.tokens, seat.free, seat.opening) for seat in seats]
+        def beliefs(self, slots: list[DecoderSlot], canvases: list[torch.Tensor]) -> list[torch.Tensor]:
+            fresh = [DecoderSlot(slot.prefix, slot.tokens, slot.free, slot.opening) for slot in slots]
             return decoder.beliefs(fresh, canvases)
 
-    exact = copy(default_engine)
-    exact.decoder = Anew()  # type: ignore[assignment]
-    for word in exact.words(None, report, 5):
+    exact = Scoring(default_engine.bench, Anew(), default_engine.batcher)  # type: ignore[arg-type]
+    for word in exact.words(default_engine.prefix(None), report, 5):
         if word.text in once:
             assert once[word.text] == pytest.approx(word.probability, abs=0.1)
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FINE, colour, heat, placeOf } from "../src/heat.js";
-import { UPRIGHT, turned } from "../src/geometry.js";
+import { FINE, colour, heat, placeOf } from "../../src/viewer/heat.js";
+import { UPRIGHT, turned } from "../../src/viewer/geometry.js";
 
 const at = ({ width, data }, x, y) => [...data.slice((y * width + x) * 4, (y * width + x) * 4 + 4)];
 

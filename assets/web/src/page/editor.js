@@ -4,18 +4,18 @@
 import { createAutosave } from "./autosave.js";
 import { sayLost } from "./connection.js";
 import { desk, shared, watchPage } from "./desk.js";
-import { ask as confirm, button, el, icon } from "./dom.js";
+import { ask as confirm, button, el, icon } from "../dom.js";
 import { NOTICE, asText } from "./export.js";
 import { createAsk } from "./ask.js";
-import { diffOfParts } from "./diff.js";
-import { createHint } from "./hint.js";
-import { createFind } from "./find.js";
-import { createMenu } from "./menu.js";
+import { diffOfParts } from "../report/diff.js";
+import { createHint } from "../report/hint.js";
+import { createFind } from "../report/find.js";
+import { createMenu } from "../report/menu.js";
 import { createTimeline } from "./timeline.js";
-import { CERTAINTY_LEVELS, createReportEditor } from "./report-editor.js";
+import { CERTAINTY_LEVELS, createReportEditor } from "../report/report-editor.js";
 import { SHORTCUTS, keymapOf, shownKey } from "./keys.js";
 import { mountShell } from "./shell.js";
-import { newId } from "./spans.js";
+import { newId } from "../report/spans.js";
 
 const STOP_PATIENCE_MS = 5000;
 const HINT_MS = 3500;
@@ -931,7 +931,7 @@ export function mountEditor({ element }) {
     }
   }
 
-  /** What else the model would write in the place of a word. @param {import("./spans.js").Place|null} place */
+  /** What else the model would write in the place of a word. @param {import("../report/spans.js").Place|null} place */
   async function showWords(place) {
     if (!place || run || aside) {
       showHint(place ? "busy" : "no-word");
@@ -1211,7 +1211,7 @@ export function mountEditor({ element }) {
       report.view.dispatch({ selection: { anchor: from + passage.length } });
     },
     text: () => report.view.state.doc.toString(),
-    /** @param {import("./spans.js").WireSpan[]} spans */
+    /** @param {import("../report/spans.js").WireSpan[]} spans */
     put(spans) {
       isExample = true;
       report.replaceReport(spans, "template");

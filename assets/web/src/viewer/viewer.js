@@ -1,13 +1,13 @@
 // The viewer: opens a study, and a prior beside it, and offers the tools for both.
 // Knows nothing of the report, except to ask before a new study is opened beside it.
 
-import { desk, shared, watchPage } from "./desk.js";
-import { ask, button, el, icon } from "./dom.js";
+import { desk, shared, watchPage } from "../page/desk.js";
+import { ask, button, el, icon } from "../dom.js";
 import { droppedFiles, packed } from "./files.js";
-import { bound, keyName } from "./keys.js";
+import { bound, keyName } from "../page/keys.js";
 import { createPane } from "./pane.js";
 
-/** @typedef {import("./desk.js").Study} Study */
+/** @typedef {import("../page/desk.js").Study} Study */
 
 const ACCEPT = ".dcm,.dicom,.png,.jpg,.jpeg,.zip,.tar,image/png,image/jpeg,application/dicom,*/*";
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Text, ChangeSet } from "@codemirror/state";
-import { sentence } from "../src/ask.js";
-import { diff } from "../src/diff.js";
-import { asText } from "../src/export.js";
-import { placesOf } from "../src/find.js";
-import { emptyHistory, record, turnBack } from "../src/history.js";
+import { sentence } from "../../src/page/ask.js";
+import { diff } from "../../src/report/diff.js";
+import { asText } from "../../src/page/export.js";
+import { placesOf } from "../../src/report/find.js";
+import { emptyHistory, record, turnBack } from "../../src/report/history.js";
 import {
   accept,
   cutOut,
@@ -19,7 +19,7 @@ import {
   sections,
   tidy,
   toWire,
-} from "../src/spans.js";
+} from "../../src/report/spans.js";
 
 const DOC = "Portable film.\n\nFINDINGS:\nClear. \n\nIMPRESSION: Normal.";
 

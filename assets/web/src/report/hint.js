@@ -1,6 +1,6 @@
 // What is wanted in a gap, typed in one line over the report: Enter says it, Escape leaves everything as it was.
 
-import { el } from "./dom.js";
+import { el } from "../dom.js";
 import { MOST_HINT_CHARACTERS } from "./spans.js";
 
 /** @param {{text: string, heeded: boolean, ontake: (text: string) => void, onclose: () => void}} options */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { header, packed } from "../src/files.js";
-import { under, wordsOf } from "../src/measure.js";
+import { header, packed } from "../../src/viewer/files.js";
+import { under, wordsOf } from "../../src/viewer/measure.js";
 
 const patient = { spacing: [0.5, 0.25], spacing_at: "patient", aspect: 2 };
 const length = { id: 1, kind: "length", points: [{ x: 0, y: 0 }, { x: 40, y: 0 }] }; // prettier-ignore

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { diff, diffOfParts } from "../src/diff.js";
+import { diff, diffOfParts } from "../../src/report/diff.js";
 
 const side = (changes, other) =>
   changes

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sentenceThatFollows } from "../src/guide.js";
+import { sentenceThatFollows } from "../../src/page/guide.js";
 
 const said = (impression) =>
   sentenceThatFollows(`FINDINGS:\nNormal heart. Right pleural effusion. No pneumothorax.\n\nIMPRESSION:\n${impression}`);

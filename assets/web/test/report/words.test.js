@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asHint, cutOut, emptyReport, fromWire, replaceTexts, setState, tidy, toWire, withHint, withWord, wordAt } from "../src/spans.js";
+import { asHint, cutOut, emptyReport, fromWire, replaceTexts, setState, tidy, toWire, withHint, withWord, wordAt } from "../../src/report/spans.js";
 
 const lay = (...wire) => {
   const { doc, spans } = fromWire(wire.map(([id, text, state, author = "model"]) => ({ id, text, state, author })));

@@ -2,14 +2,14 @@
 // Knows nothing of the desk: it is given a study and a way to fetch its pictures. The viewer has one pane, or two.
 
 import { createCine, SPEEDS } from "./cine.js";
-import { button, el, icon } from "./dom.js";
+import { button, el, icon } from "../dom.js";
 import { edgeLetters, fitZoom, isMirrored, scaleBar, toPicture, toStage, turned, UPRIGHT } from "./geometry.js";
 import { heat, placeOf } from "./heat.js";
 import { POINTS, under, wordsOf } from "./measure.js";
 import { drawCross, drawMeasures, svg } from "./overlay.js";
 import { grayTable, halve, paint, readPixels, windowsOf, wordTable } from "./windowing.js";
 
-/** @typedef {import("./desk.js").Study} Study */
+/** @typedef {import("../page/desk.js").Study} Study */
 /** @typedef {{pixels: Uint8Array|Uint16Array, width: number, height: number, channels: 1|3}} Level */
 /** What hands do, the same in every pane: `mode` of a drag, magnifier, writing over the picture.
  * @typedef {{mode: "window"|"length"|"angle", lens: boolean, written: boolean}} Tools */
@@ -829,7 +829,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     deleteSelected,
     nudge,
     setPoint,
-    /** Lays where the model looked over the first picture: null takes it away. @param {{looked?: import("./looked.js").Looked, note?: string}|null} state */
+    /** Lays where the model looked over the first picture: null takes it away. @param {{looked?: import("../page/looked.js").Looked, note?: string}|null} state */
     showLooked,
     /** Where most of it lies as it is seen, in words. */
     lookedAt: () => (looked?.weights ? placeOf(looked.weights, view.turn) : ""),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SHORTCUTS, bound, keyName, keymapOf, printed } from "../src/keys.js";
+import { SHORTCUTS, bound, keyName, keymapOf, printed } from "../../src/page/keys.js";
 
 const commandsOf = (pane) => Object.fromEntries(SHORTCUTS[pane].shortcuts.map(({ command }) => [command, () => command]));
 

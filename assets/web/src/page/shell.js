@@ -3,7 +3,7 @@
 
 import { watchConnection } from "./connection.js";
 import { desk, shared } from "./desk.js";
-import { button, el, icon } from "./dom.js";
+import { button, el, icon } from "../dom.js";
 import { mountGuide } from "./guide.js";
 import { bound, keyName } from "./keys.js";
 import { toggleSheet } from "./shortcuts.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { createLooking } from "../src/looked.js";
+import { createLooking } from "../../src/page/looked.js";
 
 const LOOKED = { weights: [[0.2]], share: 0.3 };
 

@@ -1,6 +1,6 @@
 // The sheet of shortcuts: made from the table that binds the keys. Knows nothing of what they do.
 
-import { button, el } from "./dom.js";
+import { button, el } from "../dom.js";
 import { SHORTCUTS, printed } from "./keys.js";
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);

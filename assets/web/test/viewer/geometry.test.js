@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { edgeLetters, fitZoom, isMirrored, scaleBar, toPicture, toStage, turned, UPRIGHT } from "../src/geometry.js";
+import { edgeLetters, fitZoom, isMirrored, scaleBar, toPicture, toStage, turned, UPRIGHT } from "../../src/viewer/geometry.js";
 
 const picture = { width: 100, height: 40, aspect: 2 },
   stage = { width: 300, height: 200 };

@@ -12,7 +12,7 @@ import {
   Transaction,
 } from "@codemirror/state";
 import { Decoration, EditorView, WidgetType, drawSelection, keymap, placeholder } from "@codemirror/view";
-import { editingKeymap, keymapOf } from "./keys.js";
+import { editingKeymap, keymapOf } from "../page/keys.js";
 import {
   GAP,
   emptyReport,
@@ -42,7 +42,7 @@ import {
   withWord,
   wordAt,
 } from "./spans.js";
-import { marked } from "./export.js";
+import { marked } from "../page/export.js";
 import { placesOf } from "./find.js";
 import { emptyHistory, record, restated, turnBack, touchesSealed } from "./history.js";
 
@@ -969,7 +969,7 @@ export function createReportEditor({
     wordAtCaret: () => findWord(caret()),
     /**
      * The selected part of the open span at the caret, or its sentence there: `part` in code points of the span's text.
-     * @returns {import("./looked.js").Target|null}
+     * @returns {import("../page/looked.js").Target|null}
      */
     lookable() {
       const span = openAt();

@@ -3,8 +3,8 @@
 // once. Knows the panes by what they offer in `shared`.
 
 import { desk, shared } from "./desk.js";
-import { button, el } from "./dom.js";
-import { newId } from "./spans.js";
+import { button, el } from "../dom.js";
+import { newId } from "../report/spans.js";
 
 const EXAMPLE = "effusion";
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grayTable, halve, paint, readPixels, valueRange, windowsOf, wordTable } from "../src/windowing.js";
+import { grayTable, halve, paint, readPixels, valueRange, windowsOf, wordTable } from "../../src/viewer/windowing.js";
 
 const plain = { bits: 16, slope: 1, intercept: 0, inverted: false };
 

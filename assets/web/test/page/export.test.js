@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NOTICE, UNREVIEWED_NOTICE, asText } from "../src/export.js";
+import { NOTICE, UNREVIEWED_NOTICE, asText } from "../../src/page/export.js";
 
 const span = (text, state, author) => ({ id: "c1", text, state, author });
 

@@ -1,7 +1,7 @@
 // The report as plain text, as it leaves the page: made here, so that a server out of reach keeps nobody from their text.
 // The same text as `drafting/export/text.py` gives.
 
-/** @typedef {import("./spans.js").WireSpan} WireSpan */
+/** @typedef {import("../report/spans.js").WireSpan} WireSpan */
 
 export const NOTICE = "Research use only. Not a medical device.";
 export const UNREVIEWED_NOTICE = "Text in [[ ]] was written by a model and has not been reviewed.";

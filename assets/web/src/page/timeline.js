@@ -1,7 +1,7 @@
 // The time line: the frames of the last run, to go through, to keep and to go on from. They live on the server; the page
 // holds those of one run, in memory.
 
-import { button, el } from "./dom.js";
+import { button, el } from "../dom.js";
 
 /** @typedef {{step: number, steps: number, seconds: number, spans: Record<string, [string, number, number][]>}} Frame */
 

@@ -1,6 +1,6 @@
 // A small list over the report: arrow keys choose, Enter takes, Escape leaves everything as it was.
 
-import { el } from "./dom.js";
+import { el } from "../dom.js";
 
 /** @typedef {{name: string, note?: string, detail?: string, part?: number, words?: string, preview?: string, value: any, title?: string}} Item */
 

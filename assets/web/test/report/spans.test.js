@@ -16,7 +16,7 @@ import {
   slice,
   toWire,
   weave,
-} from "../src/spans.js";
+} from "../../src/report/spans.js";
 
 const span = (id, text, state = "open", author = state === "open" ? "model" : "radiologist") => ({
   id,

@@ -1,6 +1,6 @@
 // The question box: a short answer about the image, and the way into the report for it.
 
-import { button, el } from "./dom.js";
+import { button, el } from "../dom.js";
 
 /**
  * An answer as a sentence of a report. One word alone says nothing there, or worse, denies what stands before it: it takes

@@ -1,6 +1,6 @@
 // Find and replace. Locked text is found, counted and shown, and never replaced.
 
-import { button, el } from "./dom.js";
+import { button, el } from "../dom.js";
 
 /**
  * Every place of `wanted` in a text, upper and lower case alike.

@@ -1,6 +1,6 @@
 // From stored pixel values to what the screen shows. Pure functions of arrays: knows nothing of canvases.
 
-/** @typedef {import("./desk.js").Picture} Picture */
+/** @typedef {import("../page/desk.js").Picture} Picture */
 
 /**
  * Values from the wire: little-endian, row by row.

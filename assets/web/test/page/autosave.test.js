@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAutosave } from "../src/autosave.js";
-import { themeOf } from "../src/theme.js";
+import { createAutosave } from "../../src/page/autosave.js";
+import { themeOf } from "../../src/page/theme.js";
 
 /** A desk that refuses as the real one does. */
 function aDesk() {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChangeSet, Text } from "@codemirror/state";
-import { emptyHistory, record, restated, touchesSealed, turnBack } from "../src/history.js";
-import { accept, emptyReport, fromWire, setState, toWire, withHint } from "../src/spans.js";
+import { emptyHistory, record, restated, touchesSealed, turnBack } from "../../src/report/history.js";
+import { accept, emptyReport, fromWire, setState, toWire, withHint } from "../../src/report/spans.js";
 
 const lay = (...wire) => {
   const { doc, spans } = fromWire(

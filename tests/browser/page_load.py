@@ -3,8 +3,8 @@
     python -m tests.browser.page_load [--runs N] [--json FILE]
 
 Each run opens the page in a new Chromium context with an empty cache, on this machine and without a network. Bytes are
-those on the wire, compressed and with headers; unpacked bytes are what the browser makes of them. Draft can be pressed when its button is on the screen and the
-desk has given the page its session. The figures are the medians of the runs.
+those on the wire, compressed and with headers; unpacked bytes are what the browser makes of them. Draft can be pressed
+when its button is on the screen and the desk has given the page its session. The figures are the medians of the runs.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ const isTyping = (node) =>
 
 /** @param {HTMLElement} root the editor's pane, whose last row carries the page's own buttons */
 export function mountShell(root) {
-  document.documentElement.lang ||= "en";
   const guide = (shared.guide = mountGuide(root));
   const otherTheme = () => (theme() === "dark" ? "light" : "dark");
   const themeButton = button({

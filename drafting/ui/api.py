@@ -203,7 +203,7 @@ def kinds_of(function: Callable[..., Any]) -> tuple[Kind, ...]:
     """The kinds of the values that an endpoint takes, from its signature."""
     return tuple(
         parameter.annotation
-        for parameter in signature(function).parameters.values()
+        for parameter in signature(function, eval_str=True).parameters.values()
         if parameter.annotation is not gr.Request
     )
 

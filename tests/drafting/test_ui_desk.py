@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -32,7 +34,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def tab(site: Site, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    with site.tab(request.node.name) as tab:
+    with site.tab(re.sub(r"\W", "_", request.node.name, flags=re.ASCII)[:64]) as tab:
         yield tab
 
 
@@ -251,7 +253,7 @@ def test_a_second_draft_of_one_session_is_refused_with_a_sentence() -> None:
     with launched(ScriptedEngine(steps=500, seconds_a_step=0.02)) as site, site.tab("tab") as tab:
         tab.press_draft()
         assert eventually(lambda: site.desk.sessions.find(tab.token).is_drafting)
-        other = Tab(tab.http, tab.token, "other")
+        other = replace(tab, hash="other")
         other.press_draft()
         (refused,) = other.messages()
         assert refused["kind"] == "error"
@@ -307,11 +309,9 @@ def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (None, "not JSON"),
         ("", "not JSON"),
         ("{}", "not for a draft"),
-        ({"kind": "draft"}, "not JSON"),
-        ('{"kind":"draft","token":"none","tab":"none","version":1,"spans":[],"seed":1}', "session has ended"),
+        ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
     ],
 )
 def test_a_draft_that_is_not_asked_for_properly_is_a_sentence(tab: Tab, value: object, sentence: str) -> None:

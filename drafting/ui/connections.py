@@ -27,16 +27,23 @@ logger = logging.getLogger(__name__)
 # asyncio tries so often to accept before it looks at anything else; the system's own backlog is longer.
 ACCEPTED_AT_ONCE = 16
 SYSTEM_BACKLOG = 256
+# For the model's files, studies that are being opened, the listening itself.
+DESCRIPTORS_BESIDE = 256
+LEAST_CONNECTIONS = 16
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 COMPLAINT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections`: at the same time; one more is closed at once. `head_seconds`: for a request's line and headers."""
+    """`connections`: at the same time; one more is closed at once. `head_seconds`: for a request's line and headers.
+
+    `body_seconds`: for which a request's body may stand still.
+    """
 
     connections: int = 512
     head_seconds: float = 15.0
+    body_seconds: float = 30.0
 
 
 def bound(server: uvicorn.Server, limits: Limits) -> None:
@@ -45,25 +52,25 @@ def bound(server: uvicorn.Server, limits: Limits) -> None:
     asyncio.run_coroutine_threadsafe(_listen_anew(server, limits), loop).result()
 
 
-def descriptors_wanted(limits: Limits) -> None:
-    """Ask the system for the descriptors that the connections need; it may grant fewer.
-
-    A connection takes one, a study that is being opened some more.
-    """
+def granted(connections: int) -> int:
+    """So many connections, or as many as the system grants descriptors for; asks for more where it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * limits.connections + 512
+    wanted = connections + DESCRIPTORS_BESIDE
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return min(connections, max(LEAST_CONNECTIONS, soft - DESCRIPTORS_BESIDE))
 
 
 async def _listen_anew(server: uvicorn.Server, limits: Limits) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(Complaints())
-    descriptors_wanted(limits)
+    most = granted(limits.connections)
 
     def protocol() -> BoundedProtocol:
-        return BoundedProtocol(server.config, server.server_state, server.lifespan.state, limits)
+        return BoundedProtocol(server.config, server.server_state, server.lifespan.state, most, limits.head_seconds)
 
     anew: list[asyncio.base_events.Server] = []
     for former in server.servers:
@@ -78,14 +85,17 @@ async def _listen_anew(server: uvicorn.Server, limits: Limits) -> None:
 class BoundedProtocol(H11Protocol):
     """A connection that is counted, and closed when a request's head does not come in time."""
 
-    def __init__(self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any], most: int, head_seconds: float
+    ) -> None:
         super().__init__(config, server_state, app_state)
-        self._limits = limits
+        self._most = most
+        self._head_seconds = head_seconds
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections:
+        if len(self.connections) > self._most:
             transport.abort()
             return
         self._await_head()
@@ -103,7 +113,7 @@ class BoundedProtocol(H11Protocol):
 
     def _await_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self._limits.head_seconds, self._too_late)
+            self._head_timer = self.loop.call_later(self._head_seconds, self._too_late)
 
     def _stop_waiting(self) -> None:
         if self._head_timer:

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drafting.ui.readers import Readers
-from drafting.ui.security import path_of
+from drafting.ui.security import BodyTooLargeError, BodyTooSlowError, path_of
 
 JOIN = "/gradio_api/queue/join"
 DATA = "/gradio_api/queue/data"
@@ -64,9 +64,15 @@ class QueueDoor:
             else:
                 body = await to_thread.run_sync(checked, sent, endpoints, limiter=self._parsers)
         except DoorError as error:
-            await JSONResponse({"error": str(error)}, 422)(scope, receive, send)
+            await JSONResponse({"error": str(error)}, 400)(scope, receive, send)
             return
         except ClientDisconnect:
+            return
+        except BodyTooLargeError:
+            await JSONResponse({"error": "This is too large to be received."}, 413)(scope, receive, send)
+            return
+        except BodyTooSlowError:
+            await JSONResponse({"error": "The rest of the request did not come."}, 408)(scope, receive, send)
             return
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
@@ -86,7 +92,7 @@ class QueueDoor:
     async def _data(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("session_hash", [])
         if len(names) != 1 or not STREAM_NAME.fullmatch(names[0]):
-            await JSONResponse({"error": "The stream's name is not in order."}, 422)(scope, receive, send)
+            await JSONResponse({"error": "The stream's name is not in order."}, 400)(scope, receive, send)
             return
         with self._readers.reader(names[0]) as stream:
 

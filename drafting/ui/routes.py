@@ -118,14 +118,7 @@ class DeskRoutes:
             *self._editor_routes(),
         ]
         handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
-        handlers |= {
-            BodyTooLargeError: _too_large,
-            BodyTooSlowError: _too_slow,
-            CannotStoreError: _cannot_store,
-            ClientDisconnect: _gone,
-            HTTPException: _not_found,
-            Exception: _failed,
-        }
+        handlers |= error_handlers() | {CannotStoreError: _cannot_store, HTTPException: _not_found}
         return Mount("/desk", app=Starlette(routes=routes, exception_handlers=handlers))
 
     async def begin(self, request: Request) -> Response:
@@ -326,6 +319,16 @@ def page_routes(bundle: Bundle, endpoint: Callable[[], int]) -> list[BaseRoute]:
 
 def _error(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
+
+
+def error_handlers() -> dict[Any, Any]:
+    """What is answered where a request breaks off or the program fails."""
+    return {
+        BodyTooLargeError: _too_large,
+        BodyTooSlowError: _too_slow,
+        ClientDisconnect: _gone,
+        Exception: _failed,
+    }
 
 
 async def _refused(request: Request, error: Exception) -> Response:

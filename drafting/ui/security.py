@@ -55,8 +55,6 @@ READ_BELOW = ("/workstation/",)
 WRITE_EXACTLY = frozenset({"/gradio_api/queue/join"})
 PRIVATE_BELOW = ("/desk/", "/gradio_api/")
 TOOLS = "/gradio_api/mcp"
-# A client that sends nothing of its request's body for longer is given up.
-BODY_SECONDS = 30.0
 
 
 class BodyTooLargeError(RuntimeError):
@@ -125,10 +123,11 @@ class Guard:
     """Around the whole app: turns away what `doors` refuse, and puts the headers on every answer, errors included.
 
     Where a request comes from is judged here and nowhere else, so the app below does not see its origin: Gradio would
-    allow other sites on this machine to read the answers.
+    allow other sites on this machine to read the answers. A client that sends nothing of its request's body for
+    `body_seconds` is given up.
     """
 
-    def __init__(self, app: ASGIApp, doors: Doors, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(self, app: ASGIApp, doors: Doors, body_seconds: float) -> None:
         self.app = app
         self.doors = doors
         self.body_seconds = body_seconds

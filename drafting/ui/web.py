@@ -33,7 +33,7 @@ from drafting.ui.drafting import Drafting, Ties
 from drafting.ui.gradio_inside import GradioInside
 from drafting.ui.page import TITLE
 from drafting.ui.readers import Readers
-from drafting.ui.routes import DECODERS, DeskRoutes, page_routes
+from drafting.ui.routes import DECODERS, DeskRoutes, error_handlers, page_routes
 
 # A study in base64, opened through the queue. Larger files go to /desk/study as they are.
 QUEUED_BYTES = 16 * 2**20
@@ -66,9 +66,9 @@ class WebSettings:
 class GuardedServer(gr.Server):
     """Gradio's server with the guard around all of it, Gradio's own middleware included."""
 
-    def __init__(self, doors: security.Doors, **options: Any) -> None:
+    def __init__(self, doors: security.Doors, body_seconds: float, **options: Any) -> None:
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **options)
-        self._guard = security.Guard(super().__call__, doors)
+        self._guard = security.Guard(super().__call__, doors, body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guard(scope, receive, send)
@@ -95,8 +95,10 @@ class WebDesk:
         )
         self.server = GuardedServer(
             self._doors(),
+            settings.connections.body_seconds,
             title=TITLE,
             routes=[self._routes.mount(), *page_routes(load_bundle(), lambda: self._inside.endpoints[RUN])],
+            exception_handlers=error_handlers(),
             middleware=[Middleware(QueueDoor, readers=readers, endpoints=lambda: self._kinds)],
         )
         # The desk has a line of its own, which Stop reaches and whose end is a sentence, so Gradio sets no limit.

@@ -223,7 +223,8 @@ def test_gradio_keeps_no_history_sends_no_analytics_and_shows_no_links(site: Sit
     assert config["show_error"] is False
     assert config.get("enable_monitoring", False) is False
     page = site.desk.page
-    assert (page.share, page.pwa, page.ssr_mode, page.mcp_server, page.enable_monitoring) == (False,) * 5
+    assert (page.share, page.pwa, page.ssr_mode, page.enable_monitoring) == (False,) * 4
+    assert page.mcp_server is site.desk.has_tools
     assert page.max_file_size == 128 * 2**20
     assert page.state_session_capacity == 64
 
@@ -235,7 +236,8 @@ def test_the_environment_cannot_turn_on_what_must_stay_off(monkeypatch: pytest.M
     monkeypatch.setenv("GRADIO_NUM_WORKERS", "2")
     with launched(ScriptedEngine()) as site:
         page = site.desk.page
-        assert (page.share, page.run_history, page.mcp_server, page.ssr_mode) == (False,) * 4
+        assert (page.share, page.run_history, page.ssr_mode) == (False,) * 3
+        assert page.mcp_server is site.desk.has_tools
         assert page.analytics_enabled is False
 
 
@@ -347,7 +349,7 @@ def test_nothing_of_a_report_is_logged_or_printed(
             tab.send(sent)
             list(tab.messages())
         for sent in ([SECRET], {"path": SECRET}):
-            assert tab.join(data=[sent]).status_code == 422
+            assert tab.join(data=[sent]).status_code == 400
         tab.press_draft(spans=SECRET_SPANS)
         *_, last = tab.messages()
         assert last["kind"] == "error"

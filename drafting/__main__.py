@@ -17,8 +17,9 @@ from typing import NoReturn, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
 from drafting.exports.text import NOTICE, to_text
-from drafting.imaging.open import StudyError, open_study
+from drafting.imaging.open import open_study
 from drafting.report import Report, ReportError, merge_draft, parse_markup
+from drafting.study import StudyError
 
 WRONG_INPUT = 2
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 
 
 class EngineError(RuntimeError):
@@ -206,6 +206,6 @@ class Engine(Protocol):
         """
         ...
 
-    def release(self, study: Study) -> None:
-        """Forget all that is kept for a study."""
+    def release(self, study: Study | None) -> None:
+        """Forget all that is kept for a study; with None, all that was made without one."""
         ...

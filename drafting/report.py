@@ -1,7 +1,7 @@
-"""The report: an ordered list of spans, each locked or open, and the edits that change it.
+"""The report: an ordered list of spans, each locked or open, how a draft is merged into it, and its markup.
 
-A report is immutable. An edit is a value; `apply` gives a new report or refuses with `LockedTextError`. Offsets count
-Unicode code points of the joined text. This module knows nothing of tokens, models, images or browsers.
+A report is immutable. Offsets count Unicode code points. This module knows nothing of tokens, models, images or
+browsers; text is edited in the browser.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import count, islice
 from typing import Literal, get_args
 
 State = Literal["locked", "open"]
@@ -22,11 +23,11 @@ NOT_IN_HINTS = re.compile(r"[\[\]|\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class ReportError(ValueError):
-    """A report, an edit or a markup text that cannot be; the message is one sentence for the person who wrote it."""
+    """A report or a markup text that cannot be; the message is one sentence for the person who wrote it."""
 
 
 class LockedTextError(ReportError):
-    """An edit would have changed locked text."""
+    """Locked text was to be rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An ordered list of spans; joined, their text is the report.
-
-    `serial` numbers the spans that edits create; ids made elsewhere (by an editor) must not look like `s<number>`
-    with a number above it, which `from_spans` sees to.
-    """
+    """An ordered list of spans; joined, their text is the report."""
 
     spans: tuple[Span, ...] = ()
-    serial: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if len({span.id for span in self.spans}) != len(self.spans):
@@ -90,9 +86,7 @@ class Report:
 
     @classmethod
     def from_spans(cls, spans: Iterable[Span]) -> Report:
-        spans = tuple(spans)
-        numbers = [int(span.id[1:]) for span in spans if span.id[0] == "s" and span.id[1:].isdecimal()]
-        return cls(spans, max(numbers, default=0))
+        return cls(tuple(spans))
 
     @property
     def text(self) -> str:
@@ -116,131 +110,6 @@ class Report:
             if span.locked or span.text or span.is_gap:
                 touching = span.locked
         return tuple(run for run in runs if run)
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Lock the characters from `start` up to `end`. Gaps within are left as they are: nothing is there to lock."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open the characters from `start` up to `end`: a draft may rewrite them."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """The radiologist puts `text` in the place of the characters from `start` up to `end`; it is locked at once.
-
-    Gaps strictly inside the range go. At a place where a gap stands, the text comes before it.
-    """
-
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class InsertGap:
-    """Put a gap at `at`. Inside locked text it stands between two locked spans whose bytes stay."""
-
-    at: int
-
-
-Edit = Lock | Open | Type | InsertGap
-
-
-def apply(report: Report, edit: Edit) -> Report:
-    """The report after `edit`.
-
-    Raises LockedTextError where the edit would change locked text, ReportError where its range is not in the report.
-    """
-    length = len(report.text)
-    start, end = (edit.at, edit.at) if isinstance(edit, InsertGap) else (edit.start, edit.end)
-    if not 0 <= start <= end <= length:
-        raise ReportError(f"The range {start} to {end} is not in a report of {length} characters.")
-    match edit:
-        case Lock():
-            return _with_state(report, start, end, "locked")
-        case Open():
-            return _with_state(report, start, end, "open")
-        case InsertGap():
-            before, _, after, serial = _cut(report, start, start)
-            return _joined((*before, Span(f"s{serial + 1}", "", "open", "radiologist"), *after), serial + 1)
-        case Type():
-            return _typed(report, start, end, edit.text)
-
-
-def _typed(report: Report, start: int, end: int, text: str) -> Report:
-    at = 0
-    for span in report.spans:
-        inside = start < at + len(span.text) and end > at if start < end else at < start < at + len(span.text)
-        if span.locked and inside:
-            raise LockedTextError("Locked text cannot be changed; open it first.")
-        at += len(span.text)
-    before, _, after, serial = _cut(report, start, end)
-    typed = (Span(f"s{serial + 1}", text, "locked", "radiologist"),) if text else ()
-    return _joined((*before, *typed, *after), serial + 1)
-
-
-def _with_state(report: Report, start: int, end: int, state: State) -> Report:
-    if start == end:
-        return report
-    before, within, after, serial = _cut(report, start, end)
-    changed = (_in_state(span, state) if span.text else span for span in within)
-    return _joined((*before, *changed, *after), serial)
-
-
-def _in_state(span: Span, state: State) -> Span:
-    """The span locked or open. Nothing is left to write in a locked one, so its hint goes."""
-    return replace(span, state=state, hint="" if state == "locked" else span.hint)
-
-
-def _cut(report: Report, start: int, end: int) -> tuple[list[Span], list[Span], list[Span], int]:
-    """The spans before, within and after a range, those across its borders cut in two.
-
-    The first piece of a cut span keeps its id, so that a draft under way still finds it, and its hint. Gaps at a border
-    stay outside the range: at its start they count as before it, at its end as after it; at an empty range, as after
-    it.
-    """
-    before: list[Span] = []
-    within: list[Span] = []
-    after: list[Span] = []
-    serial = Report.from_spans(report.spans).serial
-    at = 0
-    for span in report.spans:
-        stop = at + len(span.text)
-        if not span.text:
-            (after if at >= end else before if at <= start else within).append(span)
-            continue
-        fresh = False
-        for room, low, high in ((before, at, start), (within, start, end), (after, end, stop)):
-            piece = span.text[max(low, at) - at : max(min(high, stop), at) - at]
-            if piece:
-                if fresh:
-                    serial += 1
-                room.append(replace(span, id=f"s{serial}", text=piece, hint="") if fresh else replace(span, text=piece))
-                fresh = True
-        at = stop
-    return before, within, after, serial
-
-
-def _joined(spans: Iterable[Span], serial: int) -> Report:
-    """A report of these spans, locked neighbours of one author joined. Open spans keep their identity."""
-    joined: list[Span] = []
-    for span in spans:
-        last = joined[-1] if joined else None
-        if last and last.locked and span.locked and (last.author, last.reviewed) == (span.author, span.reviewed):
-            joined[-1] = replace(last, text=last.text + span.text)
-        else:
-            joined.append(span)
-    return Report(tuple(joined), serial)
 
 
 def merge_draft(report: Report, texts: Mapping[str, str]) -> Report:
@@ -269,7 +138,7 @@ def focused(report: Report, ids: Collection[str]) -> Report:
         raise ReportError("Nothing is open here: insert a gap or unlock text first.")
     return replace(
         report,
-        spans=tuple(span if span.id in ids else _in_state(span, "locked") for span in report.spans),
+        spans=tuple(span if span.id in ids else _as_locked(span) for span in report.spans),
     )
 
 
@@ -296,16 +165,22 @@ def word_apart(report: Report, id: str, start: int, end: int, word: str) -> Repo
     cut = (start and _is_of_word(text[start - 1])) or (end < len(text) and _is_of_word(text[end]))
     if cut or not any(map(_is_of_word, word)) or any(c.isspace() for c in word):
         raise ReportError("This is not one word.")
-    serial = Report.from_spans(report.spans).serial
+    taken = {one.id for one in report.spans}
+    before, after = islice((name for name in map("s{}".format, count(1)) if name not in taken), 2)
     pieces = (
-        replace(_in_state(span, "locked"), id=f"s{serial + 1}", text=text[:start]),
+        replace(_as_locked(span), id=before, text=text[:start]),
         replace(span, text=word, hint=""),
-        replace(_in_state(span, "locked"), id=f"s{serial + 2}", text=text[end:]),
+        replace(_as_locked(span), id=after, text=text[end:]),
     )
     spans: list[Span] = []
     for one in report.spans:
-        spans += [piece for piece in pieces if piece.text] if one is span else [_in_state(one, "locked")]
-    return Report(tuple(spans), serial + 2)
+        spans += [piece for piece in pieces if piece.text] if one is span else [_as_locked(one)]
+    return Report(tuple(spans))
+
+
+def _as_locked(span: Span) -> Span:
+    """The span locked. Nothing is left to write in it, so its hint goes."""
+    return replace(span, state="locked", hint="")
 
 
 def _is_of_word(character: str) -> bool:
@@ -333,7 +208,7 @@ def parse_markup(markup: str) -> Report:
         if locked:
             add(locked, "locked")
         if not opening:
-            return Report(tuple(spans), len(spans))
+            return Report(tuple(spans))
         text, closing, rest = tail.partition("]]")
         if not closing:
             raise ReportError(f"The open span that begins with '[[' in line {line} has no ']]'.")

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = {"app.py", "drafting/__main__.py"}
 # What the model's side takes from drafting: the one arrow that goes there.
-PROTOCOL = {"drafting.engine", "drafting.imaging.open", "drafting.report"}
+PROTOCOL = {"drafting.engine", "drafting.study", "drafting.report"}
 TORCH_SIDE = {"torch", "transformers", "peft", "model"}
 WEB_SIDE = {"gradio", "pydicom", "drafting.ui"}
 TRITON_SIDE = {"model.network.kernels.experts", "model.network.kernels.reading"}

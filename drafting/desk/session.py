@@ -1,7 +1,7 @@
-"""The desk: studies being reported, one session each, with the report as it stands and the run under way.
+"""A session: one study being reported, with the report as it stands and the run under way.
 
 A session is known by its token alone, lives in memory and is forgotten when it closes. This module knows nothing of
-HTTP, Gradio or torch; it has no state of its own beside the objects that a program makes from it.
+HTTP, Gradio or torch, nor of other sessions.
 """
 
 from __future__ import annotations
@@ -12,53 +12,34 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
-import traceback
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from drafting.desk.errors import (
+    BusyError,
+    DeskError,
+    NotLookedError,
+    OlderVersionError,
+    RunFailedError,
+    TooLargeError,
+    UnknownSessionError,
+    VersionConflictError,
+    log_failure,
+)
+from drafting.desk.runs import Alternative, Outcome, Run, Tape
 from drafting.engine import Draft, DraftSettings, Engine, EngineBusyError, EngineError, Frame, Looked, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span, focused, merge_draft, word_apart
+from drafting.study import Study
 
 logger = logging.getLogger(__name__)
-
-# A frame holds what its run needs to go on from it: some megabytes with a large model.
-FRAMES_KEPT = 128
 MOST_ALTERNATIVES = 8
 MOST_QUESTION_CHARACTERS = 500
 WORDS_LISTED = 8
-
-
-class DeskError(RuntimeError):
-    """The desk refuses; the message is one sentence for the radiologist."""
-
-
-class UnknownSessionError(DeskError):
-    """No session has this token, or it has been closed."""
-
-
-class VersionConflictError(DeskError):
-    """The desk holds a newer version of the report."""
-
-
-class TooLargeError(DeskError):
-    """More than a session may hold."""
-
-
-class BusyError(DeskError):
-    """The desk cannot take this on at the moment."""
-
-
-class RunFailedError(DeskError):
-    """A run ended without a draft; the report is as it was."""
-
-
-class NotLookedError(DeskError):
-    """There is no telling where the model looked."""
+# A page that is loaded again is back after this.
+RELOAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,67 +61,6 @@ class Limits:
     silence_seconds: float = 40.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `texts`: the open spans' text by span id; empty where Stop came before the first frame."""
-
-    texts: Mapping[str, str]
-    steps: int
-    seconds: float
-    seed: int
-    stopped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
-    in the list, 0 to 1."""
-
-    text: str
-    share: float
-    seed: int
-
-
-def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Log that `what` failed: the error's type and where it was raised, never its message, which may quote a report."""
-    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-    log.error("%s failed: %s\n%s", what, type(error).__qualname__, frames)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What a run began with. `report`: as the engine is given it, with nothing open but what is to be written."""
-
-    study: Study | None
-    report: Report
-    indication: str
-    stop: threading.Event
-    name: str
-
-
-class _Tape:
-    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
-
-    def __init__(self, run: _Run) -> None:
-        self.run = run
-        self.frames: list[Frame] = []
-        self._distance = 1
-        self._seen = 0
-
-    def add(self, frame: Frame) -> None:
-        if self._seen % self._distance == 0:
-            self.frames.append(frame)
-        self._seen += 1
-        if len(self.frames) >= FRAMES_KEPT:
-            del self.frames[1::2]
-            self._distance *= 2
-
-    def end(self, frame: Frame) -> None:
-        """The last frame is always there."""
-        if not self.frames or self.frames[-1] is not frame:
-            self.frames.append(frame)
-
-
 class Session:
     """One study being reported: the report at its newest version, and at most one run. Many threads may use it."""
 
@@ -159,8 +79,8 @@ class Session:
         self._writer = ""
         self._left_at: float | None = None
         self._cut_off = False
-        self._run: _Run | None = None
-        self._tape: _Tape | None = None
+        self._run: Run | None = None
+        self._tape: Tape | None = None
         self._runs = 0
         self._folder: Path | None = None
         self._on_close: list[Callable[[], None]] = []
@@ -209,6 +129,12 @@ class Session:
             left is not None and now - left > self._limits.return_seconds
         )
 
+    @property
+    def was_left(self) -> bool:
+        """Whether its page is gone, and was not loaded again at once."""
+        left = self._left_at
+        return left is not None and self._clock() - left > RELOAD_SECONDS
+
     def touch(self) -> None:
         """The browser has been heard of."""
         self._last_seen = self._clock()
@@ -244,14 +170,20 @@ class Session:
             with self._lock:
                 self._folder = None
 
-    def open_study(self, study: Study) -> None:
-        """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study stops."""
+    def open_study(self, study: Study, report: Literal["keep", "clear"] = "keep") -> None:
+        """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study ends.
+
+        What belongs to a former study dies with it: its indication, its prior, the frames of its drafts. `report`:
+        whether the report is kept beside the new study, which only the radiologist can tell.
+        """
         with self._lock:
             self._refuse_if_closed()
             former, self._study = self._study, study
-            # It was the former patient's.
             self._prior = None
             self._tape = None
+            self._cut_off = False
+            # What is typed before the first study is opened is about that one.
+            self._change(Report() if report == "clear" else self._report, "" if former else self._indication)
             indication = self._indication
             if self._run:
                 self._run.stop.set()
@@ -278,7 +210,8 @@ class Session:
         `writer`: the page's name for itself, by which two tabs with the same report are told apart. Each numbers its
         versions on from the last that it knows, so a number that the other has taken means a text that it never saw.
 
-        Raises VersionConflictError where a newer version is kept already, TooLargeError beyond the limits.
+        Raises OlderVersionError where the same page has saved a newer version, VersionConflictError where another page
+        has, and TooLargeError beyond the limits.
         """
         if len(report.spans) > self._limits.spans:
             raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
@@ -290,35 +223,43 @@ class Session:
             raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
         with self._lock:
             self._refuse_if_closed()
+            if version < self._version and writer == self._writer:
+                raise OlderVersionError("A newer version of this report has been saved already.")
             if version < self._version or (version == self._version and writer != self._writer):
-                raise VersionConflictError("A newer version of this report has been saved already.")
+                raise VersionConflictError("Another tab has saved a newer version of this report.")
             self._report, self._version, self._indication, self._writer = report, version, indication, writer
             return version
 
     def run(
-        self, settings: DraftSettings, only: Collection[str] | None = None, start: tuple[str, int] | None = None
+        self,
+        settings: DraftSettings,
+        only: Collection[str] | None = None,
+        start: tuple[str, int] | None = None,
+        writer: str = "",
     ) -> Generator[Frame, None, Outcome]:
         """Draft the open spans of the report as it stands; yields every frame and puts the outcome into the report.
 
-        The text goes by span identity into whatever the report is by then. Stop ends the run at the next frame, with
-        that frame's text; closing the generator ends it without any. `only`: draft the open spans of these ids, and
-        let the others stand as if they were locked. `start`: go on from a step of the last run, given by that run's
-        name and the step's number, as long as the report says the same around what that run wrote.
+        The text goes by span identity into whatever the same page has made of the report by then, and makes a version
+        of its own. Stop ends the run at the next frame, with that frame's text; closing the generator ends it without
+        any. `only`: draft the open spans of these ids, and let the others stand as if they were locked. `start`: go on
+        from a step of the last run, given by that run's name and the step's number, as long as the report says the
+        same around what that run wrote. `writer`: the page that asks.
 
-        Raises BusyError where a run is under way already or the engine has too many, and RunFailedError with a sentence
-        for the radiologist; the report is then as it was. Raises ReportError where none of `only` is open.
+        Raises BusyError where a run is under way already or the engine has too many, VersionConflictError where the
+        report is, or becomes, another page's, and RunFailedError with a sentence for the radiologist; the report is
+        then as it was. Raises ReportError where none of `only` is open.
         """
         first: Frame | None = None
         with self._lock:
             if start is None:
-                run = self._begin(only)
+                run = self._begin(writer, only)
                 former: list[Frame] = []
             else:
                 tape, first = self._found(*start)
-                run = self._begin(None, tape.run.report)
+                run = self._begin(writer, None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
         with self._one_sentence(run, "draft"):
-            tape = _Tape(run)
+            tape = Tape(run)
             for frame in former:
                 tape.add(frame)
             outcome = yield from self._denoise(run, settings, tape, first)
@@ -329,7 +270,7 @@ class Session:
             return outcome
 
     def alternatives(
-        self, id: str, count: int, settings: DraftSettings
+        self, id: str, count: int, settings: DraftSettings, writer: str = ""
     ) -> Generator[tuple[Frame, ...], None, tuple[Alternative, ...]]:
         """Other texts for the open span `id`, the likeliest first; yields the drafts' newest frames.
 
@@ -339,7 +280,7 @@ class Session:
         """
         if not 1 <= count <= MOST_ALTERNATIVES:
             raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
-        run = self._begin({id})
+        run = self._begin(writer, {id})
         with self._one_sentence(run, "draft of alternatives"):
             drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
             try:
@@ -350,6 +291,7 @@ class Session:
                         found: tuple[Draft, ...] = end.value
                         break
                     if run.stop.is_set():
+                        self._refuse_if_overtaken(run)
                         return ()
                     yield frames
             finally:
@@ -361,6 +303,7 @@ class Session:
                 found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
             texts = [draft.texts.get(id, "") for draft in found]
             shares = self._engine.shares(run.study, run.report, texts, run.indication) if texts else []
+            self._refuse_if_overtaken(run)
             made = [
                 Alternative(text, share, draft.seed) for text, share, draft in zip(texts, shares, found, strict=True)
             ]
@@ -376,9 +319,11 @@ class Session:
             self._refuse_if_closed()
             if version != self._version:
                 raise VersionConflictError("The report has changed since; choose the word again.")
-            run = self._begin(None, word_apart(self._report, id, start, end, word))
+            run = self._begin(self._writer, None, word_apart(self._report, id, start, end, word))
         with self._one_sentence(run, "list of words"):
-            return self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
+            words = self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
+            self._refuse_if_overtaken(run)
+            return words
 
     def answer(self, question: str, settings: DraftSettings) -> Generator[Frame, None, Outcome]:
         """Answer a question about the image; yields every frame. The report stays as it is.
@@ -390,7 +335,9 @@ class Session:
             raise RunFailedError(f"A question has at most {MOST_QUESTION_CHARACTERS} characters.")
         if self._study is None:
             raise RunFailedError("There is no image to ask about: open a study first.")
-        run = self._begin(None)
+        with self._lock:
+            # The report is no part of a question, so it does not matter whose it is.
+            run = self._begin(self._writer, None)
         with self._one_sentence(run, "answer"):
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
@@ -408,7 +355,7 @@ class Session:
         if study is None:
             raise NotLookedError("There is no image that the model could have looked at: open a study first.")
         try:
-            return self._engine.looked(study, report, id, part, indication)
+            looked = self._engine.looked(study, report, id, part, indication)
         except EngineBusyError as error:
             raise BusyError(str(error)) from None
         except EngineError as error:
@@ -418,6 +365,9 @@ class Session:
             raise NotLookedError("Where the model looked could not be found out.") from None
         finally:
             self._release_if_gone(study)
+        if self._study is not study:
+            raise NotLookedError("Another study was opened meanwhile.")
+        return looked
 
     def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
         """The name of the last draft that ended well and its frames, at most some hundred; None before the first."""
@@ -472,15 +422,25 @@ class Session:
         finally:
             self._release_if_gone(study)
 
-    def _release_if_gone(self, study: Study) -> None:
-        """Release what the engine has kept for a study that was put away while the engine was at work on it."""
+    def _release_if_gone(self, study: Study | None) -> None:
+        """Release what the engine has kept for a study that was put away while the engine was at work on it.
+
+        What it has kept for no study ends with the run: there is nothing else whose end it could wait for.
+        """
         with self._lock:
-            gone = self._study is not study
+            gone = study is None or self._study is not study
         if gone:
             self._engine.release(study)
 
+    def _refuse_if_overtaken(self, run: Run) -> None:
+        """What was made for one study is not for another, nor for a session that has ended."""
+        with self._lock:
+            self._refuse_if_closed()
+            if self._study is not run.study:
+                raise RunFailedError("Another study was opened meanwhile, so what was written was put away.")
+
     @contextmanager
-    def _one_sentence(self, run: _Run, what: str) -> Iterator[None]:
+    def _one_sentence(self, run: Run, what: str) -> Iterator[None]:
         """Whatever goes wrong in a run becomes one sentence; in any case the run has ended after this."""
         try:
             yield
@@ -496,7 +456,7 @@ class Session:
         finally:
             self._end(run)
 
-    def _found(self, name: str, step: int) -> tuple[_Tape, Frame]:
+    def _found(self, name: str, step: int) -> tuple[Tape, Frame]:
         """The last run and its frame of this step. Raises RunFailedError where one cannot go on from there."""
         self._refuse_if_closed()
         tape = self._tape
@@ -515,33 +475,34 @@ class Session:
             raise RunFailedError("The study or the indication has changed since that run; draft anew.")
         return tape, frame
 
-    def _begin(self, only: Collection[str] | None, report: Report | None = None) -> _Run:
+    def _begin(self, writer: str, only: Collection[str] | None, report: Report | None = None) -> Run:
         with self._lock:
             self._refuse_if_closed()
             if self._run:
                 raise BusyError("A draft of this report is being written already.")
+            if writer != self._writer:
+                raise VersionConflictError("Another tab has saved a newer version of this report.")
             if report is None:
                 report = self._report if only is None else focused(self._report, only)
             self._runs += 1
-            self._run = _Run(self._study, report, self._indication, threading.Event(), f"d{self._runs}")
+            self._run = Run(self._study, report, self._indication, writer, threading.Event(), f"d{self._runs}")
             return self._run
 
-    def _end(self, run: _Run) -> None:
+    def _end(self, run: Run) -> None:
         # Whoever closes a run's generator has stopped listening; every other end is told.
         cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
             self._run, self._cut_off = None, cut_off
-        if run.study:
-            self._release_if_gone(run.study)
+        self._release_if_gone(run.study)
 
     def _denoise(
-        self, run: _Run, settings: DraftSettings, tape: _Tape, start: Frame | None
+        self, run: Run, settings: DraftSettings, tape: Tape, start: Frame | None
     ) -> Generator[Frame, None, Outcome]:
         frames = self._engine.draft(run.study, run.report, settings, run.indication, start)
         return (yield from self._followed(run, settings, frames, tape))
 
     def _followed(
-        self, run: _Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: _Tape | None
+        self, run: Run, settings: DraftSettings, frames: Generator[Frame, None, Draft], tape: Tape | None
     ) -> Generator[Frame, None, Outcome]:
         shown: Frame | None = None
         try:
@@ -550,12 +511,14 @@ class Session:
                     frame = next(frames)
                 except StopIteration as end:
                     draft: Draft = end.value
+                    self._refuse_if_overtaken(run)
                     if tape and shown:
                         tape.end(shown)
                     return Outcome(draft.texts, draft.steps, draft.seconds, draft.seed, stopped=False)
                 if tape:
                     tape.add(frame)
                 if run.stop.is_set():
+                    self._refuse_if_overtaken(run)
                     if shown is None:
                         return _stopped(None, settings)
                     if tape:
@@ -567,18 +530,30 @@ class Session:
         finally:
             frames.close()
 
-    def _keep(self, run: _Run, outcome: Outcome) -> None:
+    def _keep(self, run: Run, outcome: Outcome) -> None:
         """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""
         if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
             raise RunFailedError("The draft named text that was not open, so it was refused; the report is as it was.")
         with self._lock:
-            self._refuse_if_closed()
-            if self._study is not run.study:
-                raise RunFailedError("Another study was opened while the draft was written, so the draft was put away.")
+            self._refuse_if_overtaken(run)
+            if self._writer != run.writer:
+                raise VersionConflictError(
+                    "Another tab has changed this report while the draft was written, so the draft was put away."
+                )
             for report in (run.report, self._report):
                 if _locked(merge_draft(report, outcome.texts)) != _locked(report):
                     raise RunFailedError("The draft changed locked text, so it was refused; the report is as it was.")
-            self._report = merge_draft(self._report, outcome.texts)
+            self._change(merge_draft(self._report, outcome.texts), self._indication)
+
+    def _change(self, report: Report, indication: str) -> None:
+        """With the lock held: what the desk itself makes of the report is a version of its own.
+
+        It counts as written by the page that wrote the last one, which was told of the change. That page's next
+        version takes the same number and replaces it; every other page finds a newer version than its own.
+        """
+        if (report, indication) != (self._report, self._indication):
+            self._report, self._indication = report, indication
+            self._version += 1
 
 
 def _stopped(frame: Frame | None, settings: DraftSettings) -> Outcome:
@@ -593,75 +568,3 @@ def _says_something(text: str) -> bool:
 
 def _locked(report: Report) -> list[Span]:
     return [span for span in report.spans if span.locked]
-
-
-class Sessions:
-    """The sessions that are open, by token. Safe to use from many threads."""
-
-    def __init__(self, engine: Engine, limits: Limits = Limits(), clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
-        self._engine = engine
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def open(self) -> Session:
-        """A new session. Where all places are taken, the oldest that holds nothing yet makes room.
-
-        Raises BusyError where there is none such.
-        """
-        self.close_idle()
-        session = Session(self._engine, self.limits, self._clock)
-        spare: Session | None = None
-        with self._lock:
-            if len(self._sessions) >= self.limits.sessions:
-                spare = next((other for other in self._sessions.values() if other.holds_nothing), None)
-                if spare is None:
-                    raise BusyError("All places at the workstation are taken; try again in a few minutes.")
-                del self._sessions[spare.token]
-            self._sessions[session.token] = session
-        if spare:
-            spare.close()
-        return session
-
-    def find(self, token: str) -> Session:
-        """The session with this token, which has now been heard of. Raises UnknownSessionError."""
-        with self._lock:
-            session = self._sessions.get(token)
-            if session is None or session.is_over:
-                raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
-            session.touch()
-            return session
-
-    def leave(self, token: str) -> None:
-        """The page of the session with this token was left; nothing happens where there is none."""
-        with self._lock:
-            session = self._sessions.get(token)
-        if session:
-            session.leave()
-
-    def close(self, token: str) -> None:
-        """Close the session with this token; nothing happens where there is none."""
-        with self._lock:
-            session = self._sessions.pop(token, None)
-        if session:
-            session.close()
-
-    def close_idle(self) -> None:
-        """Close the sessions that nobody will come back to."""
-        with self._lock:
-            idle = [one for one in self._sessions.values() if one.is_over]
-            for session in idle:
-                del self._sessions[session.token]
-        for session in idle:
-            session.close()
-
-    def close_all(self) -> None:
-        with self._lock:
-            sessions = list(self._sessions.values())
-            self._sessions.clear()
-        for session in sessions:
-            session.close()

@@ -16,7 +16,8 @@ from functools import partial
 from mmap import mmap
 from typing import IO, Any, cast
 
-from drafting.imaging.open import Limits, StudyError, in_megabytes
+from drafting.imaging.open import Limits, in_megabytes
+from drafting.study import StudyError
 
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 ZIP_ENTRY = b"PK\x01\x02"

@@ -21,13 +21,17 @@ from typing import Any
 import gradio as gr
 from anyio import CapacityLimiter, to_thread
 
+from drafting.desk.errors import DeskError, log_failure
 from drafting.desk.examples import Example
-from drafting.desk.session import DeskError, Outcome, Session, Sessions, log_failure
+from drafting.desk.runs import Outcome
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.engine import DraftSettings, Frame
 from drafting.exports.text import NOTICE
 from drafting.imaging import open as imaging
-from drafting.imaging.open import Study, StudyError, open_study
+from drafting.imaging.open import open_study
 from drafting.report import Report, ReportError, merge_draft, parse_markup
+from drafting.study import Study, StudyError
 from drafting.ui.door import Kind
 from drafting.ui.drafting import FRAMES_A_SECOND, Ties
 from drafting.ui.readers import ReaderGoneError, Readers, followed

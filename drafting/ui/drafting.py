@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import gradio as gr
 from anyio import CapacityLimiter, to_thread
 
-from drafting.desk.session import DeskError, Session, Sessions, VersionConflictError, log_failure
+from drafting.desk.errors import DeskError, OlderVersionError, log_failure
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.report import ReportError
 from drafting.ui import wire
 from drafting.ui.readers import ReaderGoneError, Readers, Stream, followed
@@ -102,7 +104,7 @@ class Drafting:
         _receive(session, asked.sent)
         match asked:
             case wire.DraftMessage():
-                draft = Paced(session.run(asked.settings, asked.only, asked.start), FRAMES_A_SECOND)
+                draft = Paced(session.run(asked.settings, asked.only, asked.start, asked.sent.writer), FRAMES_A_SECOND)
                 async for frame in self._followed(draft, stream):
                     yield wire.frame_json(name, version, frame)
                 yield wire.outcome_json(name, version, draft.result)
@@ -112,7 +114,9 @@ class Drafting:
                     yield wire.frame_json(name, version, frame)
                 yield wire.answer_json(name, version, answer.result)
             case wire.AlternativesMessage():
-                others = Paced(session.alternatives(asked.span, asked.count, asked.settings), FRAMES_A_SECOND)
+                others = Paced(
+                    session.alternatives(asked.span, asked.count, asked.settings, asked.sent.writer), FRAMES_A_SECOND
+                )
                 async for frames in self._followed(others, stream):
                     yield wire.progress_json(name, version, frames)
                 yield wire.alternatives_json(name, version, asked.span, others.result)
@@ -124,6 +128,6 @@ class Drafting:
 def _receive(session: Session, sent: wire.ReportMessage) -> None:
     try:
         session.receive(sent.report, sent.version, sent.indication, sent.writer)
-    except VersionConflictError:
+    except OlderVersionError:
         # The radiologist typed on while the request stood in line: draft from what was typed, the newer report.
         logger.debug("A draft starts from a newer version of the report than it was asked for with.")

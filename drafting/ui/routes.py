@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 
+from drafting.desk.errors import BusyError, DeskError, TooLargeError, UnknownSessionError, VersionConflictError
 from drafting.desk.examples import Example
-from drafting.desk.session import (
-    BusyError,
-    DeskError,
-    Session,
-    Sessions,
-    TooLargeError,
-    UnknownSessionError,
-    VersionConflictError,
-)
+from drafting.desk.session import Session
+from drafting.desk.sessions import Sessions
 from drafting.desk.templates import templates
 from drafting.imaging import open as imaging
-from drafting.imaging.open import Study, StudyError, open_study
+from drafting.imaging.open import open_study
 from drafting.report import ReportError
+from drafting.study import Study, StudyError
 from drafting.ui import VERSION, wire
 from drafting.ui.bundle import Bundle
 from drafting.ui.page import document
@@ -189,11 +185,11 @@ class DeskRoutes:
 
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open_arriving(session, request, session.open_study)
+        return await self._open_arriving(session, request, _as_study(session, request))
 
     async def open_example(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open(await self._example(request), session.open_study)
+        return await self._open(await self._example(request), _as_study(session, request))
 
     async def open_prior(self, request: Request) -> Response:
         session = self._session(request)
@@ -288,6 +284,16 @@ class DeskRoutes:
         study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)
         await to_thread.run_sync(take, study)
         return JSONResponse(wire.study_json(study))
+
+
+def _as_study(session: Session, request: Request) -> Callable[[Study], None]:
+    """What opens the study of a session; with `?report=clear` the report of the former one goes with it."""
+    match request.query_params.get("report", "keep"):
+        case "keep":
+            return session.open_study
+        case "clear":
+            return partial(session.open_study, report="clear")
+    raise wire.WireError("A report is kept or cleared when a study is opened.")
 
 
 async def _pixels(study: Study | None, index: int) -> Response:

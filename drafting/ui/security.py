@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from drafting.desk.session import log_failure
+from drafting.desk.errors import log_failure
 
 logger = logging.getLogger(__name__)
 

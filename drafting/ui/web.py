@@ -22,7 +22,8 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from drafting.desk.examples import examples
-from drafting.desk.session import Limits, Sessions
+from drafting.desk.session import Limits
+from drafting.desk.sessions import Sessions
 from drafting.engine import Engine
 from drafting.imaging import open as imaging
 from drafting.ui import connections, security

@@ -15,11 +15,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from drafting.desk.session import Alternative, Outcome, Session, TooLargeError
+from drafting.desk.errors import TooLargeError
+from drafting.desk.runs import Alternative, Outcome
+from drafting.desk.session import Session
 from drafting.desk.templates import Template
 from drafting.engine import DraftSettings, Frame, Looked, WordChoice
-from drafting.imaging.open import Picture, Study, display_fields
+from drafting.imaging.transfer import display_fields
 from drafting.report import Author, Report, ReportError, Span, State
+from drafting.study import Picture, Study
 
 WRITER = re.compile(r"[a-z0-9]{0,32}", re.ASCII)
 SPAN_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)

@@ -19,8 +19,8 @@ from typing import TypeVar
 import torch
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span, hints_of
+from drafting.study import Study
 from model.engine import layout as canvases
 from model.engine.batching import Batcher, Lane
 from model.engine.layout import Canvas, Encode, Layout, Slot, Width
@@ -179,11 +179,13 @@ class LocalEngine:
     def prepare(self, study: Study | None, indication: str = "") -> None:
         self._prefix(study, indication)
 
-    def release(self, study: Study) -> None:
+    def release(self, study: Study | None) -> None:
+        id = study.id if study else ""
+
         def forget() -> None:
-            for key in [key for key in self._prefixes if key[0] == study.id]:
+            for key in [key for key in self._prefixes if key[0] == id]:
                 del self._prefixes[key]
-            self._seen.pop(study.id, None)
+            self._seen.pop(id, None)
 
         self._batcher.call(forget)
 

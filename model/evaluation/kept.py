@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from drafting.engine import Draft, DraftSettings, Frame
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 from model.engine.local import LocalEngine
 from model.evaluation.ledger import Ledger
 from model.evaluation.reports.studies import finished

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache, Gemma4ImageProcessorPil, PreTrainedModel
 
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.network.loading import DraftingModel, ImageTokens, Traits, image_tokens, user_turn
 
 KeysValues = tuple[Tensor, Tensor]

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
+from drafting.study import Study, StudyFacts
 from model.engine import layout as canvases
 from model.network.loading import (
     BLANK_TOKEN,

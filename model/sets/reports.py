@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.sets.files import (
     SetError,
     is_there,

@@ -19,7 +19,7 @@ Zone = Literal["upper", "mid", "lower"]
 Change = Literal["unchanged", "increased", "decreased", "new"]
 # What a change can be of, the most urgent first.
 MainFinding = Literal["pneumothorax", "opacity", "effusion", "edema", "cardiomegaly", "nodule", "atelectasis"]
-Source = Literal["adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "vqa_rad"]
+Source = Literal["adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "vqa_rad", "wingspan"]
 # What labels of a whole picture tell of, with neither side, zone nor grade.
 Unplaced = Literal["cardiomegaly", "edema", "opacity", "effusion", "pneumothorax", "atelectasis", "nodule", "mass"]
 
@@ -34,6 +34,7 @@ SOURCES: tuple[Source, ...] = (
     "nih_labelled",
     "covid",
     "vqa_rad",
+    "wingspan",
 )
 # Those whose every picture has a case by its source alone. Of the others some have labels, of which one can be made.
 REPORTED: tuple[Source, ...] = SOURCES[:3]

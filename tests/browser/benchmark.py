@@ -26,8 +26,8 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from drafting.engine import Draft, DraftSettings, Frame, Piece
-from drafting.imaging.open import Study
 from drafting.report import Report
+from drafting.study import Study
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import launched

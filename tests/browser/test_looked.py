@@ -12,8 +12,8 @@ import pytest
 from tests.browser.conftest import Desk, needs_axe
 from tests.browser.test_shell import serious
 from tests.browser.test_viewer import PRIOR, Viewer, radiograph
+from tests.drafting.imaging.files import dicom_dataset, saved
 from tests.drafting.scripted_engine import ScriptedEngine
-from tests.drafting.test_imaging import dicom_dataset, saved
 from tests.drafting.web import Site, launched
 
 LEGEND = "Where the model looked — not validated, not an explanation"

@@ -11,7 +11,7 @@ import pytest
 
 from drafting.desk.examples import FOLDER
 from tests.browser.conftest import Desk
-from tests.drafting.test_imaging import dicom_dataset, saved
+from tests.drafting.imaging.files import dicom_dataset, saved
 
 EFFUSION = FOLDER / "effusion.dcm"
 FILES = "input[type=file]:not([data-for])"

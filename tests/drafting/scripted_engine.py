@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
-from drafting.imaging.open import Study
 from drafting.report import Report, Span
+from drafting.study import Study
 
 WORDS = ("The", " heart", " is", " normal", " in", " size.")
 
@@ -124,5 +124,5 @@ class ScriptedEngine:
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
         return Looked(weights, 0.2)
 
-    def release(self, study: Study) -> None:
-        self.released.append(study.id)
+    def release(self, study: Study | None) -> None:
+        self.released.append(study.id if study else "")

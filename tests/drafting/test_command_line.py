@@ -19,7 +19,7 @@ from drafting.imaging.open import open_study
 from drafting.report import parse_markup
 from model.engine.local import LocalEngine
 from model.network.loading import DEFAULT_MODEL
-from tests.drafting.forked_decoding import forked_decoding
+from tests.drafting.imaging.forked_decoding import forked_decoding
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "assets" / "examples"

@@ -142,7 +142,7 @@ with launched(ScriptedEngine()) as site:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=few_descriptors,  # noqa: PLW1509 - this process has no other threads that hold locks here
+        preexec_fn=few_descriptors,
         text=True,
     ) as server:
         assert server.stdout

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drafting.desk.session import Outcome
+from drafting.desk.runs import Outcome
 from drafting.desk.templates import Template
 from drafting.engine import DraftSettings, Frame, Piece
-from drafting.imaging.open import Picture, Study, StudyFacts, Window
 from drafting.report import ReportError, Span, parse_markup
+from drafting.study import Picture, Study, StudyFacts, Window
 from drafting.ui import wire
 
 MOST_SPANS = 2000

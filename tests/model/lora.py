@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
 from drafting.report import Report, merge_draft, parse_markup
+from drafting.study import Study
 from model.engine.local import LocalEngine
 from model.network.loading import DraftingModel
 from model.sets.files import read_picture

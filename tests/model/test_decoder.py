@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from drafting.imaging.open import Study, StudyFacts
+from drafting.study import Study, StudyFacts
 from model.engine.sampler import Reading, State
 from model.network.decoder import Look, PackedDecoder, Seat, bar, barred_tokens, expected_embedding
 from model.network.graphs import GraphDecoder

@@ -13,8 +13,9 @@ import pytest
 
 from drafting.desk.examples import examples
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging.open import Study, open_study
+from drafting.imaging.open import open_study
 from drafting.report import merge_draft, parse_markup
+from drafting.study import Study
 from model.engine.local import LocalEngine
 from model.evaluation.reports.infill import contradicts, statements, written_gaps
 from model.evaluation.reports.studies import HeldOut, finished

@@ -19,8 +19,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import Draft, DraftSettings, EngineBusyError, EngineError, Frame
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, focused, merge_draft, parse_markup, word_apart
+from drafting.study import Study, StudyFacts
 from model.engine import local as local_engine
 from model.engine.batching import MOST_RUNS
 from model.engine.local import ANSWER_WIDTH, NOISES, WIDENINGS, WIDTH_FACTORS, LocalEngine
@@ -335,6 +335,23 @@ def test_the_prefix_is_encoded_once_a_study_and_forgotten_on_release(
     engine.release(study)
     engine.prepare(study)
     assert len(calls) == 2
+
+
+def test_what_was_made_without_a_study_is_forgotten_on_release(
+    tiny_model: DraftingModel, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    encode = local_engine.encode_prefix
+    monkeypatch.setattr(
+        local_engine, "encode_prefix", lambda *given, **named: calls.append(given[2]) or encode(*given, **named)
+    )
+    engine = LocalEngine(tiny_model)
+    engine.prepare(study, "Cough")
+    engine.prepare(None, "Fever")
+    engine.release(None)
+    engine.prepare(study, "Cough")
+    engine.prepare(None, "Fever")
+    assert calls == ["Cough", "Fever", "Fever"]
 
 
 def test_a_picture_is_looked_at_once_whatever_is_asked_and_forgotten_on_release(

@@ -11,14 +11,14 @@ import torch
 from transformers import DynamicCache
 
 from drafting.engine import EngineError, Looked
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, parse_markup
+from drafting.study import Study, StudyFacts
 from model.engine.local import LocalEngine
 from model.engine.looking import BlindError, attention_to_image, particular_map
 from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
 from model.network.loading import DraftingModel, layer_kinds, load
 from model.network.prefix import Prefix, encode_prefix
-from tests.model.test_evaluation_measures import pictures
+from tests.model.evaluation.test_evaluation_measures import pictures
 
 
 @pytest.fixture(scope="module", params=["tiny", "default"])

@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import merge_draft, parse_markup
+from drafting.study import Study, StudyFacts
 from model.network.loading import ModelError, user_turn
 from model.network.prefix import instruction
 from model.network.sibling import FILL_IN, Sibling, load_sibling

@@ -16,8 +16,8 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine
-from drafting.imaging.open import Study
 from drafting.report import Report, Span, merge_draft
+from drafting.study import Study
 from model.engine.layout import GAP_IN_LINE
 from model.evaluation.reading.indiana import REMOVED, SECTIONS, IndianaReport
 from model.evaluation.reading.labeler import ACUTE, FINDINGS, SIDED, Finding, Mention, contradictions, read, reading

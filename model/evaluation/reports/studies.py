@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from drafting.engine import Draft, DraftSettings, Engine, Frame
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report
+from drafting.study import Study, StudyFacts
 from model.evaluation.reading.labeler import BOTH, FINDINGS, Finding
 from model.evaluation.record import EvaluationError
 from model.network.loading import in_a_thread_that_ends

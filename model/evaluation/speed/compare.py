@@ -15,8 +15,8 @@ from random import Random
 import torch
 
 from drafting.engine import Draft, DraftSettings
-from drafting.imaging.open import Study
 from drafting.report import Report, parse_markup
+from drafting.study import Study
 from model.engine.local import LocalEngine
 from model.evaluation.record import Row, with_progress
 from model.evaluation.reports.studies import finished

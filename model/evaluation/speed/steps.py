@@ -26,8 +26,8 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 )
 
 from drafting.engine import Draft, DraftSettings, Frame
-from drafting.imaging.open import Study, StudyFacts
 from drafting.report import Report, Span, merge_draft, parse_markup
+from drafting.study import Study, StudyFacts
 from model.engine import layout as canvases
 from model.engine.layout import Canvas
 from model.engine.local import WIDENINGS, LocalEngine

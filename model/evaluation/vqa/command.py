@@ -21,7 +21,7 @@ import torch
 import transformers
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.engine.local import LocalEngine, drafts_that_fit
 from model.evaluation.judge.endpoint import Endpoint, EndpointError, Message, Patience
 from model.evaluation.judge.judging import judge_rows, load_verdicts, probes

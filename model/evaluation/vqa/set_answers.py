@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from drafting.engine import DraftSettings
-from drafting.imaging.open import Study
+from drafting.study import Study
 from model.evaluation.ledger import Ledger
 from model.evaluation.record import EvaluationError, done_together
 from model.evaluation.reports.studies import MID_GREY

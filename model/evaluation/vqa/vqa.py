@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drafting.engine import DraftSettings, Engine
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.evaluation.reading.wordwise import is_same, token_f1
 from model.evaluation.record import Row, done_together
 from model.evaluation.reports.studies import Labelled, adults, finished

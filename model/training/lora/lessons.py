@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from drafting.imaging.open import StudyFacts
 from drafting.report import Report
+from drafting.study import StudyFacts
 from model.engine.layout import Encode, Layout, lay_out
 from model.sets.questions import QuestionSet, split_by_image
 from model.sets.reports import ReportSet, SetReport

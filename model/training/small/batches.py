@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 from transformers import PreTrainedTokenizerFast
 
-from drafting.imaging.open import StudyFacts
+from drafting.study import StudyFacts
 from model.network.prefix import instruction
 from model.synthetic.cases import LABELS, REPORTED, SOURCES, Case, case_to_array, labels_of, sample_case, visible
 from model.synthetic.grammar import write_report

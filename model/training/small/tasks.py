@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from drafting.imaging.open import StudyFacts
 from drafting.report import Report, Span, State, hints_of
+from drafting.study import StudyFacts
 from model.engine.layout import GAP_IN_LINE, GAP_OF_SECTION, Place, lay_out
 from model.network.loading import user_turn
 from model.network.prefix import instruction

@@ -1,0 +1,77 @@
+"""What a run begins with, the frames that it leaves, and what it ends with.
+
+This module knows nothing of sessions or engines; `drafting.desk.session` runs a run.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drafting.engine import Frame
+from drafting.report import Report
+from drafting.study import Study
+
+# A frame holds what its run needs to go on from it: some megabytes with a large model.
+FRAMES_KEPT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `texts`: the open spans' text by span id; empty where Stop came before the first frame."""
+
+    texts: Mapping[str, str]
+    steps: int
+    seconds: float
+    seed: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A text that a draft with this seed gives, and its share: how probable the model finds it, set against the others
+    in the list, 0 to 1."""
+
+    text: str
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run began with.
+
+    `report`: as the engine is given it, with nothing open but what is to be written. `writer`: the page whose version
+    of the report that is.
+    """
+
+    study: Study | None
+    report: Report
+    indication: str
+    writer: str
+    stop: threading.Event
+    name: str
+
+
+class Tape:
+    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.frames: list[Frame] = []
+        self._distance = 1
+        self._seen = 0
+
+    def add(self, frame: Frame) -> None:
+        if self._seen % self._distance == 0:
+            self.frames.append(frame)
+        self._seen += 1
+        if len(self.frames) >= FRAMES_KEPT:
+            del self.frames[1::2]
+            self._distance *= 2
+
+    def end(self, frame: Frame) -> None:
+        """The last frame is always there."""
+        if not self.frames or self.frames[-1] is not frame:
+            self.frames.append(frame)

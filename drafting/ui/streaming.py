@@ -50,7 +50,7 @@ class Paced(Generic[T, R]):
     def abandon(self) -> None:
         """Wake the reader with AbandonedError, and close the source after its next value, without waiting for it.
 
-        To be called in the event loop. Nothing happens after the end.
+        To be called in the event loop. A result that is there already stays.
         """
         with self._lock:
             self._abandoned = True
@@ -64,7 +64,7 @@ class Paced(Generic[T, R]):
             self._changed.clear()
             with self._lock:
                 ended, abandoned, waiting = self._ended, self._abandoned, self._newest is not None
-            if abandoned and not ended:
+            if abandoned:
                 raise AbandonedError
             early = self._due - self._loop.time()
             if ended or (waiting and early <= 0):

@@ -105,12 +105,47 @@ def test_what_the_page_does_not_need_is_shut(site: Site, method: str, path: str)
     assert answer.json() == {"error": "There is nothing here."}
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "http://127.0.0.1:1", "http://localhost"])
+ELSEWHERE = [
+    "https://elsewhere.example",
+    "null",
+    "",
+    "http://127.0.0.1:1",
+    "http://localhost",
+    "http://localhost:{port}.example",
+    "http://evil@127.0.0.1",
+    "http://evil@127.0.0.1:{port}",
+    "http://127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}#x",
+    "ftp://127.0.0.1:{port}",
+    "//127.0.0.1:{port}",
+    "http://127.0.0.1:{port}, http://elsewhere.example",
+]
+
+
+@pytest.mark.parametrize("origin", ELSEWHERE)
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "desk/sessions"), ("POST", "gradio_api/queue/join"), ("GET", "desk/pictures/0")]
+    ("method", "path"),
+    [
+        ("POST", "desk/sessions"),
+        ("POST", "gradio_api/queue/join"),
+        ("GET", "desk/pictures/0"),
+        ("OPTIONS", "gradio_api/queue/join"),
+        ("GET", ""),
+        ("GET", "config"),
+    ],
 )
 def test_requests_from_other_sites_are_refused(site: Site, method: str, path: str, origin: str) -> None:
-    assert httpx.request(method, site.address + path, headers={"Origin": origin}).status_code == 403
+    headers = {"Origin": origin.format(port=httpx.URL(site.address).port), "Access-Control-Request-Method": "POST"}
+    answer = httpx.request(method, site.address + path, headers=headers)
+    assert answer.status_code == 403
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("path", ["", "config", "gradio_api/info", "desk/nothing", "nothing"])
+def test_not_even_the_page_itself_is_told_that_other_sites_may_read(site: Site, path: str) -> None:
+    answer = httpx.get(site.address + path, headers={"Origin": site.address.rstrip("/")})
+    assert answer.status_code in (200, 404)
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 def test_requests_from_the_page_itself_are_let_in(site: Site) -> None:

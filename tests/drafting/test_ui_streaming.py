@@ -116,6 +116,8 @@ def test_to_abandon_wakes_the_reader_and_closes_the_source_at_its_next_value() -
         assert not closed.is_set()
         go_on.set()
         assert await asyncio.to_thread(closed.wait, 10)
+        with pytest.raises(AbandonedError):
+            await anext(paced)
 
     asyncio.run(run())
 

@@ -1,6 +1,11 @@
 // The browser's side of the desk session: one tab, one token, every request to the server.
 // Knows nothing of the page. Nothing is kept in the browser's storage. The token, and nothing else, stands in the state
 // of the tab's history entry: a reload finds its session by it, and a closed tab takes it along.
+//
+// Drafts run through Gradio's queue, by a client of our own. Gradio's (`@gradio/client` 2.7) gives every run of a page the
+// same stream, takes no further event once that has broken, and keeps the queue's signs of life to itself, so that nobody
+// can tell a run that waits from a connection that is dead. Here each run has its own stream and is given up when the
+// queue is silent for too long.
 
 import { createConnection } from "./connection.js";
 import { createLooking } from "./looked.js";
@@ -131,8 +136,7 @@ async function openStudy(path, options) {
 }
 
 /**
- * One run through Gradio's queue: join it, then read what the run sends. Gradio's own client does the same for one stream
- * that all runs of a page share; here every run has a stream of its own, so a broken one breaks no other.
+ * One run through Gradio's queue: join it, then read what the run sends.
  * @param {object} message @returns {AsyncGenerator<any>} the server's messages; ends without a last one where the run was cut off
  */
 async function* draft(message) {

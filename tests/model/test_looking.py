@@ -15,7 +15,9 @@ from drafting.report import Report, Span, parse_markup
 from drafting.study import Study, StudyFacts
 from model.engine.local import LocalEngine
 from model.engine.looking import BlindError, attention_to_image, particular_map
-from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
+from model.evaluation.reports.looked import BEFORE, LookedSettings, right_share
+from model.evaluation.reports.looked import measure as looked
+from model.evaluation.task import Context
 from model.network.loading import DraftingModel, layer_kinds, load
 from model.network.prefix import Prefix, encode_prefix
 from tests.model.evaluation.test_evaluation_measures import pictures
@@ -192,7 +194,9 @@ class BrighterSide:
 
 def test_a_map_that_follows_the_picture_is_told_from_one_that_does_not() -> None:
     radiographs = pictures(["adult_normal"] * 12, [60] * 12, [{}] * 12)
-    rows = {(row.subject, row.measure): row.estimate for row in evaluate_looked(BrighterSide(), radiographs, SETTINGS)}  # type: ignore[arg-type]
+    context = Context(SETTINGS)
+    context.__dict__ |= {"engine": BrighterSide(), "radiographs": radiographs}
+    rows = {(row.subject, row.measure): row.estimate for rows in looked(context) for row in rows}
     effusion = rows["effusion", "map on the finding's side, its sentence"]
     assert effusion.count >= 1
     # Beside other findings an effusion does not always make its side the brighter one.

@@ -56,8 +56,8 @@ class Shape:
     experts: int = 4
     experts_used: int = 2
     expert_mlp: int = 192
-    vision_hidden: int = 192
-    vision_layers: int = 8
+    vision_hidden: int = 256
+    vision_layers: int = 10
     vocabulary: int = 2560
     canvas_length: int = 160
     steps: int = 48

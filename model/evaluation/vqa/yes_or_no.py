@@ -6,16 +6,14 @@ as control. This module knows nothing of reports.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TextIO
 
-from drafting.engine import Engine
-from model.evaluation.record import Row, done_together
+from drafting.engine import DraftSettings, Engine
+from model.evaluation.record import Row
 from model.evaluation.reports.studies import HeldOut, Labelled, adults, children, labelled
 from model.evaluation.statistics import auroc, share
+from model.evaluation.task import Context, DraftedSettings
 from model.synthetic.cases import LABELS, SIDES
 from model.synthetic.questions import YES_OR_NO, canonical_question
 from model.synthetic.radiographs import Radiographs
@@ -28,42 +26,31 @@ WHOLE_CHEST = tuple(label for label in LABELS if label.removesuffix("_right").re
 Scores = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class AskedSettings:
-    """`limit`: painted pictures, and real ones of each collection; `blank`: of each the first so many once more."""
-
-    limit: int
-    blank: int
-    seed: int
-    together: int
-
-
 def ask_labels(
-    engine: Engine, radiographs: Radiographs, settings: AskedSettings, drafts: TextIO | None = None
-) -> list[Row]:
-    """AUROC of every finding and how often the side is right; the scores go to `drafts`, a line of JSON a picture."""
-    painted: list[HeldOut] = adults(radiographs, settings.limit, settings.seed)
-    young = children(radiographs, settings.limit, settings.seed)
-    rows: list[Row] = []
+    context: Context[DraftedSettings], radiographs: Radiographs, limit: int, blank: int
+) -> Iterator[list[Row]]:
+    """AUROC of every finding and how often the side is right; the scores are written down, a line a picture.
+
+    `limit`: painted pictures, and real ones of each collection; `blank`: of each the first so many once more.
+    """
+    seed = context.settings.seed
+    painted: list[HeldOut] = adults(radiographs, limit, seed)
+    young = children(radiographs, limit, seed)
     for images, studies in (
         ("adults, findings painted in", [one.labelled for one in painted]),
         ("children, real pictures", [one.labelled for one in young]),
-        ("adults of ChestX-ray14, real pictures of 64 px", labelled(radiographs, "nih_labelled", settings.limit, 0)),
-        ("adults of the COVID-19 collection, real pictures", labelled(radiographs, "covid", settings.limit, 0)),
+        ("adults of ChestX-ray14, real pictures of 64 px", labelled(radiographs, "nih_labelled", limit, 0)),
+        ("adults of the COVID-19 collection, real pictures", labelled(radiographs, "covid", limit, 0)),
     ):
         for seen, chosen in (
             (f"questions: {images}", studies),
-            (f"questions: {images}, blank image", [study.blank() for study in studies[: settings.blank]]),
+            (f"questions: {images}, blank image", [study.blank() for study in studies[:blank]]),
         ):
             asked = [label for label in WHOLE_CHEST if _told(label, chosen)]
-            scores = list(done_together(partial(_scored, engine, asked), chosen, settings.together, seen))
-            rows += _rows(seen, asked, chosen, scores)
-            if drafts:
-                for study, score in zip(chosen, scores, strict=True):
-                    line = {"images": seen, "name": study.name, "labels": study.labels, "scores": score}
-                    drafts.write(json.dumps(line) + "\n")
-                drafts.flush()
-    return rows
+            scores = list(context.each(partial(_scored, context.engine, asked), chosen, seen))
+            for study, score in zip(chosen, scores, strict=True):
+                context.write_down({"images": seen, "name": study.name, "labels": study.labels, "scores": score})
+            yield _rows(seen, asked, chosen, scores)
 
 
 def _told(label: str, studies: Sequence[Labelled]) -> bool:
@@ -72,7 +59,7 @@ def _told(label: str, studies: Sequence[Labelled]) -> bool:
     return min(sum(known), len(known) - sum(known)) >= LEAST_OF_EITHER
 
 
-def _scored(engine: Engine, asked: Sequence[str], _: int, study: Labelled) -> Scores:
+def _scored(engine: Engine, asked: Sequence[str], study: Labelled, _: DraftSettings) -> Scores:
     """The scores of these findings, and of either side where one side alone has a finding."""
     seen = study.study
     try:

@@ -1,4 +1,4 @@
-"""`python -m model evaluate vqa --questions FOLDER`: how right the answers to a set's questions are, and who is better.
+"""How right the answers to questions are, and who is better.
 
 Exact match and token F1 of closed and of open questions and of every kind, and, where there is a judge, the share that
 it finds right; intervals over images. Models are compared on the same questions: McNemar's exact test where an answer
@@ -15,7 +15,8 @@ from model.evaluation.judge.verdict import Answered, Verdict
 from model.evaluation.reading.wordwise import is_same, token_f1
 from model.evaluation.record import Row
 from model.evaluation.statistics import Estimate, mcnemar, paired_difference, pooled, share
-from model.evaluation.vqa.set_answers import CONTROLS, OWN, Asking, Said
+from model.evaluation.vqa.answers import Said
+from model.evaluation.vqa.questions import CONTROLS, OWN, Asking, Group
 
 EXACT, F1, JUDGED = "exact match", "token F1", "right by the judge"
 
@@ -36,9 +37,9 @@ class _Paired:
         return _Paired([self.each[n] for n in at], [self.first[n] for n in at], [self.second[n] for n in at])
 
 
-def answered_of(asked: Sequence[Asking], said: Said) -> list[Answered]:
+def answered_of(groups: Sequence[Group], said: Said) -> list[Answered]:
     """Everything that a judge has to read."""
-    by_id = {each.question.id: each.question for each in asked}
+    by_id = {each.question.id: each.question for group in groups for each in group.asked}
     return [
         Answered(by_id[id].question, by_id[id].answer, text)
         for answers in said.values()
@@ -47,10 +48,9 @@ def answered_of(asked: Sequence[Asking], said: Said) -> list[Answered]:
     ]
 
 
-def set_rows(
-    images: str, asked: Sequence[Asking], labels: Sequence[str], said: Said, verdicts: Verdicts | None
-) -> list[Row]:
+def group_rows(group: Group, labels: Sequence[str], said: Said, verdicts: Verdicts | None) -> list[Row]:
     """The table: every model, `labels`, with every control; then the comparisons of the first with the others."""
+    images, asked = group.images, group.asked
     rows: list[Row] = []
     kinds = sorted({each.question.kind for each in asked} - {""})
     for label in labels:

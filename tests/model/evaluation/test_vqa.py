@@ -22,20 +22,18 @@ from model.evaluation.publish.card import table_blocks
 from model.evaluation.record import EvaluationError, Row
 from model.evaluation.reports.studies import MID_GREY
 from model.evaluation.statistics import Estimate
-from model.evaluation.vqa.set_answers import (
+from model.evaluation.vqa.answers import Contender, answer_all, answers_kept
+from model.evaluation.vqa.questions import (
     BLANK,
     CONTROLS,
     OTHER,
     OWN,
     Asking,
-    Contender,
-    SetSettings,
-    answer_all,
-    answers_kept,
-    chosen_questions,
+    VqaSettings,
+    chosen_group,
     picture_of,
 )
-from model.evaluation.vqa.set_vqa import set_rows
+from model.evaluation.vqa.scores import group_rows
 from model.sets.questions import load_questions
 from model.training.lora.lessons import question_lessons
 from model.training.lora.recipe import load_recipe
@@ -89,11 +87,12 @@ class Model:
 
 
 def test_every_question_is_asked_of_its_own_image_a_blank_one_and_anothers(questions: Path) -> None:
-    settings = SetSettings(blank=4)
-    images, asked = chosen_questions(questions, None, settings)
+    settings = VqaSettings(blank=4)
+    group = chosen_group(questions, settings)
+    images, asked = group.images, group.asked
     assert images == "vqa_rad, test"
     model = Model()
-    said = answer_all(asked, [model.contender], settings, None)
+    said = answer_all([group], [model.contender], settings, None)
     assert [len(said["", control]) for control in CONTROLS] == [12, 8, 8]
     own = {int(each.picture.stem[1:]) for each in asked}
     assert own == set(range(IMAGES))
@@ -101,7 +100,7 @@ def test_every_question_is_asked_of_its_own_image_a_blank_one_and_anothers(quest
     assert {grey for grey, _, _ in model.asked[12:20]} == {MID_GREY}
     # A question keeps its seed in every control.
     assert [seed for _, _, seed in model.asked[:8]] == [seed for _, _, seed in model.asked[12:20]]
-    rows = {(row.subject, row.measure): row.estimate for row in set_rows(images, asked, [""], said, None)}
+    rows = {(row.subject, row.measure): row.estimate for row in group_rows(group, [""], said, None)}
     assert rows[OWN, "closed, exact match"].value == rows[OWN, "open, token F1"].value == 1.0
     assert rows[BLANK, "closed, exact match"].value == 0.0
     assert rows[OTHER, "closed, exact match"].value == 1.0
@@ -112,13 +111,11 @@ def test_every_question_is_asked_of_its_own_image_a_blank_one_and_anothers(quest
 
 
 def test_two_models_are_compared_on_the_same_questions(questions: Path) -> None:
-    settings = SetSettings(blank=0)
-    images, asked = chosen_questions(questions, None, settings)
-    said = answer_all(asked, [Model().contender, Model("poor", right=False).contender], settings, None)
-    rows = {
-        (row.images, row.subject, row.measure): row.estimate
-        for row in set_rows(images, asked, ["", "poor"], said, None)
-    }
+    settings = VqaSettings(blank=0)
+    group = chosen_group(questions, settings)
+    images = group.images
+    said = answer_all([group], [Model().contender, Model("poor", right=False).contender], settings, None)
+    rows = {(row.images, row.subject, row.measure): row.estimate for row in group_rows(group, ["", "poor"], said, None)}
     compared = "first model less poor"
     assert rows[images, compared, "all, exact match: the first alone"].value == 12
     assert rows[images, compared, "all, exact match: the second alone"].value == 0
@@ -131,14 +128,15 @@ def test_two_models_are_compared_on_the_same_questions(questions: Path) -> None:
 
 
 def test_a_verdict_that_is_lacking_counts_neither_way_and_is_told(questions: Path) -> None:
-    settings = SetSettings(blank=0)
-    images, asked = chosen_questions(questions, None, settings)
-    said = answer_all(asked, [Model().contender], settings, None)
+    settings = VqaSettings(blank=0)
+    group = chosen_group(questions, settings)
+    images, asked = group.images, group.asked
+    said = answer_all([group], [Model().contender], settings, None)
     verdicts = {}
     for number, each in enumerate(asked):
         answered = Answered(each.question.question, each.question.answer, said["", OWN][each.question.id])
         verdicts[answered] = Verdict(None if number == 1 else True, "judge")
-    rows = {row.measure: row.estimate for row in set_rows(images, asked, [""], said, verdicts) if row.images == images}
+    rows = {row.measure: row.estimate for row in group_rows(group, [""], said, verdicts) if row.images == images}
     lacking = "closed" if asked[1].question.closed else "open"
     assert rows[f"{lacking}, right by the judge"].value == 1.0
     without = sum(verdicts[one].right is None for one in verdicts)
@@ -149,46 +147,46 @@ def test_a_verdict_that_is_lacking_counts_neither_way_and_is_told(questions: Pat
 
 
 def test_what_was_answered_is_not_answered_again(questions: Path, tmp_path: Path) -> None:
-    settings = SetSettings(blank=2)
-    _, asked = chosen_questions(questions, None, settings)
+    settings = VqaSettings(blank=2)
+    group = chosen_group(questions, settings)
     path = tmp_path / "answers.jsonl"
     stopped, again, whole = Model(fails_after=7), Model(), Model()
-    with pytest.raises(KeyboardInterrupt), answers_kept(path, asked, [stopped.contender], settings) as kept:
-        answer_all(asked, [stopped.contender], settings, kept)
+    with pytest.raises(KeyboardInterrupt), answers_kept(path, [group], [stopped.contender], settings) as kept:
+        answer_all([group], [stopped.contender], settings, kept)
     assert len(path.read_text(encoding="utf-8").splitlines()) == 1 + 7
-    with answers_kept(path, asked, [again.contender], settings) as kept:
-        said = answer_all(asked, [again.contender], settings, kept)
-    assert said == answer_all(asked, [whole.contender], settings, None)
+    with answers_kept(path, [group], [again.contender], settings) as kept:
+        said = answer_all([group], [again.contender], settings, kept)
+    assert said == answer_all([group], [whole.contender], settings, None)
     assert stopped.asked + again.asked == whole.asked
     third = Model(fails_after=0)
-    with answers_kept(path, asked, [third.contender], settings) as kept:
-        assert answer_all(asked, [third.contender], settings, kept) == said
+    with answers_kept(path, [group], [third.contender], settings) as kept:
+        assert answer_all([group], [third.contender], settings, kept) == said
 
 
 def test_a_file_of_answers_of_other_weights_or_images_is_refused(questions: Path, tmp_path: Path) -> None:
-    settings = SetSettings(blank=2)
-    _, asked = chosen_questions(questions, None, settings)
+    settings = VqaSettings(blank=2)
+    group = chosen_group(questions, settings)
     path = tmp_path / "answers.jsonl"
-    with answers_kept(path, asked, [Model().contender], settings):
+    with answers_kept(path, [group], [Model().contender], settings):
         pass
     other = Contender("", {"weights_sha256": "other"}, lambda _: (Model().answer, 1))
-    with pytest.raises(EvaluationError, match="other settings"), answers_kept(path, asked, [other], settings):
+    with pytest.raises(EvaluationError, match="other settings"), answers_kept(path, [group], [other], settings):
         pass
-    Image.new("L", (8, 8), 99).save(asked[0].picture)
+    Image.new("L", (8, 8), 99).save(group.asked[0].picture)
     same = Model().contender
-    with pytest.raises(EvaluationError, match="questions"), answers_kept(path, asked, [same], settings):
+    with pytest.raises(EvaluationError, match="questions"), answers_kept(path, [group], [same], settings):
         pass
 
 
-def held(folder: Path, settings: SetSettings) -> set[str]:
-    return {each.picture.name for each in chosen_questions(folder, None, settings)[1]}
+def held(folder: Path, settings: VqaSettings) -> set[str]:
+    return {each.picture.name for each in chosen_group(folder, settings).asked}
 
 
 def test_a_split_by_image_holds_out_what_training_never_sees(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", "train", images=20)
-    everything = held(folder, SetSettings(part="train"))
-    test = held(folder, SetSettings(split_seed=3))
-    train = held(folder, SetSettings(part="train", split_seed=3))
+    everything = held(folder, VqaSettings(part="train"))
+    test = held(folder, VqaSettings(split_seed=3))
+    train = held(folder, VqaSettings(part="train", split_seed=3))
     assert len(everything) == 20
     assert 0 < len(test) < len(train) < 20
     assert not test & train
@@ -196,13 +194,13 @@ def test_a_split_by_image_holds_out_what_training_never_sees(tmp_path: Path) -> 
     recipe = tmp_path / "recipe.toml"
     for told, count in (("held_out = 0.25\nsplit_seed = 3", 5), ('held_out_images = ["i3.png"]', 1)):
         recipe.write_text(least + told)
-        out = held(folder, SetSettings(held_out_of=str(recipe)))
+        out = held(folder, VqaSettings(held_out_of=str(recipe)))
         trained = {each.picture.name for each in question_lessons(load_questions(folder), load_recipe(recipe))}
         assert len(out) == count
         assert out | trained == everything
         assert not out & trained
-    assert held(folder, SetSettings(part="all", split_seed=3)) == everything
-    assert len(held(folder, SetSettings(part="train", limit=7))) == 7
+    assert held(folder, VqaSettings(part="all", split_seed=3)) == everything
+    assert len(held(folder, VqaSettings(part="train", limit=7))) == 7
 
 
 def asked_of(folder: Path, *more: str) -> list[str]:
@@ -219,7 +217,7 @@ def asked_of(folder: Path, *more: str) -> list[str]:
         ("", ["--against", "{}/images"], "holds neither an adapter nor a checkpoint"),
         ("", ["--sibling-adapter", "x"], "--sibling-adapter needs --sibling"),
         ("", ["--sibling", "{}/none"], "is not a folder with a sibling's checkpoint"),
-        ("", ["--together", "0"], "At least one answer"),
+        ("", ["--together", "0"], "At least one draft"),
         ("", ["--drafts", "{}/none/d.jsonl"], "is not a folder to write into"),
         ("", ["--model", "{}/images"], "cannot be loaded"),
         ("missing", [], "1 of 6 images are missing"),
@@ -287,7 +285,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     command = asked_of(questions, *models, *files, *more)
     judge = Judge(fails_after=2)
 
-    monkeypatch.setattr("model.evaluation.judge.local_judge.LocalJudge", lambda source, tokens: judge)
+    monkeypatch.setattr("model.evaluation.judge.local.LocalJudge", lambda source, tokens: judge)
     assert main(command) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "2 of" in told
@@ -384,5 +382,5 @@ def test_an_image_is_taken_upright_and_in_its_colours(tmp_path: Path) -> None:
 
 
 def test_a_single_image_has_no_other(questions: Path) -> None:
-    _, asked = chosen_questions(questions, None, SetSettings(limit=1))
-    assert all(isinstance(each, Asking) and not each.is_asked(OTHER) and each.is_asked(BLANK) for each in asked)
+    group = chosen_group(questions, VqaSettings(limit=1))
+    assert all(isinstance(each, Asking) and not each.is_asked(OTHER) and each.is_asked(BLANK) for each in group.asked)

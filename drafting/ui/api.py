@@ -34,7 +34,7 @@ from drafting.report import Report, ReportError, merge_draft, parse_markup
 from drafting.study import Study, StudyError
 from drafting.ui.door import Kind
 from drafting.ui.drafting import FRAMES_A_SECOND, Ties
-from drafting.ui.readers import ReaderGoneError, Readers, followed
+from drafting.ui.readers import ReaderGoneError, Readers, Stream, followed
 from drafting.ui.streaming import AbandonedError, Paced
 
 logger = logging.getLogger(__name__)
@@ -86,12 +86,11 @@ class DraftingApi:
             An object: `study` (the token that the other endpoints ask for), `facts` (what the header tells) and
             `pictures` (how many there are). The study is closed after some minutes in which nothing asks for it.
         """
-        self._forget_values(request.session_hash or "")
-        try:
-            content = await to_thread.run_sync(partial(base64.b64decode, image, validate=True))
-        except (binascii.Error, ValueError):
-            raise _refused("The image is not base64.") from None
-        with _one_sentence("Opening a study"):
+        with self._called("Opening a study", request):
+            try:
+                content = await to_thread.run_sync(partial(base64.b64decode, image, validate=True))
+            except (binascii.Error, ValueError):
+                raise _refused("The image is not base64.") from None
             session = await to_thread.run_sync(self._sessions.open)
             try:
                 with session.arriving_file() as path:
@@ -101,7 +100,7 @@ class DraftingApi:
                 self._sessions.close(session.token)
                 raise
 
-    async def open_example(self, name: str) -> dict:
+    async def open_example(self, name: str, request: gr.Request) -> dict:
         """Open one of the example studies that come with the program.
 
         Args:
@@ -110,10 +109,10 @@ class DraftingApi:
         Returns:
             What `open_study` returns.
         """
-        example = self._examples.get(name)
-        if example is None:
-            raise _refused(f"There is no such example; there are {', '.join(self._examples)}.")
-        with _one_sentence("Opening an example"):
+        with self._called("Opening an example", request):
+            example = self._examples.get(name)
+            if example is None:
+                raise _refused(f"There is no such example; there are {', '.join(self._examples)}.")
             session = await to_thread.run_sync(self._sessions.open)
             try:
                 return await self._opened(session, example.path)
@@ -144,9 +143,7 @@ class DraftingApi:
             Frames while the model writes (`step`, `steps`, `seconds`, `report`), and at last the draft: `report`,
             `spans` (each `text`, `locked`, `author`), `steps`, `seconds`, `seed`, `model`, `stopped`, `notice`.
         """
-        hash = request.session_hash or ""
-        self._forget_values(hash)
-        with self._readers.run(hash) as stream, _one_sentence("A draft"):
+        with self._called("A draft", request) as stream:
             session = self._sessions.find(study)
             self._ties.tie(stream, session)
             marked = await to_thread.run_sync(parse_markup, report)
@@ -163,26 +160,34 @@ class DraftingApi:
                 return
             yield self._draft(marked, paced.result)
 
-    async def stop(self, study: str) -> dict:
+    async def stop(self, study: str, request: gr.Request) -> dict:
         """Stop the draft under way; it ends with the text of its newest frame.
 
         Args:
             study: the token from `open_study` or `open_example`.
         """
-        with _one_sentence("Stopping a draft"):
+        with self._called("Stopping a draft", request):
             self._sessions.find(study).stop()
         return {}
 
-    async def close_study(self, study: str) -> dict:
+    async def close_study(self, study: str, request: gr.Request) -> dict:
         """Close a study: the server forgets it and its report.
 
         Args:
             study: the token from `open_study` or `open_example`.
         """
-        with _one_sentence("Closing a study"):
+        with self._called("Closing a study", request):
             session = self._sessions.find(study)
             await to_thread.run_sync(self._sessions.close, session.token)
         return {}
+
+    @contextmanager
+    def _called(self, what: str, request: gr.Request) -> Iterator[Stream]:
+        """The stream of a call. What it was made with is forgotten at once, its answers when nobody reads them."""
+        name = request.session_hash or ""
+        self._forget_values(name)
+        with self._readers.run(name) as stream, _one_sentence(what):
+            yield stream
 
     async def _opened(self, session: Session, path: Path) -> dict[str, Any]:
         study: Study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)

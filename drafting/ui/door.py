@@ -8,6 +8,7 @@ endpoint declares. Plain ASGI middleware; knows nothing of what the values mean.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 # A longer body is taken apart in a thread, so that nobody waits for it.
 SHORT_BODY_BYTES = 64 * 2**10
 PARSERS = 2
+LONG_BODIES = 4
+LONG_BODY_SECONDS = 60.0
 GENERATING = b'"msg":"process_generating"'
 
 Kind = type[str] | type[int] | type[bool]
@@ -38,13 +41,24 @@ class DoorError(ValueError):
 
 
 class QueueDoor:
-    """`endpoints`: the kinds of each endpoint's values, by Gradio's number for it; asked for when a request comes."""
+    """`endpoints`: the kinds of each endpoint's values, by Gradio's number for it; asked for when a request comes.
 
-    def __init__(self, app: ASGIApp, readers: Readers, endpoints: Callable[[], Mapping[int, tuple[Kind, ...]]]) -> None:
+    `is_known`: whether there is anything to read under a stream's name.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        readers: Readers,
+        endpoints: Callable[[], Mapping[int, tuple[Kind, ...]]],
+        is_known: Callable[[str], bool],
+    ) -> None:
         self._app = app
         self._readers = readers
         self._endpoints = endpoints
+        self._is_known = is_known
         self._parsers = CapacityLimiter(PARSERS)
+        self._long = asyncio.Semaphore(LONG_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = path_of(scope) if scope["type"] == "http" else ""
@@ -57,7 +71,7 @@ class QueueDoor:
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            sent = await Request(scope, receive).body()
+            sent = await self._body(Request(scope, receive))
             endpoints = self._endpoints()
             if len(sent) <= SHORT_BODY_BYTES:
                 body = checked(sent, endpoints)
@@ -89,10 +103,25 @@ class QueueDoor:
 
         await self._app({**scope, "headers": headers}, receive_checked, send)
 
+    async def _body(self, request: Request) -> bytes:
+        """Only so many long bodies are in memory at the same time; the others wait at their senders."""
+        announced = request.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) <= SHORT_BODY_BYTES:
+            return await request.body()
+        async with self._long:
+            try:
+                async with asyncio.timeout(LONG_BODY_SECONDS):
+                    return await request.body()
+            except TimeoutError:
+                raise BodyTooSlowError from None
+
     async def _data(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("session_hash", [])
         if len(names) != 1 or not STREAM_NAME.fullmatch(names[0]):
             await JSONResponse({"error": "The stream's name is not in order."}, 400)(scope, receive, send)
+            return
+        if not self._is_known(names[0]):
+            await JSONResponse({"error": "There is nothing to read under this name."}, 404)(scope, receive, send)
             return
         with self._readers.reader(names[0]) as stream:
 

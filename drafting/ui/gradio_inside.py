@@ -34,6 +34,10 @@ class GradioInside:
         """Gradio's number for each endpoint, by its name."""
         return {function.api_name: number for number, function in self._blocks.fns.items() if function.api_name}
 
+    def is_known(self, stream: str) -> bool:
+        """Whether an event has joined the queue under this name, so that there is something to read."""
+        return stream in self._blocks._queue.pending_messages_per_session
+
     def forget_values(self, stream: str) -> None:
         """Drop the values of the events of this stream. A run under way does not need them any more."""
         self._blocks.state_holder.session_data.pop(stream, None)

@@ -100,7 +100,14 @@ class WebDesk:
             title=TITLE,
             routes=[self._routes.mount(), *page_routes(load_bundle(), lambda: self._inside.endpoints[RUN])],
             exception_handlers=error_handlers(),
-            middleware=[Middleware(QueueDoor, readers=readers, endpoints=lambda: self._kinds)],
+            middleware=[
+                Middleware(
+                    QueueDoor,
+                    readers=readers,
+                    endpoints=lambda: self._kinds,
+                    is_known=lambda name: self._inside.is_known(name),
+                )
+            ],
         )
         # The desk has a line of its own, which Stop reaches and whose end is a sentence, so Gradio sets no limit.
         self.server.api(self._drafting.run, name=RUN, concurrency_limit=None, api_visibility="private")

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from drafting.desk.templates import TemplateError
 from drafting.exports.text import NOTICE
 from drafting.ui.bundle import BundleError
 from drafting.ui.security import ORIGIN
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{engine.model}, {time.perf_counter() - started:.1f} s.", flush=True)
         desk = WebDesk(engine, settings)
         address = desk.launch()
-    except (SettingError, ModelError, BundleError, OSError) as error:
+    except (SettingError, ModelError, BundleError, TemplateError, OSError) as error:
         print(f"\npython app.py: {error}", file=sys.stderr)
         return WRONG_INPUT
     print(f"Open {address}", flush=True)

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from drafting.report import Report
 from drafting.study import Study
 
+# A piece with its text and its number, as Python keeps them.
+PIECE_BYTES = 200
+
 
 class EngineError(RuntimeError):
     """The engine cannot do what was asked; the message is one sentence for the radiologist."""
@@ -64,18 +67,27 @@ class Frame:
 
     `step` counts from 1; `steps` is the limit, which a draft need not reach, and which rises where a gap is widened;
     `seconds` since the draft began. `resumption` is the engine's own note of how to go on from here.
+
+    A draft that waits for others yields frames of step 0, which show nothing: `place` is then its place in the line,
+    from 1.
     """
 
     step: int
     steps: int
     seconds: float
     pieces: Mapping[str, tuple[Piece, ...]]
+    place: int = 0
     resumption: object = field(default=None, compare=False, repr=False)
 
     @property
     def texts(self) -> dict[str, str]:
         """For each open span, by its id, the text that this frame shows: what Stop keeps."""
         return {id: "".join(piece.text for piece in pieces) for id, pieces in self.pieces.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """About the memory that it takes, in bytes."""
+        return sum(map(len, self.pieces.values())) * PIECE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +123,7 @@ class WordChoice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
+class AttentionMap:
     """Where the model looked for a text: how much more of its attention each part of the image has.
 
     `weights`: (rows, columns) float32, at least 0; the parts are equal and cover the study's first picture, as it is
@@ -161,8 +173,8 @@ class Engine(Protocol):
     ) -> Generator[tuple[Frame, ...], None, tuple[Draft, ...]]:
         """Draft a report's open spans `count` times at once, with rising seeds.
 
-        Yields the drafts' newest frames and returns the different drafts, the likeliest first; each is what `draft`
-        gives with its seed. Raises what `draft` raises.
+        Yields the drafts' newest frames; that of a finished draft has as many `steps` as it took. Returns the
+        different drafts, the likeliest first; each is what `draft` gives with its seed. Raises what `draft` raises.
         """
         ...
 
@@ -189,17 +201,9 @@ class Engine(Protocol):
         """
         ...
 
-    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
-        """How likely each of some short answers is: the mean log-probability (nats) of its tokens.
-
-        The answers stand in slots of one width, so that they can be compared. Raises EngineError where nothing is
-        asked or an answer is empty.
-        """
-        ...
-
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
-    ) -> Looked:
+    ) -> AttentionMap:
         """Where the model looked for the text of the open span `id`, or for a part of it: a start and a stop in it.
 
         Raises EngineError without a study, and where there is no text or more than the model can see in one go.

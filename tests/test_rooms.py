@@ -14,12 +14,61 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ENTRY_POINTS = {"app.py", "drafting/__main__.py"}
-# What the model's side takes from drafting: the one arrow that goes there.
-PROTOCOL = {"drafting.engine", "drafting.study", "drafting.report"}
 TORCH_SIDE = {"torch", "transformers", "peft", "model"}
 WEB_SIDE = {"gradio", "pydicom", "drafting.ui"}
 TRITON_SIDE = {"model.network.kernels.experts", "model.network.kernels.reading"}
 MEGABYTE = 1_000_000
+
+# The values that cross between the two sides, and the protocol.
+VALUES = {"drafting.report", "drafting.study"}
+PROTOCOL_AND_VALUES = {"drafting.engine", *VALUES}
+# The arrows of the design: which rooms each room may import from, besides itself. A name stands for all below it, but
+# for what has a line of its own. What is not here may not be imported by anything that is.
+ARROWS = {
+    "app": {"drafting", "model.engine", "model.network"},
+    "drafting.__main__": {"drafting", "model.engine", "model.network"},
+    "drafting.ui": {
+        "drafting.assets",
+        "drafting.desk",
+        "drafting.checks",
+        "drafting.exports",
+        "drafting.imaging",
+        *PROTOCOL_AND_VALUES,
+    },
+    "drafting.desk": {"drafting.assets", "drafting.checks", *PROTOCOL_AND_VALUES},
+    "drafting.reader_study": {"drafting.desk", *PROTOCOL_AND_VALUES},
+    "drafting.checks": VALUES,
+    "drafting.exports": VALUES,
+    "drafting.imaging": VALUES,
+    "drafting.engine": VALUES,
+    "drafting.assets": set(),
+    "drafting.study": set(),
+    "drafting.report": set(),
+    "model.__main__": {"model"},
+    "model.evaluation": {
+        "model.commands",
+        "model.training",
+        "model.sets",
+        "model.synthetic",
+        "model.engine",
+        "model.network",
+        *PROTOCOL_AND_VALUES,
+    },
+    "model.training": {
+        "model.commands",
+        "model.sets",
+        "model.synthetic",
+        "model.engine",
+        "model.network",
+        *VALUES,
+    },
+    "model.sets": {"model.commands", *VALUES},
+    # Its reports are held against a set's real ones.
+    "model.synthetic": {"model.sets", *VALUES},
+    "model.commands": set(),
+    "model.engine": {"model.network", *PROTOCOL_AND_VALUES},
+    "model.network": {"drafting.assets", "drafting.study"},
+}
 
 
 def tracked() -> list[Path]:
@@ -75,6 +124,46 @@ def loaded_by(modules: list[str]) -> set[str]:
     return set(json.loads(ended.stdout.splitlines()[-1]))
 
 
+def product_modules() -> dict[str, Path]:
+    """Every module of the product by its name."""
+    paths = [ROOT / "app.py", *python_files("drafting", "model")]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
+    return dict(zip(names, paths, strict=True))
+
+
+def imported_modules(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The product's modules that a file imports. A name from a package that is a module is that module."""
+    found = imported(path)
+    return {name for name in found if name in modules and modules[name] != path}
+
+
+def room_of(module: str) -> str | None:
+    rooms = [room for room in ARROWS if within(module, {room})]
+    return max(rooms, key=len, default=None)
+
+
+@pytest.mark.parametrize("path", [ROOT / "app.py", *python_files("drafting", "model")], ids=name_of)
+def test_imports_follow_the_arrows_of_the_design(path: Path) -> None:
+    modules = product_modules()
+    (name,) = [name for name, own in modules.items() if own == path]
+    room = room_of(name)
+    if room is None:
+        assert path.name == "__init__.py", f"{name} stands in no room of the design"
+        return
+    # An empty package stands for nothing.
+    wanted = [one for one in imported_modules(path, modules) if modules[one].read_text(encoding="utf-8").strip()]
+    wrong = {one for one in wanted if not within(one, {room, *ARROWS[room]})}
+    assert wrong == set(), f"{name} may not import {sorted(wrong)}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = product_modules()
+    left = {name: imported_modules(path, modules) for name, path in modules.items()}
+    while leaves := {name for name, wanted in left.items() if not wanted}:
+        left = {name: wanted - leaves for name, wanted in left.items() if name not in leaves}
+    assert sorted(left) == []
+
+
 def test_importing_all_of_drafting_loads_nothing_of_the_models_side() -> None:
     modules = [name for name in module_names("drafting") if name != "drafting.__main__"]
     loaded = loaded_by(modules)
@@ -117,7 +206,9 @@ def test_no_file_of_drafting_but_its_ui_imports_the_ui(path: Path) -> None:
 
 def test_only_the_entry_points_know_both_sides() -> None:
     def knows_drafting(path: Path) -> bool:
-        beyond = {module for module in knows(path, {"drafting"}) - {"drafting"} if not within(module, PROTOCOL)}
+        beyond = {
+            module for module in knows(path, {"drafting"}) - {"drafting"} if not within(module, PROTOCOL_AND_VALUES)
+        }
         return path.is_relative_to(ROOT / "drafting") or bool(beyond)
 
     def knows_model(path: Path) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import gradio as gr
 from anyio import CapacityLimiter, to_thread
@@ -93,9 +93,9 @@ class DraftingApi:
                 raise _refused("The image is not base64.") from None
             session = await to_thread.run_sync(self._sessions.open)
             try:
-                with session.arriving_file() as path:
-                    await to_thread.run_sync(path.write_bytes, content)
-                    return await self._opened(session, path)
+                with session.arriving_file() as file:
+                    await to_thread.run_sync(file.write, content)
+                    return await self._opened(session, file)
             except BaseException:
                 self._sessions.close(session.token)
                 raise
@@ -189,8 +189,8 @@ class DraftingApi:
         with self._readers.run(name) as stream, _one_sentence(what):
             yield stream
 
-    async def _opened(self, session: Session, path: Path) -> dict[str, Any]:
-        study: Study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)
+    async def _opened(self, session: Session, source: Path | IO[bytes]) -> dict[str, Any]:
+        study: Study = await to_thread.run_sync(open_study, source, self._study_limits, limiter=self._decoders)
         await to_thread.run_sync(session.open_study, study)
         return {"study": session.token, "facts": asdict(study.facts), "pictures": len(study.pictures)}
 

@@ -13,13 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from drafting.desk.errors import TooLargeError
 from drafting.desk.runs import Alternative, Outcome
 from drafting.desk.session import Session
 from drafting.desk.templates import Template
-from drafting.engine import DraftSettings, Frame, Looked, WordChoice
+from drafting.engine import AttentionMap, DraftSettings, Frame, WordChoice
 from drafting.imaging.transfer import display_fields
 from drafting.report import Author, Report, ReportError, Span, State
 from drafting.study import Picture, Study
@@ -216,10 +214,17 @@ def study_json(study: Study) -> dict[str, Any]:
     return {"facts": asdict(study.facts), "pictures": pictures, "note": study.note}
 
 
-def pixels(picture: Picture) -> bytes:
-    """The stored values row by row, little-endian, colour interleaved."""
+def pixels(picture: Picture, start: int = 0, stop: int | None = None) -> bytes:
+    """The stored values row by row, little-endian, colour interleaved; of all their bytes those from `start` to `stop`.
+
+    Raises ValueError where these cut a value in two.
+    """
     values = picture.values
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+    size = values.itemsize
+    if start % size or (stop or 0) % size:
+        raise ValueError("A value of a picture is cut in two.")
+    part = values.reshape(-1)[start // size : None if stop is None else stop // size]
+    return part.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def frame_json(run: str, version: int, frame: Frame) -> str:
@@ -287,7 +292,7 @@ def answer_json(run: str, version: int, outcome: Outcome) -> str:
     )
 
 
-def looked_json(looked: Looked) -> dict[str, Any]:
+def looked_json(looked: AttentionMap) -> dict[str, Any]:
     """`weights`: rows from the top of the picture as it is stored."""
     weights = [[round(float(weight), 6) for weight in row] for row in looked.weights]
     return {"weights": weights, "share": round(looked.share, 4)}
@@ -362,7 +367,8 @@ def _frame(frame: Frame) -> dict[str, Any]:
         id: [[piece.text, round(_certainty(piece.entropy), 3), int(piece.accepted)] for piece in pieces]
         for id, pieces in frame.pieces.items()
     }
-    return {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    message = {"step": frame.step, "steps": frame.steps, "seconds": round(frame.seconds, 3), "spans": spans}
+    return message | {"place": frame.place} if frame.place else message
 
 
 def _text(value: Any, name: str) -> str:

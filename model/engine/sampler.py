@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.network.reading import Reading, State
+
 
 @dataclass(frozen=True, slots=True)
 class SamplerSettings:
@@ -88,39 +90,25 @@ class Run:
     stream: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """What a decoder pass says of the free positions; all (free,) on the CPU but `belief`.
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Which run each step of a denoising loop belongs to.
 
-    `best`: the likeliest token. `log_probability`: of `best` at temperature 1. `sampled`: a token drawn at the step's
-    temperature. `entropy`: nats, at the step's temperature. `belief`: (free, hidden) on the decoder's device, the
-    expected embedding, which the next pass is conditioned on.
+    A draft that goes on from a frame repeats the steps up to there, as the runs of then had them, and goes its own way
+    from there on. `earlier`: the last step of each of those runs, and the run; in order.
     """
 
-    best: Tensor
-    log_probability: Tensor
-    sampled: Tensor
-    entropy: Tensor
-    belief: Tensor
+    run: Run
+    earlier: tuple[tuple[int, Run], ...] = ()
 
+    def at(self, step: int) -> Run:
+        """The run that step `step` (from 1) belongs to."""
+        return next((run for last, run in self.earlier if step <= last), self.run)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """A run after `number` steps: what that step shows, and all that the next one needs. Never changed in place.
-
-    `canvas`: (free,) tokens that the next pass sees. `reading`: of step `number`, None before the first. `accepted`:
-    (free,) bool. `unchanged`: for how many steps `reading.best` has been the same. `settled`: the stop test was met.
-    `anchor`: the state whose pass computed the pinned keys and values that the next pass reuses; None where the next
-    pass computes them.
-    """
-
-    number: int
-    canvas: Tensor
-    reading: Reading | None
-    accepted: Tensor
-    unchanged: int
-    settled: bool
-    anchor: State | None
+    def continued(self, step: int, run: Run) -> Course:
+        """This course up to step `step`, and then another run."""
+        kept = tuple((last, own) for last, own in self.earlier if last < step)
+        return Course(run, (*kept, (step, self.at(step))))
 
 
 def temperature(settings: SamplerSettings, step: int) -> float:
@@ -143,25 +131,6 @@ def draws(run: Run, step: int) -> tuple[Tensor, Tensor]:
     generator = np.random.Generator(bits)
     uniform = torch.from_numpy(generator.random(run.free))
     return uniform, torch.from_numpy(generator.integers(run.vocabulary, size=run.free))
-
-
-def read(logits: Tensor, temperatures: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What logits say: `best`, `log_probability`, `sampled`, `entropy`, all (rows,), and probabilities (rows, tokens).
-
-    `logits`: (rows, tokens) float32, minus infinity where a token may not stand. `temperatures`, `uniform`: (rows,).
-    The drawn token is the first whose cumulative probability exceeds `uniform`: one random number a row decides.
-    """
-    scaled = logits / temperatures[:, None]
-    log_probabilities = scaled.log_softmax(dim=-1)
-    probabilities = log_probabilities.exp()
-    best = scaled.argmax(dim=-1)
-    log_probability = logits.gather(-1, best[:, None]).squeeze(-1) - logits.logsumexp(dim=-1)
-    entropy = torch.special.entr(probabilities).sum(dim=-1)
-    cumulative = probabilities.cumsum(dim=-1)
-    sampled = (cumulative <= uniform[:, None].to(cumulative.dtype) * cumulative[:, -1:]).sum(dim=-1)
-    # Rounding can put the threshold at the very end, behind the last token that may stand.
-    sampled = torch.where(sampled < logits.shape[-1], sampled, best)
-    return best, log_probability, sampled, entropy, probabilities
 
 
 def accept(entropy: Tensor, entropy_bound: float) -> Tensor:
@@ -213,19 +182,19 @@ def advance(run: Run, state: State, reading: Reading) -> State:
     )
 
 
-def is_over(run: Run, state: State) -> bool:
-    """Whether the run ends with this state."""
-    return state.settled or state.number >= run.settings.steps
+def is_over(course: Course, state: State) -> bool:
+    """Whether a run ends with this state."""
+    return state.settled or state.number >= course.at(state.number + 1).settings.steps
 
 
-def denoise(run: Run, state: State | None = None) -> Generator[State, Reading, State]:
-    """The loop, from noise or from a state that it gave before. Returns the last state.
+def denoise(course: Course) -> Generator[State, Reading, State]:
+    """The loop, from noise. Returns the last state.
 
     It yields each state that needs a decoder pass and is sent that pass's reading, so that whoever drives it can decode
     several runs at once.
     """
-    state = begin(run) if state is None else state
-    while not is_over(run, state):
+    state = begin(course.at(1))
+    while not is_over(course, state):
         reading = yield state
-        state = advance(run, state, reading)
+        state = advance(course.at(state.number + 1), state, reading)
     return state

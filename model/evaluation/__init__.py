@@ -7,6 +7,10 @@ EVALUATIONS = {
         "model.evaluation.reports.labels:COMMAND",
         "held-out radiographs, drafted and asked about: are the findings seen",
     ),
+    "sight": (
+        "model.evaluation.reports.expert:COMMAND",
+        "radiographs that radiologists read, asked about and drafted: AUROC, normal or abnormal",
+    ),
     "infill": ("model.evaluation.reports.infill:COMMAND", "single sentences of held-out reports, drafted again"),
     "vqa": (
         "model.evaluation.vqa.command:COMMAND",

@@ -22,8 +22,10 @@ import transformers
 from drafting.engine import Draft, DraftSettings
 from drafting.study import Study
 from model.commands import Command, argument, declare_settings, not_written, settings_of
-from model.engine.local import LocalEngine, drafts_that_fit, suited_settings
-from model.evaluation.kept import Kept, KeptEngine, KeptSibling, code_sha256
+from model.engine.local import suited_settings
+from model.engine.windows import drafts_that_fit
+from model.evaluation.engine import EvaluationEngine
+from model.evaluation.kept import KeptEngine, KeptSibling, code_sha256
 from model.evaluation.ledger import Ledger
 from model.evaluation.reading.indiana import LaidReport, even_files, read_reports
 from model.evaluation.record import (
@@ -36,8 +38,8 @@ from model.evaluation.record import (
     weights_hash,
 )
 from model.evaluation.reports.studies import finished, held_out_radiographs
+from model.evaluation.sibling import Sibling, load_sibling
 from model.network.loading import DEFAULT_MODEL, DraftingModel, ModelError, load
-from model.network.sibling import Sibling, load_sibling
 from model.synthetic.radiographs import Radiographs
 
 Item = TypeVar("Item")
@@ -142,8 +144,8 @@ class Context(Generic[Chosen]):
         return model
 
     @cached_property
-    def engine(self) -> LocalEngine:
-        engine = LocalEngine(self.model)
+    def engine(self) -> EvaluationEngine:
+        engine = EvaluationEngine(self.model)
         return engine if self._keeping is None else KeptEngine.of(engine, self._keeping)
 
     @cached_property
@@ -160,7 +162,7 @@ class Context(Generic[Chosen]):
         return sibling if self._keeping is None else KeptSibling.of(sibling, self._keeping)
 
     @cached_property
-    def _keeping(self) -> Kept | None:
+    def _keeping(self) -> Ledger | None:
         if self.given("kept") is None:
             return None
         sibling = self.given("sibling")
@@ -172,7 +174,7 @@ class Context(Generic[Chosen]):
             "code": code_sha256(),
             "device": self.model.device.type,
         }
-        return Kept(self.files.enter_context(Ledger(self.options.kept, made_by)))
+        return self.files.enter_context(Ledger(self.options.kept, made_by))
 
     @cached_property
     def radiographs(self) -> Radiographs:

@@ -20,10 +20,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.engine.sampler import Reading, State, read
 from model.network.joined import JoinedLayer, product_dtype
 from model.network.loading import DraftingModel, layer_kinds
 from model.network.prefix import KeysValues, Prefix
+from model.network.reading import Reading, State, read
 
 # With fewer, a CPU's library adds up float32 products in another order (fewer than twelve on an EPYC, not in multiples
 # of four; fewer than sixteen on a Xeon with 512-bit vectors): an ulp off what the same row gives among others, and a
@@ -38,7 +38,7 @@ Route = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(eq=False)
-class Seat:
+class DecoderSlot:
     """A canvas's place at the decoder.
 
     `tokens`: (length,) with whatever at free positions. `free`: (free,) the free positions, rising. `opening`: (free,)
@@ -62,10 +62,10 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class DecoderInput:
     """One canvas in one pass: where it sits, its state, the step's temperature and (free,) uniform random numbers."""
 
-    seat: Seat
+    slot: DecoderSlot
     state: State
     temperature: float
     uniform: Tensor
@@ -105,21 +105,21 @@ def do_nothing() -> None:
 class Decoder(Protocol):
     """Reads several canvases in one go."""
 
-    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+    def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         """`meanwhile` is called once, when the device has its work and before that is waited for."""
         ...
 
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
-        """How likely the seat's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
+    def score(self, slot: DecoderSlot, canvas: Tensor | None = None) -> Tensor:
+        """How likely the slot's tokens at free positions are: log-probabilities (free,), nats, on the CPU.
 
         `canvas`: (free,) what the network sees there instead of them, noise for one.
         """
         ...
 
-    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
+    def beliefs(self, slots: Sequence[DecoderSlot], canvases: Sequence[Tensor]) -> list[Tensor]:
         """What the network believes of free positions that hold `canvases`, each (free,): log-probabilities.
 
-        Gives (free, vocabulary) for each, nats, on the CPU. A seat that was read before reuses the keys and values of
+        Gives (free, vocabulary) for each, nats, on the CPU. A slot that was read before reuses the keys and values of
         its pinned positions from then, so a new one stands here once, and then as often as wanted.
         """
         ...
@@ -147,24 +147,19 @@ class PackedDecoder:
         ]
 
     @torch.inference_mode()
-    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+    def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         # Nothing is left to the device to do by itself.
         meanwhile()
-        for look in looks:
-            anchor = look.state.anchor
-            if anchor is not None and look.seat.context_of is not anchor:
-                # A run that goes on from an earlier state: the pass that its pinned keys and values are of comes again.
-                self._forward([Look(look.seat, anchor, look.temperature, look.uniform)])
-        hidden = self._forward(looks)
+        hidden = self._forward(entries)
         logits = by_rows(lambda rows: capped_logits(self._network, rows), hidden)
-        openings = torch.cat([look.seat.opening for look in looks]).to(logits.device)
+        openings = torch.cat([entry.slot.opening for entry in entries]).to(logits.device)
         logits = bar(logits, self._barred, openings, self._blank_id)
-        counts = [len(look.seat.free) for look in looks]
-        temperatures = torch.tensor([look.temperature for look in looks], dtype=torch.float32)
+        counts = [len(entry.slot.free) for entry in entries]
+        temperatures = torch.tensor([entry.temperature for entry in entries], dtype=torch.float32)
         *told, probabilities = read(
             logits,
             temperatures.repeat_interleave(torch.tensor(counts)).to(logits.device),
-            torch.cat([look.uniform for look in looks]).to(logits.device),
+            torch.cat([entry.uniform for entry in entries]).to(logits.device),
         )
         belief = by_rows(lambda rows: expected_embedding(self._network, rows), probabilities)
         columns = [column.cpu().split(counts) for column in told]
@@ -174,40 +169,40 @@ class PackedDecoder:
         ]
 
     @torch.inference_mode()
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
-        present = seat.tokens[seat.free]
+    def score(self, slot: DecoderSlot, canvas: Tensor | None = None) -> Tensor:
+        present = slot.tokens[slot.free]
         seen = present if canvas is None else canvas
         state = State(0, seen, None, torch.zeros(len(present), dtype=torch.bool), 0, settled=False, anchor=None)
-        hidden = self._forward([Look(seat, state, 1.0, torch.zeros(len(present)))])
-        logits = bar(capped_logits(self._network, hidden), self._barred, seat.opening.to(hidden.device), self._blank_id)
+        hidden = self._forward([DecoderInput(slot, state, 1.0, torch.zeros(len(present)))])
+        logits = bar(capped_logits(self._network, hidden), self._barred, slot.opening.to(hidden.device), self._blank_id)
         return logits.log_softmax(dim=-1).gather(-1, present.to(logits.device)[:, None]).squeeze(-1).cpu()
 
     @torch.inference_mode()
-    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
-        looks = []
-        for seat, canvas in zip(seats, canvases, strict=True):
+    def beliefs(self, slots: Sequence[DecoderSlot], canvases: Sequence[Tensor]) -> list[Tensor]:
+        entries = []
+        for slot, canvas in zip(slots, canvases, strict=True):
             nothing = torch.zeros(len(canvas), dtype=torch.bool)
-            state = State(0, canvas, None, nothing, 0, settled=False, anchor=seat.context_of)
-            looks.append(Look(seat, state, 1.0, torch.zeros(len(canvas))))
-        hidden = self._forward(looks)
-        openings = torch.cat([seat.opening for seat in seats]).to(hidden.device)
+            state = State(0, canvas, None, nothing, 0, settled=False, anchor=slot.context_of)
+            entries.append(DecoderInput(slot, state, 1.0, torch.zeros(len(canvas))))
+        hidden = self._forward(entries)
+        openings = torch.cat([slot.opening for slot in slots]).to(hidden.device)
         logits = bar(capped_logits(self._network, hidden), self._barred, openings, self._blank_id)
         return list(logits.log_softmax(dim=-1).cpu().split([len(canvas) for canvas in canvases]))
 
-    def _forward(self, looks: Sequence[Look]) -> Tensor:
+    def _forward(self, entries: Sequence[DecoderInput]) -> Tensor:
         """The last hidden states of the free rows: (free rows of all, hidden)."""
         network = self._network
         embed = network.model.decoder.embed_tokens
         device = network.device
-        whole = [look.state.anchor is None for look in looks]
+        whole = [entry.state.anchor is None for entry in entries]
         tokens, positions, beliefs, spans = [], [], [], []
         at = 0
-        for look, is_whole in zip(looks, whole, strict=True):
-            seat, reading = look.seat, look.state.reading
-            rows = torch.cat([seat.free, seat.pinned]) if is_whole else seat.free
-            own = torch.cat([look.state.canvas, seat.tokens[seat.pinned]]) if is_whole else look.state.canvas
+        for entry, is_whole in zip(entries, whole, strict=True):
+            slot, reading = entry.slot, entry.state.reading
+            rows = torch.cat([slot.free, slot.pinned]) if is_whole else slot.free
+            own = torch.cat([entry.state.canvas, slot.tokens[slot.pinned]]) if is_whole else entry.state.canvas
             tokens.append(own)
-            positions.append(rows + seat.prefix.length)
+            positions.append(rows + slot.prefix.length)
             spans.append((at, at + len(rows)))
             at += len(rows)
             beliefs.append(None if reading is None else reading.belief)
@@ -220,17 +215,17 @@ class PackedDecoder:
                 signal[start:stop] = 0
             else:
                 signal[start : start + len(belief)] = belief
-        kept: list[list[KeysValues]] = [[] for _ in looks]
+        kept: list[list[KeysValues]] = [[] for _ in entries]
 
         def attend(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
             taken = []
-            for number, (look, (start, stop)) in enumerate(zip(looks, spans, strict=True)):
-                seen = [look.seat.prefix.layers[layer]]
+            for number, (entry, (start, stop)) in enumerate(zip(entries, spans, strict=True)):
+                seen = [entry.slot.prefix.layers[layer]]
                 if whole[number]:
-                    first = start + len(look.seat.free)
+                    first = start + len(entry.slot.free)
                     kept[number].append((keys[first:stop], values[first:stop]))
                 else:
-                    seen.append(look.seat.pinned_context[layer])
+                    seen.append(entry.slot.pinned_context[layer])
                 own_keys = torch.cat([*(k for k, _ in seen), keys[start:stop]])
                 own_values = torch.cat([*(v for _, v in seen), values[start:stop]])
                 taken.append(attention(queries[start:stop], own_keys, own_values))
@@ -238,7 +233,9 @@ class PackedDecoder:
                 taken.append(torch.zeros_like(queries[at:]))
             return torch.cat(taken) if len(taken) > 1 else taken[0]
 
-        free = torch.cat([torch.arange(s, s + len(look.seat.free)) for (s, _), look in zip(spans, looks, strict=True)])
+        free = torch.cat(
+            [torch.arange(s, s + len(entry.slot.free)) for (s, _), entry in zip(spans, entries, strict=True)]
+        )
         count, free = len(free), padded(free)
         hidden = network.model.decoder.self_conditioning(embedded, signal)
         rotary = rotary_tables(network, hidden, padded(torch.cat(positions)).to(device))
@@ -250,9 +247,9 @@ class PackedDecoder:
                 # Of pinned rows only keys and values are wanted of the last layer.
                 hidden, took = hidden[free.to(device)], took[free.to(device)]
             hidden = layer.outputs(hidden, took)
-        for look, context, is_whole in zip(looks, kept, whole, strict=True):
+        for entry, context, is_whole in zip(entries, kept, whole, strict=True):
             if is_whole:
-                look.seat.pinned_context, look.seat.context_of = context, look.state
+                entry.slot.pinned_context, entry.slot.context_of = context, entry.state
         return network.model.decoder.norm(hidden)[:count]
 
 

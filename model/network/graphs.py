@@ -22,13 +22,12 @@ import torch
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion
 
-from model.engine.sampler import Reading, read
 from model.network.decoder import (
-    Look,
+    DecoderInput,
+    DecoderSlot,
     Meanwhile,
     PackedDecoder,
     Route,
-    Seat,
     bar,
     barred_tokens,
     capped,
@@ -41,6 +40,7 @@ from model.network.decoder import (
 )
 from model.network.joined import can_be_joined, join_weights
 from model.network.loading import DraftingModel, layer_kinds, text_config
+from model.network.reading import Reading, read
 
 PLACES = 8
 ROWS_STEP = 32
@@ -68,7 +68,7 @@ class Inputs:
 
     Set for every pass: `step` (places, 2 * read + 2) float32, which arrives in one transfer: tokens at free rows (exact
     up to 2**24), their uniform random numbers, the temperature, and 1 where there is a belief; `belief` (places, read,
-    hidden). `seats`: who sits where.
+    hidden). `slots`: the decoder slot at each place.
     """
 
     tokens: Tensor
@@ -79,7 +79,7 @@ class Inputs:
     keys_values: tuple[tuple[Tensor, Tensor], ...]
     step: Tensor
     belief: Tensor
-    seats: list[weakref.ref[Seat] | None]
+    slots: list[weakref.ref[DecoderSlot] | None]
 
 
 Graph = tuple[torch.cuda.CUDAGraph | None, Inputs, tuple[Tensor, Tensor] | None]
@@ -96,7 +96,7 @@ class GraphDecoder:
         self._network = drafting_model.network
         self._device = drafting_model.device
         self._longest = _up(drafting_model.canvas_length, ROWS_STEP)
-        self._seats: list[weakref.ref[Seat] | None] = [None] * places
+        self._slots: list[weakref.ref[DecoderSlot] | None] = [None] * places
         self._context = 0
         self._keys_values: list[tuple[Tensor, Tensor]] = []
         self._graphs: dict[Size, Graph] = {}
@@ -105,41 +105,41 @@ class GraphDecoder:
         self._pass = _Pass(drafting_model, compiled and self._device.type == "cuda")
 
     @torch.inference_mode()
-    def __call__(self, looks: Sequence[Look], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
-        most = len(self._seats)
+    def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        most = len(self._slots)
         return [
             reading
-            for at in range(0, len(looks), most)
-            for reading in self._together(looks[at : at + most], meanwhile if at == 0 else do_nothing)
+            for at in range(0, len(entries), most)
+            for reading in self._together(entries[at : at + most], meanwhile if at == 0 else do_nothing)
         ]
 
-    def score(self, seat: Seat, canvas: Tensor | None = None) -> Tensor:
-        return self._packed.score(seat, canvas)
+    def score(self, slot: DecoderSlot, canvas: Tensor | None = None) -> Tensor:
+        return self._packed.score(slot, canvas)
 
-    def beliefs(self, seats: Sequence[Seat], canvases: Sequence[Tensor]) -> list[Tensor]:
-        return self._packed.beliefs(seats, canvases)
+    def beliefs(self, slots: Sequence[DecoderSlot], canvases: Sequence[Tensor]) -> list[Tensor]:
+        return self._packed.beliefs(slots, canvases)
 
     @torch.inference_mode()
     def warm_up(self, prefix_length: int) -> None:
         """Capture what drafts with prefixes up to a length begin with, so that none of them waits for it."""
         self._make_room(prefix_length)
-        for places in sorted({_power_of_two(count, len(self._seats)) for count in range(1, len(self._seats) + 1)}):
+        for places in sorted({_power_of_two(count, len(self._slots)) for count in range(1, len(self._slots) + 1)}):
             for rows in range(ROWS_STEP, self._longest + 1, ROWS_STEP):
                 for count in sorted({_read_size(free, rows) for free in range(1, rows + 1)}):
                     self._graph(Size(places, rows, count, self._context))
 
-    def _together(self, looks: Sequence[Look], meanwhile: Meanwhile) -> list[Reading]:
-        self._make_room(max(look.seat.prefix.length for look in looks))
-        places = self._take_places([look.seat for look in looks])
-        rows = max(_up(len(look.seat.tokens), ROWS_STEP) for look in looks)
+    def _together(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile) -> list[Reading]:
+        self._make_room(max(entry.slot.prefix.length for entry in entries))
+        places = self._take_places([entry.slot for entry in entries])
+        rows = max(_up(len(entry.slot.tokens), ROWS_STEP) for entry in entries)
         size = Size(
-            places=_power_of_two(max(places) + 1, len(self._seats)),
+            places=_power_of_two(max(places) + 1, len(self._slots)),
             rows=rows,
-            read=_read_size(max(len(look.seat.free) for look in looks), rows),
+            read=_read_size(max(len(entry.slot.free) for entry in entries), rows),
             context=self._context,
         )
         graph, inputs, outputs = self._graph(size)
-        _fill(inputs, size, looks, places)
+        _fill(inputs, size, entries, places)
         if graph is None or outputs is None:
             meanwhile()
             outputs = self._pass(inputs)
@@ -157,21 +157,21 @@ class GraphDecoder:
                 # A graph's own output is overwritten by its next replay.
                 belief=belief[place, :count].clone(),
             )
-            for place, count in zip(places, (len(look.seat.free) for look in looks), strict=True)
+            for place, count in zip(places, (len(entry.slot.free) for entry in entries), strict=True)
         ]
 
-    def _take_places(self, seats: Sequence[Seat]) -> list[int]:
-        """The places where the seats' prefixes are, or are put now: low ones first, so that few are computed."""
-        held = [reference() if reference else None for reference in self._seats]
-        free = [place for place, seat in enumerate(held) if seat is None or seat not in seats]
+    def _take_places(self, slots: Sequence[DecoderSlot]) -> list[int]:
+        """The places where the slots' prefixes are, or are put now: low ones first, so that few are computed."""
+        held = [reference() if reference else None for reference in self._slots]
+        free = [place for place, slot in enumerate(held) if slot is None or slot not in slots]
         places = []
-        for seat in seats:
-            place = held.index(seat) if seat in held else free.pop(0)
-            if held[place] is not seat:
-                for (keys, values), (own_keys, own_values) in zip(self._keys_values, seat.prefix.layers, strict=True):
+        for slot in slots:
+            place = held.index(slot) if slot in held else free.pop(0)
+            if held[place] is not slot:
+                for (keys, values), (own_keys, own_values) in zip(self._keys_values, slot.prefix.layers, strict=True):
                     keys[place, :, : len(own_keys)] = own_keys.transpose(0, 1)
                     values[place, :, : len(own_values)] = own_values.transpose(0, 1)
-                self._seats[place] = weakref.ref(seat)
+                self._slots[place] = weakref.ref(slot)
             places.append(place)
         return places
 
@@ -183,8 +183,8 @@ class GraphDecoder:
         self._graphs.clear()
         # Its memory went with the last graph that used it.
         self._pool = None
-        self._seats = [None] * len(self._seats)
-        places, dtype = len(self._seats), self._network.dtype
+        self._slots = [None] * len(self._slots)
+        places, dtype = len(self._slots), self._network.dtype
         self._keys_values = []
         for layer in self._network.model.decoder.layers:
             width = layer.self_attn.head_dim
@@ -233,42 +233,42 @@ class GraphDecoder:
             keys_values=tuple((keys[: size.places], values[: size.places]) for keys, values in self._keys_values),
             step=step,
             belief=zeros(size.read, text_config(self._network).hidden_size, dtype=self._network.dtype),
-            seats=[None] * size.places,
+            slots=[None] * size.places,
         )
 
 
-def _seat(inputs: Inputs, size: Size, place: int, seat: Seat) -> None:
+def _put(inputs: Inputs, size: Size, place: int, slot: DecoderSlot) -> None:
     """Set what stays the same while a canvas keeps its place."""
-    count = len(seat.free)
-    order = torch.cat([seat.free, seat.pinned])
+    count = len(slot.free)
+    order = torch.cat([slot.free, slot.pinned])
     rows = torch.zeros(2, size.rows, dtype=torch.long)
-    rows[0, : len(order)] = seat.tokens[order]
-    rows[1, : len(order)] = order + seat.prefix.length
+    rows[0, : len(order)] = slot.tokens[order]
+    rows[1, : len(order)] = order + slot.prefix.length
     flags = torch.zeros(2, size.read, dtype=torch.bool)
-    flags[0, :count], flags[1, :count] = True, seat.opening
+    flags[0, :count], flags[1, :count] = True, slot.opening
     unseen = torch.full((size.context + size.rows,), -torch.inf)
-    unseen[: len(seat.prefix.layers[0][0])] = 0
+    unseen[: len(slot.prefix.layers[0][0])] = 0
     unseen[size.context : size.context + len(order)] = 0
     inputs.tokens[place], inputs.positions[place] = rows.to(inputs.tokens.device)
     inputs.free[place], inputs.opening[place] = flags.to(inputs.free.device)
     inputs.unseen[place] = unseen.to(inputs.unseen.device)
-    inputs.seats[place] = weakref.ref(seat)
+    inputs.slots[place] = weakref.ref(slot)
 
 
-def _fill(inputs: Inputs, size: Size, looks: Sequence[Look], places: Sequence[int]) -> None:
-    """Put what the looks see into a graph's inputs. Places without a look keep what they had; nobody reads them."""
+def _fill(inputs: Inputs, size: Size, entries: Sequence[DecoderInput], places: Sequence[int]) -> None:
+    """Put the entries into a graph's inputs. Places without an entry keep what they had; nobody reads them."""
     step = torch.zeros(size.places, 2 * size.read + 2)
     step[:, -2] = 1
-    for place, look in zip(places, looks, strict=True):
-        sitting = inputs.seats[place]
-        if sitting is None or sitting() is not look.seat:
-            _seat(inputs, size, place, look.seat)
-        count = len(look.seat.free)
-        step[place, :count] = look.state.canvas.float()
-        step[place, size.read : size.read + count] = look.uniform.float()
-        step[place, -2], step[place, -1] = look.temperature, float(look.state.reading is not None)
-        if look.state.reading is not None:
-            inputs.belief[place, :count] = look.state.reading.belief
+    for place, entry in zip(places, entries, strict=True):
+        present = inputs.slots[place]
+        if present is None or present() is not entry.slot:
+            _put(inputs, size, place, entry.slot)
+        count = len(entry.slot.free)
+        step[place, :count] = entry.state.canvas.float()
+        step[place, size.read : size.read + count] = entry.uniform.float()
+        step[place, -2], step[place, -1] = entry.temperature, float(entry.state.reading is not None)
+        if entry.state.reading is not None:
+            inputs.belief[place, :count] = entry.state.reading.belief
     inputs.step.copy_(step)
 
 
@@ -375,7 +375,7 @@ def _product_in_float32(one: Tensor, other: Tensor) -> Tensor:
 Reader = Callable[
     [Tensor, float, Tensor, Tensor, int | None, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 ]
-"""(products, cap, barred, opening, blank_id, temperatures, uniform) -> what `model.engine.sampler.read` gives."""
+"""(products, cap, barred, opening, blank_id, temperatures, uniform) -> what `model.network.reading.read` gives."""
 
 
 def _fused(device: torch.device) -> tuple[Reader, Route]:

@@ -34,15 +34,20 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from drafting.assets import asset
 from model.network.experts import experts_implementation, quantise_experts
+from model.network.tokens import BLANK_TOKEN
 
 Result = TypeVar("Result")
 Network = TypeVar("Network", bound=PreTrainedModel)
 
-DEFAULT_MODEL = Path(__file__).parents[2] / "assets" / "default-model"
+# What stands in a chat template for the text that belongs there.
+_MARKER = "REPORT"
+DEFAULT_MODEL = asset("default-model")
 TRAITS_FILE = "drafting.json"
 CHECKSUMS = "SHA256SUMS"
-BLANK_TOKEN = "<blank>"
+# Weights, configuration and tokenizer: every file of a checkpoint that loading reads.
+CHECKED = ("*.safetensors", "*.json", "*.jinja")
 BLANK_FILE = "blank.safetensors"
 
 
@@ -144,25 +149,26 @@ def load(
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 sums of a checkpoint folder's weights beside them, as `sha256sum` does (FIPS 180-4)."""
-    lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    """Write the SHA-256 sums of a checkpoint's files into its folder, as `sha256sum` does (FIPS 180-4)."""
+    paths = sorted(path for pattern in CHECKED for path in folder.glob(pattern))
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in paths]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
 
-def verify_weights(folder: Path) -> None:
-    """Raise ModelError where a folder that has checksums holds other weights than they tell of.
+def verify_checksums(folder: Path) -> None:
+    """Raise ModelError where a file differs from its checksum, or weights have none.
 
-    A folder without checksums is taken as it is: other people's checkpoints have none.
+    A folder without checksums is accepted: most published checkpoints have none.
     """
     if not (folder / CHECKSUMS).is_file():
         return
-    told: dict[str, str] = {}
+    expected: dict[str, str] = {}
     for line in (folder / CHECKSUMS).read_text(encoding="ascii").splitlines():
         digest, name = line.split("  ", 1)
-        told[name] = digest
-    for path in sorted({*folder.glob("*.safetensors"), *(folder / name for name in told)}):
-        if not path.is_file() or told.get(path.name) != _sha256(path):
-            raise ModelError(f"{path} is missing, damaged or not the one that {CHECKSUMS} beside it tells of.")
+        expected[name] = digest
+    for path in sorted({*folder.glob("*.safetensors"), *(folder / name for name in expected)}):
+        if not path.is_file() or expected.get(path.name) != _sha256(path):
+            raise ModelError(f"{path} is missing or damaged: it does not match {CHECKSUMS}.")
 
 
 def _sha256(path: Path) -> str:
@@ -197,7 +203,7 @@ def _load(
     # What is to be made smaller must first fit somewhere.
     first = torch.device("cpu") if bits < 16 else device
     try:
-        verify_weights(Path(source))
+        verify_checksums(Path(source))
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")
@@ -267,6 +273,16 @@ def user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: 
     return _conversation(tokenizer, _user_message(instruction, with_image), opened=True)
 
 
+def encode_user_turn(tokenizer: PreTrainedTokenizerBase, instruction: str, with_image: bool) -> list[int]:
+    """The token ids of `user_turn`. What the instruction spells is text, a special token's name too."""
+    before, _, after = user_turn(tokenizer, _MARKER, with_image).partition(_MARKER)
+
+    def spell(text: str, as_text: bool) -> list[int]:
+        return tokenizer(text, add_special_tokens=False, split_special_tokens=as_text)["input_ids"]
+
+    return [*spell(before, False), *spell(instruction, True), *spell(after, False)]
+
+
 def text_config(network: DiffusionGemmaForBlockDiffusion) -> DiffusionGemmaTextConfig:
     """The part of a checkpoint's configuration that describes its layers and vocabulary."""
     # Optional in the library's types alone: the configuration fills it in.
@@ -304,18 +320,17 @@ def scaffold(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple
     Taken from the template and not from a list of ids, because instruction-tuned checkpoints differ in it (an empty
     thought frame, for one).
     """
-    marker = "REPORT"
     user = _user_message("x", with_image=False)
-    answer = {"role": "assistant", "content": [{"type": "text", "text": marker}]}
+    answer = {"role": "assistant", "content": [{"type": "text", "text": _MARKER}]}
     whole = _conversation(tokenizer, [*user, answer], opened=False)
     opening = _conversation(tokenizer, user, opened=True)
-    before, found, after = whole.rpartition(marker)
+    before, found, after = whole.rpartition(_MARKER)
     if not found:
         raise ModelError("The checkpoint's chat template does not show the model's turn.")
     before = before.removeprefix(opening) if before.startswith(opening) else ""
     encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
     # Without its files the library makes an empty tokenizer, which can spell nothing.
-    if marker not in str(tokenizer.decode(encode(marker))):
+    if _MARKER not in str(tokenizer.decode(encode(_MARKER))):
         raise ModelError("The checkpoint has no tokenizer.")
     # What follows the turn's end marker (a line break) belongs to the conversation, not to the turn.
     return tuple(encode(before)), tuple(encode(after.strip()))

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache, Gemma4ImageProcessorPil, PreTrainedModel
 
 from drafting.study import Study, StudyFacts
-from model.network.loading import DraftingModel, ImageTokens, Traits, image_tokens, user_turn
+from model.network.loading import DraftingModel, ImageTokens, Traits, encode_user_turn, image_tokens
 
 KeysValues = tuple[Tensor, Tensor]
 """A layer's keys and values, each (tokens, key heads, width)."""
@@ -49,7 +49,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class VisionFeatures:
     """What the vision tower makes of a study's picture: `features` (rows * columns, text hidden), row by row.
 
     It depends on nothing but the picture, and is over half of what a prefix costs.
@@ -61,14 +61,14 @@ class Seen:
 
 
 def instruction(facts: StudyFacts, indication: str, question: str = "", hints: Sequence[str] = ()) -> str:
-    """What the model is told beside the image: to write the report, or to answer `question` where there is one.
+    """What the model reads beside the image: to write the report, or to answer `question` where there is one.
 
     `hints`: what is wanted in each open span of the report, in order, empty where nothing is said. The default model
     was trained on exactly this wording.
     """
     sex = {"M": "male", "F": "female", "O": "other"}.get(facts.sex or "")
     asked = " ".join(question.split())
-    told = [
+    words = [
         "Answer the question about this radiograph." if asked else "Write the report of this radiograph.",
         f"Age {facts.age}." if facts.age is not None else "",
         f"Sex {sex}." if sex else "",
@@ -77,7 +77,7 @@ def instruction(facts: StudyFacts, indication: str, question: str = "", hints: S
         f"Question: {asked}" if asked else "",
         *(f"Gap {number}: {hint}" for number, hint in enumerate(hints, 1) if hint),
     ]
-    return " ".join(part for part in told if part)
+    return " ".join(part for part in words if part)
 
 
 @torch.inference_mode()
@@ -87,37 +87,36 @@ def encode_prefix(
     indication: str = "",
     question: str = "",
     hints: Sequence[str] = (),
-    seen: Seen | None = None,
+    vision: VisionFeatures | None = None,
 ) -> Prefix:
     """Encode the prefix of a study, for its report or for the answer to `question`; without a study, of the words.
 
-    `seen`: what the tower made of the study's picture before; without it the picture is looked at now.
+    `vision`: what the tower made of the study's picture before; without it the picture is encoded now.
     """
     tokenizer, network = drafting_model.tokenizer, drafting_model.network
-    told = instruction(study.facts if study else StudyFacts(), indication, question, hints)
-    text = user_turn(tokenizer, told, study is not None)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    words = instruction(study.facts if study else StudyFacts(), indication, question, hints)
+    ids = encode_user_turn(tokenizer, words, study is not None)
     features = image = None
     if study is not None:
-        seen = seen or see(drafting_model, study.model_picture)
-        ids = with_image_tokens(ids, len(seen.features), image_tokens(network))
-        image = ImagePlace(ids.index(image_tokens(network).piece), seen.rows, seen.columns)
-        features = seen.features
+        vision = vision or encode_picture(drafting_model, study.model_picture)
+        ids = with_image_tokens(ids, len(vision.features), image_tokens(network))
+        image = ImagePlace(ids.index(image_tokens(network).piece), vision.rows, vision.columns)
+        features = vision.features
     cache = encode_tokens(network, torch.tensor([ids], device=network.device), features)
     layers = tuple((cast(Tensor, k)[0].transpose(0, 1), cast(Tensor, v)[0].transpose(0, 1)) for k, v, *_ in cache)
     return Prefix(layers, len(ids), image)
 
 
 @torch.inference_mode()
-def see(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> Seen:
+def encode_picture(drafting_model: DraftingModel, picture: NDArray[np.uint8]) -> VisionFeatures:
     """Look at a picture, (height, width) or (height, width, 3) uint8."""
     pixels, positions, pieces = patches(drafting_model, picture)
     columns = int(positions[0, :, 0].max() + 1) // drafting_model.image_processor.pooling_kernel_size
-    looked = drafting_model.network.model.encoder.get_image_features(pixels, positions)
-    return Seen(looked.pooler_output.reshape(pieces, -1), pieces // columns, columns)
+    encoded = drafting_model.network.model.encoder.get_image_features(pixels, positions)
+    return VisionFeatures(encoded.pooler_output.reshape(pieces, -1), pieces // columns, columns)
 
 
-class Seeing(Protocol):
+class VisionCheckpoint(Protocol):
     """A checkpoint with what its pictures go through."""
 
     @property
@@ -130,7 +129,7 @@ class Seeing(Protocol):
     def traits(self) -> Traits: ...
 
 
-def patches(model: Seeing, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
+def patches(model: VisionCheckpoint, picture: NDArray[np.uint8]) -> tuple[Tensor, Tensor, int]:
     """A picture as the vision tower takes it: pixels (1, patches, 768), positions (1, patches, 2), its image tokens.
 
     `picture`: (height, width) or (height, width, 3) uint8.

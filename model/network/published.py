@@ -26,7 +26,7 @@ from transformers.models.diffusion_gemma.modeling_diffusion_gemma import Diffusi
 
 from model.network.experts import experts_implementation, quantise_experts
 from model.network.loading import DEFAULT_MODEL, DraftingModel, Traits, scaffold
-from model.training.small.fresh import BEGIN_IMAGE, BLANK, BOS, END_IMAGE, EOS, IMAGE, PAD
+from model.network.tokens import BEGIN_IMAGE, BLANK, BOS, END_IMAGE, EOS, IMAGE, PAD
 
 Network = TypeVar("Network", bound=PreTrainedModel)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from drafting.engine import Draft, DraftSettings, EngineError, Frame, Looked, Piece, WordChoice
+from drafting.engine import AttentionMap, Draft, DraftSettings, EngineError, Frame, Piece, WordChoice
 from drafting.report import Report, Span
 from drafting.study import Study
 
@@ -20,12 +20,14 @@ WORDS = ("The", " heart", " is", " normal", " in", " size.")
 class ScriptedEngine:
     """Fills each open span with the same sentence, a word more a step, the later words still noise.
 
-    `before_step` is called with each step's number: to pause, to watch or to raise.
+    `before_step` is called with each step's number: to pause, to watch or to raise. `places`: in the line, before it
+    begins.
     """
 
     steps: int = 6
     seconds_a_step: float = 0.0
     before_step: Callable[[int], None] = lambda step: None
+    places: Sequence[int] = ()
     before_prepare: Callable[[], None] = lambda: None
     heeds_hints: bool = True
     prepared: list[str] = field(default_factory=list)
@@ -60,6 +62,8 @@ class ScriptedEngine:
         steps = settings.steps or self.steps
         pieces: dict[str, tuple[Piece, ...]] = {}
         try:
+            for place in self.places:
+                yield Frame(0, steps, 0.0, {}, place=place)
             for step in range(start.step + 1 if start else 1, steps + 1):
                 time.sleep(self.seconds_a_step)
                 self.before_step(step)
@@ -109,12 +113,9 @@ class ScriptedEngine:
         gap = Report((Span("answer", "", "open", "model"),))
         return (yield from self.draft(study, gap, settings))
 
-    def likelihoods(self, study: Study | None, question: str, answers: Sequence[str]) -> list[float]:
-        raise NotImplementedError("No script compares answers.")
-
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
-    ) -> Looked:
+    ) -> AttentionMap:
         """The part of the picture that is as far right as the part of the span begins late, and low down."""
         self.looked_at.append((id, part))
         text = next((span.text for span in report.open_spans if span.id == id), "")
@@ -122,7 +123,7 @@ class ScriptedEngine:
             raise EngineError("There is no text of the model here.")
         weights = np.zeros((3, 4), np.float32)
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
-        return Looked(weights, 0.2)
+        return AttentionMap(weights, 0.2)
 
     def release(self, study: Study | None) -> None:
         self.released.append(study.id if study else "")

@@ -55,7 +55,11 @@ def test_the_shipped_files_keep_to_their_sizes() -> None:
     assert max(sizes.values()) <= 16_000_000
     index = json.loads((DEFAULT_MODEL / "model.safetensors.index.json").read_text(encoding="utf-8"))
     assert set(weights) == set(index["weight_map"].values())
-    assert (DEFAULT_MODEL / CHECKSUMS).is_file()
+
+
+def test_every_shipped_file_that_loading_reads_has_a_checksum() -> None:
+    summed = {line.split("  ")[1] for line in (DEFAULT_MODEL / CHECKSUMS).read_text(encoding="ascii").splitlines()}
+    assert summed == {path.name for path in DEFAULT_MODEL.iterdir()} - {CHECKSUMS, "MODEL_CARD.md"}
 
 
 def test_a_gap_never_comes_back_empty(engine: LocalEngine, studies: dict[str, Study]) -> None:

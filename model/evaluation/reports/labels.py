@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from drafting.engine import DraftSettings, Engine
+from drafting.engine import DraftSettings
 from drafting.report import merge_draft, parse_markup
 from model.commands import argument
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
 from model.evaluation.reading.wording import (
     REFERENCE_REPORTS,
@@ -95,7 +96,7 @@ def measure(context: Context[LabelsSettings]) -> Iterator[list[Row]]:
     yield from ask_labels(context, radiographs, settings.questions, settings.blank)
 
 
-def _drafted(context: Context, engine: Engine, study: HeldOut, settings: DraftSettings) -> _Read:
+def _drafted(context: Context, engine: EvaluationEngine, study: HeldOut, settings: DraftSettings) -> _Read:
     report = parse_markup(EMPTY_REPORT)
     seen = study.labelled.study
     indication = study.case.indication or ""

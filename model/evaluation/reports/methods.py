@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from drafting.engine import Draft, DraftSettings
 from drafting.report import merge_draft
 from model.evaluation.reports.gaps import Gaps
+from model.evaluation.sibling import Sibling, Sides
 from model.evaluation.task import Context
-from model.network.sibling import Sibling, Sides
 
 DIFFUSION = "diffusion"
 FIXED = "diffusion, width of the text taken out"

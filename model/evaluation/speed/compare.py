@@ -17,12 +17,12 @@ import torch
 from drafting.engine import Draft, DraftSettings
 from drafting.report import Report, parse_markup
 from drafting.study import Study
-from model.engine.local import LocalEngine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import Row, with_progress
 from model.evaluation.reports.studies import finished
+from model.evaluation.sibling import Sibling, Sides
 from model.evaluation.statistics import Estimate, median, rate
 from model.network.loading import DraftingModel
-from model.network.sibling import Sibling, Sides
 from model.synthetic.cases import sample_case, visible
 from model.synthetic.questions import questions_of
 
@@ -52,7 +52,7 @@ class _Done:
 
 
 def compare_rows(
-    engine: LocalEngine,
+    engine: EvaluationEngine,
     drafting_model: DraftingModel,
     sibling: Sibling,
     study: Study,

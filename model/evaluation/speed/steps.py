@@ -31,16 +31,18 @@ from drafting.study import Study, StudyFacts
 from model.commands import argument
 from model.engine import layout as canvases
 from model.engine.layout import Canvas
-from model.engine.local import WIDENINGS, LocalEngine
+from model.engine.pieces import decode_pieces, fitted
 from model.engine.sampler import Run, SamplerSettings, advance, begin, draws, temperature
+from model.engine.windows import WIDENINGS
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import EvaluationError, Row, with_progress
+from model.evaluation.sibling import Sibling
 from model.evaluation.speed.compare import compare_rows
 from model.evaluation.statistics import Estimate, mean, median, share
 from model.evaluation.task import SeededSettings
-from model.network.decoder import Decoder, Look, PackedDecoder, Seat
+from model.network.decoder import Decoder, DecoderInput, DecoderSlot, PackedDecoder
 from model.network.loading import DraftingModel
 from model.network.prefix import Prefix, encode_prefix
-from model.network.sibling import Sibling
 from model.synthetic.cases import sample_case
 from model.synthetic.grammar import write_report
 
@@ -65,7 +67,7 @@ COMPARE = "compare"
 
 @dataclass(frozen=True, slots=True)
 class SpeedSettings(SeededSettings):
-    """`widenings`: as in `LocalEngine`; random weights hardly ever choose a blank and would have every gap widened."""
+    """`widenings`: as in the engine; random weights hardly ever choose a blank and would have every gap widened."""
 
     limit: int = argument(200, "reports with a sentence each, drafted again by either")
     steps: int | None = argument(None, "at most so many denoising steps a draft")
@@ -142,7 +144,7 @@ class _Bench:
             torch.cuda.reset_peak_memory_stats()
         self._model = drafting_model
         self._settings = settings
-        self._engine = LocalEngine(drafting_model, widenings=settings.widenings)
+        self._engine = EvaluationEngine(drafting_model, widenings=settings.widenings)
         self._sampler = SamplerSettings.of_checkpoint(drafting_model.network.generation_config)
         if settings.steps:
             self._sampler = replace(self._sampler, steps=settings.steps)
@@ -170,7 +172,7 @@ class _Bench:
         sentence = canvases.GAP_IN_LINE
         for length in sorted({64, self._model.canvas_length}):
             for free, subject in ((sentence, "a sentence free"), (length - 8, "all free")):
-                found = self._step_ms([self._seat(length, free)])
+                found = self._step_ms([self._decoder_slot(length, free)])
                 rows.append(self._row(f"a step at canvas {length}, {subject}", ENGINE, "milliseconds", found))
         return rows
 
@@ -178,8 +180,8 @@ class _Bench:
         """A step of `generate()`, which knows no canvas but the longest; on a GPU also the engine's without graphs."""
         rows = []
         if self._device.type == "cuda":
-            seat = self._seat(self._model.canvas_length, canvases.GAP_IN_LINE)
-            packed = self._step_ms([seat], PackedDecoder(self._model))
+            decoder_slot = self._decoder_slot(self._model.canvas_length, canvases.GAP_IN_LINE)
+            packed = self._step_ms([decoder_slot], PackedDecoder(self._model))
             rows.append(self._row(self._whole_canvas, "engine without graphs", "milliseconds", packed))
         rows.append(self._row(self._whole_canvas, GENERATE, "milliseconds", self._generate_step_ms(compiled=False)))
         return rows
@@ -265,8 +267,8 @@ class _Bench:
             "canvas",
             "canvas length (tokens)",
             {
-                "a sentence free": [(n, _middle(self._step_ms([self._seat(n, 24)]))) for n in lengths],
-                "all free": [(n, _middle(self._step_ms([self._seat(n, n)]))) for n in lengths],
+                "a sentence free": [(n, _middle(self._step_ms([self._decoder_slot(n, 24)]))) for n in lengths],
+                "all free": [(n, _middle(self._step_ms([self._decoder_slot(n, n)]))) for n in lengths],
             },
         )
 
@@ -275,7 +277,7 @@ class _Bench:
         points = []
         for tokens in (16, 64, 128, 256, 320, 640):
             prefix = self._stretched(tokens)
-            points.append((float(tokens), _middle(self._step_ms([self._seat(length, 24, prefix)]))))
+            points.append((float(tokens), _middle(self._step_ms([self._decoder_slot(length, 24, prefix)]))))
         return Curve("prefix", "prefix length (tokens)", {f"canvas {length}, a sentence free": points})
 
     def by_spans(self) -> Curve:
@@ -285,14 +287,15 @@ class _Bench:
         for count in (1, 2, 4, 8, 12):
             starts = [round(at * length / count) for at in range(count)]
             free = [start + offset for start in starts for offset in range(8)]
-            points.append((float(count), _middle(self._step_ms([self._seat(length, 0, positions=free)]))))
+            points.append((float(count), _middle(self._step_ms([self._decoder_slot(length, 0, positions=free)]))))
         return Curve("spans", "open spans of 8 positions", {f"canvas {length}": points})
 
     def by_sessions(self) -> Curve:
         lines: dict[str, list[tuple[float, float]]] = {}
         for length in sorted({64, min(128, self._model.canvas_length), self._model.canvas_length}):
             lines[f"canvas {length}, a sentence free"] = [
-                (count, _middle(self._step_ms([self._seat(length, 24) for _ in range(count)]))) for count in SESSIONS
+                (count, _middle(self._step_ms([self._decoder_slot(length, 24) for _ in range(count)])))
+                for count in SESSIONS
             ]
         return Curve("sessions", "sessions drafting at once", lines)
 
@@ -306,36 +309,39 @@ class _Bench:
         refresh = self._engine.settings.refresh
         return replace(self._sampler, steps=steps, confident_entropy=NEVER, refresh=refresh)
 
-    def _seat(
+    def _decoder_slot(
         self, length: int, free: int, prefix: Prefix | None = None, positions: Sequence[int] | None = None
-    ) -> Seat:
+    ) -> DecoderSlot:
         """A canvas of random tokens, `free` of them in its middle or at given positions."""
         start = (length - min(free, length)) // 2
         at = torch.tensor(range(start, start + min(free, length)) if positions is None else positions)
         tokens = torch.randint(len(self._model.tokenizer), (length,), generator=torch.Generator().manual_seed(0))
-        return Seat(prefix or self._prefix, tokens, at, torch.zeros(len(at), dtype=torch.bool))
+        return DecoderSlot(prefix or self._prefix, tokens, at, torch.zeros(len(at), dtype=torch.bool))
 
-    def _step_ms(self, seats: Sequence[Seat], decoder: Decoder | None = None) -> list[float]:
-        """Milliseconds of a step of all `seats` together; each value is over several steps, refreshed ones among them.
+    def _step_ms(self, decoder_slots: Sequence[DecoderSlot], decoder: Decoder | None = None) -> list[float]:
+        """Milliseconds of a step of all slots together; each value is over several steps, refreshed ones among them.
 
         What the decoder does and what the sampler does with it, without turning tokens into text.
         """
         # In the engine's thread, as in a draft.
-        return self._engine.compute(lambda: self._steps_ms(seats, decoder or self._engine.decoder))
+        return self._engine.compute(lambda: self._steps_ms(decoder_slots, decoder or self._engine.decoder))
 
-    def _steps_ms(self, seats: Sequence[Seat], decoder: Decoder) -> list[float]:
+    def _steps_ms(self, decoder_slots: Sequence[DecoderSlot], decoder: Decoder) -> list[float]:
         settings = self._unstopped(STEPS_A_REPEAT)
-        runs = [Run(len(seat.free), self._model.vocabulary_size, settings, seed) for seed, seat in enumerate(seats)]
+        runs = [
+            Run(len(decoder_slot.free), self._model.vocabulary_size, settings, seed)
+            for seed, decoder_slot in enumerate(decoder_slots)
+        ]
         found = []
         for _ in range(REPEATS + 1):
             states = [begin(run) for run in runs]
             started = time.perf_counter()
             for step in range(1, STEPS_A_REPEAT + 1):
-                looks = [
-                    Look(seat, state, temperature(settings, step), draws(run, step)[0])
-                    for seat, state, run in zip(seats, states, runs, strict=True)
+                entries = [
+                    DecoderInput(decoder_slot, state, temperature(settings, step), draws(run, step)[0])
+                    for decoder_slot, state, run in zip(decoder_slots, states, runs, strict=True)
                 ]
-                readings = decoder(looks)
+                readings = decoder(entries)
                 states = [advance(*each) for each in zip(runs, states, readings, strict=True)]
             found.append((time.perf_counter() - started) / STEPS_A_REPEAT)
         return _ms(found[1:])
@@ -430,12 +436,12 @@ class _Bench:
             hook.remove()
         seconds = time.perf_counter() - started
         (slot,) = canvas.slots
-        decoded = canvases.decode_pieces(made[slot.start : slot.stop], self._model.tokenizer, self._model.blank_id)
+        decoded = decode_pieces(made[slot.start : slot.stop], self._model.tokenizer, self._model.blank_id)
         # The report without the scaffold around it and the padding behind.
         whole = len(self._canvas(report, fitted=True).ids)
         inside = range(len(self._model.before), whole - len(self._model.after))
         kept = all(made[at] == canvas.ids[at] for at in inside if canvas.pinned[at])
-        text = "".join(canvases.fitted([piece for piece, _ in decoded], slot, "\n"))
+        text = "".join(fitted([piece for piece, _ in decoded], slot, "\n"))
         return _Timed(seconds, cast(float, passes.first) - started, passes.count, text, kept)
 
     def _generated(self, canvas: Canvas, seed: int, steps: int, confident: float, compiled: bool) -> list[int]:
@@ -484,7 +490,7 @@ class _Bench:
         (gap,) = report.open_spans
         spans = (replace(span, text=text) if span is gap else span for span in report.spans)
         canvas = self._canvas(Report.from_spans(spans), fitted=self._model.traits.fitted_canvas)
-        seat = Seat(
+        decoder_slot = DecoderSlot(
             self._prefix,
             torch.tensor(canvas.ids),
             torch.tensor(canvas.free),
@@ -497,8 +503,8 @@ class _Bench:
                 noised = torch.rand(len(canvas.free), generator=generator) < level
                 noise = torch.randint(self._model.vocabulary_size, noised.shape, generator=generator)
                 if noised.any():
-                    shown = torch.where(noised, noise, seat.tokens[seat.free])
-                    scores = self._engine.compute(partial(self._engine.decoder.score, seat, shown))
+                    shown = torch.where(noised, noise, decoder_slot.tokens[decoder_slot.free])
+                    scores = self._engine.compute(partial(self._engine.decoder.score, decoder_slot, shown))
                     found.append(scores[noised].mean().item())
         return float(np.mean(found))
 
@@ -526,7 +532,7 @@ class _Counted:
         self.first = self.first or time.perf_counter()
 
 
-def _finish(engine: LocalEngine, study: Study, report: Report, seed: int) -> None:
+def _finish(engine: EvaluationEngine, study: Study, report: Report, seed: int) -> None:
     for _ in engine.draft(study, report, DraftSettings(seed)):
         pass
 

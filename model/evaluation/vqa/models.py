@@ -9,14 +9,15 @@ import torch
 
 from drafting.engine import DraftSettings
 from drafting.study import Study
-from model.engine.local import LocalEngine, drafts_that_fit
+from model.engine.windows import drafts_that_fit
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import EvaluationError, weights_hash
 from model.evaluation.reports.studies import finished
+from model.evaluation.sibling import load_sibling
 from model.evaluation.task import Context
 from model.evaluation.vqa.answers import Answer, Contender
 from model.evaluation.vqa.questions import VqaSettings
 from model.network.loading import DEFAULT_MODEL, DraftingModel, ModelError, load
-from model.network.sibling import load_sibling
 
 SIBLING = "autoregressive sibling"
 
@@ -78,10 +79,10 @@ def _hashes(weights: str, adapter: str | None) -> dict[str, str | None]:
 
 
 def _diffusion(model: DraftingModel, together: int) -> tuple[Answer, int]:
-    return _answering(LocalEngine(model)), drafts_that_fit(together, model)
+    return _answering(EvaluationEngine(model)), drafts_that_fit(together, model)
 
 
-def _answering(engine: LocalEngine) -> Answer:
+def _answering(engine: EvaluationEngine) -> Answer:
     def answer(study: Study, question: str, settings: DraftSettings) -> str:
         try:
             return "".join(finished(engine.answer(study, question, settings)).texts.values())

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from drafting.engine import DraftSettings, Engine
+from drafting.engine import DraftSettings
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.record import Row
 from model.evaluation.reports.studies import HeldOut, Labelled, adults, children, labelled
 from model.evaluation.statistics import auroc, share
@@ -59,7 +60,7 @@ def _told(label: str, studies: Sequence[Labelled]) -> bool:
     return min(sum(known), len(known) - sum(known)) >= LEAST_OF_EITHER
 
 
-def _scored(engine: Engine, asked: Sequence[str], study: Labelled, _: DraftSettings) -> Scores:
+def _scored(engine: EvaluationEngine, asked: Sequence[str], study: Labelled, _: DraftSettings) -> Scores:
     """The scores of these findings, and of either side where one side alone has a finding."""
     seen = study.study
     try:

@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "model.network.kernels.reading needs Triton, which comes with the CUDA builds of torch for Linux; "
-        "use `model.engine.sampler.read` on this machine"
+        "use `model.network.reading.read` on this machine"
     ) from error
 
 # The fastest of five pairs on an H100, for 32, for 256 and for 2048 rows.
@@ -298,7 +298,7 @@ def read_products(
     uniform: Tensor,
     dtype: torch.dtype = torch.bfloat16,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What `model.engine.sampler.read` says of the output layer's products, soft cap and barred tokens included.
+    """What `model.network.reading.read` says of the output layer's products, soft cap and barred tokens included.
 
     `products`: (rows, vocabulary), hidden states times the output layer, not capped, in any floating type; `cap`:
     a logit is tanh(product / cap) * cap in float32. `barred`: (vocabulary,) bool, tokens that may not stand. `opening`:

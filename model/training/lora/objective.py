@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from model.network.loading import user_turn
+from model.network.loading import encode_user_turn
 from model.network.prefix import instruction, patches, with_image_tokens
 from model.sets.files import read_picture
 from model.training.lora.lessons import Exercise, Lesson
-from model.training.lora.recipe import TrainingError
 from model.training.lora.student import Student
 
 Batch = dict[str, Tensor]
@@ -74,15 +73,11 @@ class Prompts:
         """The user's turn for a lesson, up to where the model's begins; `more` ends its instruction."""
         told = " ".join(part for part in (instruction(lesson.facts, lesson.indication, lesson.question), more) if part)
         student = self._student
-        text = user_turn(student.tokenizer, told, lesson.picture is not None)
-        ids = cast(list[int], student.tokenizer(text, add_special_tokens=False)["input_ids"])
-        image = student.image
-        if ids.count(image.piece) != int(lesson.picture is not None):
-            raise TrainingError(f"The question of {lesson.id} holds a token that stands for an image.")
+        ids = encode_user_turn(student.tokenizer, told, lesson.picture is not None)
         if lesson.picture is None:
             return Asked(ids, None, None)
         pixels, positions, pieces = self._look(lesson.picture)
-        return Asked(with_image_tokens(ids, pieces, image), pixels, positions)
+        return Asked(with_image_tokens(ids, pieces, student.image), pixels, positions)
 
     def _look(self, file: Path) -> tuple[Tensor, Tensor, int]:
         if file in self._kept:

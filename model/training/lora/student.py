@@ -19,8 +19,9 @@ from transformers import AddedToken, AutoConfig, AutoTokenizer, PreTrainedModel,
 from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 
 from model.network.experts import ALL_EXPERTS
-from model.network.loading import BLANK_TOKEN, UNUSABLE, ImageTokens, Traits, load, scaffold, teach_blank
+from model.network.loading import UNUSABLE, ImageTokens, Traits, load, scaffold, teach_blank
 from model.network.sibling import load_sibling
+from model.network.tokens import BLANK_TOKEN
 from model.training.lora.recipe import LoraRecipe, TrainingError
 
 Family = Literal["diffusion", "autoregressive"]

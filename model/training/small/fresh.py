@@ -29,11 +29,8 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from model.network.loading import BLANK_TOKEN, Traits, write_checksums
-
-# In the order of their ids.
-SPECIAL_TOKENS = ("<pad>", "<eos>", "<bos>", BLANK_TOKEN, "<|image|>", "<|image>", "<image|>", "<|turn>", "<turn|>")
-PAD, EOS, BOS, BLANK, IMAGE, BEGIN_IMAGE, END_IMAGE, BEGIN_TURN, END_TURN = range(len(SPECIAL_TOKENS))
+from model.network.loading import Traits, write_checksums
+from model.network.tokens import BEGIN_IMAGE, BLANK, BOS, END_IMAGE, END_TURN, EOS, IMAGE, PAD, SPECIAL_TOKENS
 
 CHAT_TEMPLATE = (
     "<bos>{% for message in messages %}"
@@ -199,7 +196,7 @@ def save_checkpoint(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder, max_shard_size="15MB")
-    write_checksums(folder)
     tokenizer.save_pretrained(folder)
     Gemma4ImageProcessorPil(max_soft_tokens=70).save_pretrained(folder)
     Traits(square_picture=True, fitted_canvas=True).save(folder)
+    write_checksums(folder)

@@ -22,8 +22,9 @@ from transformers import Gemma4ForConditionalGeneration, PreTrainedModel, PreTra
 from model.engine.layout import lay_out
 from model.network.prefix import instruction
 from model.network.sibling import FILL_IN, marked
+from model.network.tokens import BLANK, END_TURN, IMAGE, PAD
 from model.training.small.batches import Arrays
-from model.training.small.fresh import BLANK, END_TURN, IMAGE, PAD, Shape, fresh_sibling, save_checkpoint
+from model.training.small.fresh import Shape, fresh_sibling, save_checkpoint
 from model.training.small.step import causal_sight, image_sight, with_image
 from model.training.small.tasks import Task, Words
 from model.training.small.trainer import Recipe, train

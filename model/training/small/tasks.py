@@ -24,11 +24,11 @@ from drafting.study import StudyFacts
 from model.engine.layout import GAP_IN_LINE, GAP_OF_SECTION, Place, lay_out
 from model.network.loading import user_turn
 from model.network.prefix import instruction
+from model.network.tokens import BEGIN_IMAGE, BLANK, END_IMAGE, END_TURN, IMAGE, PAD
 from model.synthetic.cases import SIDES, Case, visible
 from model.synthetic.grammar import Sentence, WrittenReport, write_report
 from model.synthetic.questions import Asked
 from model.synthetic.strange import write_not_frontal
-from model.training.small.fresh import BEGIN_IMAGE, BLANK, END_IMAGE, END_TURN, IMAGE, PAD
 from model.training.small.hints import hinted
 
 # 64 image tokens, their markers, and the longest instruction with a question.

@@ -17,7 +17,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from drafting.engine import DraftSettings
 from drafting.report import parse_markup
 from model.__main__ import main
-from model.engine.local import LocalEngine
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.publish.card import BEGIN, END, with_figures
 from model.evaluation.reading.indiana import LaidReport, Part
 from model.evaluation.reading.labeler import (
@@ -38,12 +38,12 @@ from model.evaluation.reports import infill, labels
 from model.evaluation.reports.gaps import Gaps, Hole
 from model.evaluation.reports.methods import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS
 from model.evaluation.reports.studies import UNPICTURED, truth_of
+from model.evaluation.sibling import Sibling
 from model.evaluation.speed import compare
 from model.evaluation.speed import steps as speed
 from model.evaluation.statistics import balanced, median, share
 from model.evaluation.vqa.questions import QUESTIONS_A_PICTURE
 from model.network.published import published_config, random_model
-from model.network.sibling import Sibling
 from model.synthetic.cases import Case, Lung, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport, write_report
 from model.synthetic.radiographs import SPLITS, pack, split_of
@@ -344,7 +344,7 @@ def test_an_evaluation_that_was_stopped_goes_on_and_makes_nothing_twice(
 
         monkeypatch.setattr(owner, name, once_more)
 
-    counted(LocalEngine, "draft")
+    counted(EvaluationEngine, "draft")
     counted(Sibling, "fill_all")
 
     def rows(*more: str) -> list[dict[str, Any]] | None:
@@ -454,7 +454,7 @@ def test_both_siblings_are_timed_at_the_same_work(
     monkeypatch.setattr(speed, "SHORTEST", 1)
     monkeypatch.setattr(speed, "LONGEST", 1000)
     monkeypatch.setattr(speed, "write_report", lambda case, random: short_report())
-    monkeypatch.setattr("model.network.sibling.MOST_NEW_TOKENS", 8)
+    monkeypatch.setattr("model.evaluation.sibling.MOST_NEW_TOKENS", 8)
     out = tmp_path / "speed.json"
     arguments = ["evaluate", "speed", "--model", str(tiny_checkpoint), "--limit", "5", "--steps", "2"]
     assert main([*arguments, "--compare", str(tiny_sibling), "--json", str(out)]) == 0
@@ -501,7 +501,7 @@ def test_random_weights_of_a_configuration_are_tied_as_a_checkpoint_s_are() -> N
     assert not [name for name, parameter in network.named_parameters() if parameter.device.type != "cpu"]
     assert network.lm_head.weight is decoder.embed_tokens.weight is encoder.embed_tokens.weight
     assert decoder.layers[0].experts.gate_up_proj is encoder.layers[0].experts.gate_up_proj
-    steps = LocalEngine(model).draft(None, parse_markup("The heart [[]]."), DraftSettings(steps=2))
+    steps = EvaluationEngine(model).draft(None, parse_markup("The heart [[]]."), DraftSettings(steps=2))
     assert len(list(steps)) >= 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,6 @@ from PIL import Image
 from drafting.engine import DraftSettings
 from drafting.report import Report
 from drafting.study import Study, StudyFacts
-from model.engine.local import LocalEngine
 from model.evaluation.reading.indiana import LaidReport, Part
 from model.evaluation.reading.statements import statements
 from model.evaluation.reading.wording import broken_words, known_words, most_frequent_sentences
@@ -29,6 +27,7 @@ from model.evaluation.reports.gaps import Gaps, Hole, written_gaps
 from model.evaluation.reports.infill import InfillSettings, decided_rows, sentences_again
 from model.evaluation.reports.methods import ORIGINAL, SIBLINGS, Filled
 from model.evaluation.reports.studies import UNPICTURED, HeldOut, labelled, truth_of
+from model.evaluation.sibling import Filling
 from model.evaluation.statistics import auroc, f1, pooled
 from model.evaluation.task import Context, DraftedSettings
 from model.evaluation.vqa import yes_or_no
@@ -37,7 +36,6 @@ from model.evaluation.vqa.questions import OTHER, VqaSettings, packed_groups
 from model.evaluation.vqa.scores import group_rows
 from model.evaluation.vqa.yes_or_no import ask_labels
 from model.network.loading import DraftingModel
-from model.network.sibling import Filling
 from model.synthetic.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport
 from model.synthetic.questions import canonical_question
@@ -344,13 +342,6 @@ def test_drafting_several_at_a_time_changes_no_row(
     tiny_model: DraftingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
-    # The tokenizer keeps a setting between calls, so threads must not share it with the encoder of prefixes.
-    own = copy.deepcopy(tiny_model.tokenizer)
-    monkeypatch.setattr(
-        LocalEngine,
-        "_encode",
-        lambda self, text: own(text, add_special_tokens=False, split_special_tokens=True)["input_ids"],
-    )
     one, several = (infilled(tiny_model, painted(tmp_path), small_settings(together)) for together in (1, 4))
     assert one == several
 

@@ -15,7 +15,8 @@ import pytest
 from drafting.engine import DraftSettings
 from drafting.report import Report, merge_draft, parse_markup
 from model.__main__ import main
-from model.engine.local import LocalEngine
+from model.engine import windows
+from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.indiana import LaidReport, laid_out
 from model.evaluation.record import EvaluationError
 from model.evaluation.reports import foreign, infill, sizes
@@ -33,10 +34,11 @@ from model.evaluation.reports.methods import (
 )
 from model.evaluation.reports.sizes import CONTRADICTS, EXACT, UNCHANGED, part_of, read_set, rouge_l
 from model.evaluation.reports.studies import finished
+from model.evaluation.sibling import Sibling, load_sibling
 from model.evaluation.statistics import Estimate
 from model.evaluation.task import Context, Settings
 from model.network.loading import DraftingModel
-from model.network.sibling import REWRITE, Sibling, load_sibling
+from model.network.sibling import REWRITE, SiblingCheckpoint
 from model.sets.reports import SetReport, load_reports
 from model.training.small.fresh import fresh_sibling, fresh_tokenizer, save_checkpoint
 from model.training.small.sibling import sequence
@@ -187,38 +189,43 @@ def test_several_gaps_are_asked_as_they_were_trained(
         prompts.append(prompt)
         return own.encode(texts[len(prompts) - 1]), True
 
-    monkeypatch.setattr(Sibling, "_written", written)
+    monkeypatch.setattr(SiblingCheckpoint, "write", written)
     fillings = sibling.fill_all(None, parse_markup(EMPTIED), sides, DraftSettings())
     task = Task(SetReport("", (), "", "", "", "", "").facts, "", "", False, parse_markup(MARKUP))
     made = sequence(task, own, 2000, show)
     assert made is not None
     ids, wanted = made
-    ends = [at for at in range(1, len(ids)) if wanted[at] and ids[at] == sibling._blank]
+    ends = [at for at in range(1, len(ids)) if wanted[at] and ids[at] == sibling.blank_id]
     starts = [at for at in range(1, len(ids)) if wanted[at] and (not wanted[at - 1] or at - 1 in ends)]
     assert prompts == [ids[:start] for start in starts]
     assert [filling.text.strip() for filling in fillings.values()] == [text.strip() for text in texts]
 
 
 def test_what_runs_to_the_limit_is_told_as_cut_off(sibling: Sibling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.network.sibling.Sibling._written", lambda self, prompt, *_: ([], len(prompt) % 2 == 0))
+    monkeypatch.setattr(
+        "model.network.sibling.SiblingCheckpoint.write", lambda self, prompt, *_: ([], len(prompt) % 2 == 0)
+    )
     report = parse_markup(EMPTIED)
     for sides in ("left", "both"):
         told = [filling.cut_off for filling in sibling.fill_all(None, report, sides, DraftSettings()).values()]  # type: ignore[arg-type]
         assert len(told) == 3
     prompts: list[list[int]] = []
     monkeypatch.setattr(
-        "model.network.sibling.Sibling._written", lambda self, prompt, *_: (prompts.append(prompt) or [], False)
+        "model.network.sibling.SiblingCheckpoint.write", lambda self, prompt, *_: (prompts.append(prompt) or [], False)
     )
     assert sibling.rewrite(None, report, DraftSettings()) == ("", True)
     assert REWRITE in sibling.tokenizer.decode(prompts[0])
 
 
-def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel) -> None:
-    engine = LocalEngine(tiny_model)
+def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[Any] = []
+    likeliest = windows._likeliest
+    monkeypatch.setattr(windows, "_likeliest", lambda states: decided.append(states) or likeliest(states))
+    engine = EvaluationEngine(tiny_model)
     report, emptied = parse_markup(MARKUP), parse_markup(EMPTIED)
     widths = engine.widths_of(report)
     assert set(widths) == {span.id for span in emptied.open_spans}
-    own = [len(engine._encode(text)) for text in (" is normal in size", " The lungs are clear.", "No acute")]
+    own = [len(engine.bench.encode(text)) for text in (" is normal in size", " The lungs are clear.", "No acute")]
     assert list(widths.values()) == own
     for seed in range(4):
         draft = finished(engine.draft_exactly(None, emptied, widths, DraftSettings(seed=seed, steps=3)))
@@ -226,12 +233,10 @@ def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel) -
         assert merge_draft(emptied, draft.texts).locked_text == emptied.locked_text
         # No position is left blank.
         frames = engine.draft_exactly(None, emptied, widths, DraftSettings(seed=seed, steps=3))
-        resumption: Any = list(frames)[-1].resumption
-        (canvas,), (state,) = resumption.canvases, resumption.states
-        assert len(canvas.free) == sum(own)
+        assert list(frames)
+        (state,) = decided[-1]
+        assert len(state.canvas) == sum(own)
         assert tiny_model.blank_id not in state.reading.best.tolist()
-    # The engine itself drafts as before.
-    assert not engine._exact
 
 
 # The sets
@@ -272,7 +277,7 @@ def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
     tiny_checkpoint: Path, sibling_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
-    monkeypatch.setattr("model.network.sibling.MOST_NEW_TOKENS", 4)
+    monkeypatch.setattr("model.evaluation.sibling.MOST_NEW_TOKENS", 4)
     monkeypatch.setattr(sizes, "KINDS", {kind: KINDS[kind] for kind in ("a word", "a sentence", "2 gaps")})
     # The tiny checkpoint's tokens are short, and its canvas too.
     (tmp_path / "set").mkdir()

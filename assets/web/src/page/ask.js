@@ -17,6 +17,9 @@ export function sentence(answer, question) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
+const EMPTY = "The model's answer comes here.";
+const NOTE = "Written by the model. Research use only.";
+
 /**
  * @param {{answer: (question: string, show: (text: string) => void) => Promise<{text: string, seed: number, stopped: boolean}|null>,
  *   insert: (text: string, state: 'open'|'locked') => boolean, stop: () => void, onclose: () => void}} doing
@@ -24,7 +27,8 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 export function createAsk({ answer, insert, stop, onclose }) {
   let asking = false;
   let said = "",
-    asked = "";
+    asked = "",
+    study = 0; // counts studies: an answer about a former one is not shown and cannot be put in
   const question = el("input", {
     type: "text",
     maxlength: "500",
@@ -34,8 +38,8 @@ export function createAsk({ answer, insert, stop, onclose }) {
     spellcheck: "false",
     writingsuggestions: "false",
   });
-  const text = el("div", { class: "ask-answer", "aria-live": "polite" }, "The model's answer comes here.");
-  const note = el("div", { class: "ask-note" }, "Written by the model. Research use only.");
+  const text = el("div", { class: "ask-answer", "aria-live": "polite" }, EMPTY);
+  const note = el("div", { class: "ask-note" }, NOTE);
   const askButton = button({ name: "Ask", class: "primary", onclick: () => run() });
   const put = (name, state, title) =>
     button({
@@ -69,6 +73,7 @@ export function createAsk({ answer, insert, stop, onclose }) {
   };
   async function run() {
     if (asking || !question.value.trim()) return question.focus();
+    const of = study;
     asking = true;
     said = "";
     asked = question.value;
@@ -78,12 +83,14 @@ export function createAsk({ answer, insert, stop, onclose }) {
     refresh();
     try {
       const given = await answer(asked, (shown) => {
-        text.textContent = shown || "…";
+        if (of === study) text.textContent = shown || "…";
       });
+      if (of !== study) return;
       said = given?.text.trim() ?? "";
       text.textContent = said || "No answer.";
       note.textContent = `By the model, not reviewed${given ? ` · seed ${given.seed}` : ""}`;
     } catch (error) {
+      if (of !== study) return;
       text.textContent = error.message;
       note.textContent = "The report is as it was.";
     }
@@ -106,6 +113,17 @@ export function createAsk({ answer, insert, stop, onclose }) {
   refresh();
   return {
     node,
+    /** Question and answer were about a study that is gone. */
+    forget() {
+      study++;
+      asking = false;
+      said = asked = question.value = "";
+      text.textContent = EMPTY;
+      text.classList.remove("asking");
+      note.textContent = NOTE;
+      node.hidden = true;
+      refresh();
+    },
     open() {
       node.hidden = false;
       question.focus();

@@ -20,6 +20,10 @@ export function createAutosave({ now, send, tell, onOther }) {
     savedText = "",
     failed = false,
     paused = false,
+    holds = 0, // what keeps the report from being sent for now
+    waits = false, // whether something was to be sent meanwhile
+    released = Promise.resolve(),
+    release = () => {},
     written = 0; // the last version that this page itself has written
 
   const isAsSaved = () => JSON.stringify(now()) === savedText;
@@ -40,6 +44,10 @@ export function createAutosave({ now, send, tell, onOther }) {
   async function save() {
     timer = 0;
     if (paused) return;
+    if (holds) {
+      waits = true;
+      return;
+    }
     if (saving) {
       changed();
       return;
@@ -60,7 +68,7 @@ export function createAutosave({ now, send, tell, onOther }) {
   }
   /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
   async function put() {
-    while (saving) await saving.catch(() => {});
+    while (saving || holds) await (saving ? saving.catch(() => {}) : released);
     const body = now(),
       text = JSON.stringify(body),
       sent = { version: version + 1, writer, ...body };
@@ -95,6 +103,24 @@ export function createAutosave({ now, send, tell, onOther }) {
       if (written !== version || !written || !isAsSaved()) await put();
       return { version, writer };
     },
+    /**
+     * Nothing is sent until this is called: while a study is being opened nobody knows which one the desk would take the
+     * report for. Resolves once what was on its way has arrived. @returns {Promise<() => void>}
+     */
+    async hold() {
+      if (!holds++) released = new Promise((resolve) => (release = resolve));
+      while (saving) await saving.catch(() => {});
+      let done = false;
+      return () => {
+        if (done) return;
+        done = true;
+        if (--holds) return;
+        release();
+        if (!waits) return;
+        waits = false;
+        changed();
+      };
+    },
     writer,
     /** The desk has a report with this number: what is written next comes after it. */
     after(number) {
@@ -109,7 +135,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     },
     /** Takes what waits to be sent, or for its answer, for a page that is being left; null where nothing does. */
     takeUnsent() {
-      if (paused || !(saving || timer)) return null;
+      if (paused || !(saving || timer || waits)) return null;
       // Behind what is on its way, which may still arrive.
       version += saving ? 2 : 1;
       return { version, writer, ...now() };

@@ -1,6 +1,6 @@
 // The browser's side of the desk session: one tab, one token, every request to the server.
-// Knows nothing of the page. Nothing is kept in the browser's storage. The token, and nothing else, stands in the state
-// of the tab's history entry: a reload finds its session by it, and a closed tab takes it along.
+// Knows nothing of the page. Nothing is kept in the browser's storage. The token stands in the state of the tab's history
+// entry: a reload finds its session by it, and a closed tab takes it along. No word of a report or study stands there.
 //
 // Drafts run through Gradio's queue, by a client of our own. Gradio's (`@gradio/client` 2.7) gives every run of a page the
 // same stream, takes no further event once that has broken, and keeps the queue's signs of life to itself, so that nobody
@@ -298,10 +298,12 @@ export const desk = {
 
 /** What the two components offer each other. */
 export const shared = {
-  /** @type {{hasText: () => boolean, isRunning: () => boolean, clear: () => void, stop: () => void, draft: () => Promise<void>,
-   *   put: (spans: any[]) => void, text: () => string, lockText: (passage: string) => void}|null} */ editor: null,
+  /** @type {{hasText: () => boolean, isRunning: () => boolean, clear: () => void, stop: () => void,
+   *   draft: (wanted?: {seed?: number}) => Promise<void>, put: (spans: any[]) => void, text: () => string,
+   *   lockText: (passage: string) => void,
+   *   beginOpening: () => Promise<(outcome: "opened"|"replaced"|"cleared"|"failed") => void>}|null} */ editor: null,
   /** @type {{openFile: (file: File) => void, openDropped: (transfer: DataTransfer) => void,
-   *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean}|null} */ viewer: null,
+   *   openExample: (name: string) => Promise<boolean>, hasStudy: () => boolean, isUnseen: () => boolean, showUnseen: () => Promise<void>}|null} */ viewer: null,
   /** @type {{show: (name: string, notice: any) => void, drop: (name: string) => void}|null} */ notices: null,
   /** @type {{start: () => void}|null} */ guide: null,
   looking: createLooking({ ask: (request) => desk.looked(request) }),

@@ -118,23 +118,24 @@ export function mountGuide(root) {
     }
     const mine = (running = new AbortController());
     const { signal } = mine;
-    const foot = ["Any key stops it", [{ name: "Stop the example", onclick: () => stop() }]];
+    const foot = "Any key stops it",
+      answers = [{ name: "Stop the example", onclick: () => stop() }];
     let read = 0;
     const caption = async (text, seconds) => {
       read += seconds;
-      show(text, ...foot, Math.min(1, read / SECONDS));
+      show(text, foot, answers, Math.min(1, read / SECONDS));
       await wait(seconds, signal);
     };
     const drafted = async (seed) => {
       point(null);
-      await Promise.race([shared.editor.draft("all", null, seed), wait(60, signal)]);
+      await Promise.race([shared.editor.draft({ seed }), wait(60, signal)]);
       if (signal.aborted) throw new DOMException("", "AbortError");
       while (shared.editor.isRunning()) await wait(0.1, signal);
     };
     listen(true);
     try {
       const opening = "A chest radiograph is opened beside an empty report.";
-      show(opening, ...foot, 0.05);
+      show(opening, foot, answers, 0.05);
       if (!(await Promise.race([shared.viewer.openExample(EXAMPLE), wait(20, signal)])))
         throw new Error("The example study could not be opened.");
       await caption(opening, 1.5);

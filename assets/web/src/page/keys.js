@@ -1,83 +1,11 @@
-// The keys for moving and deleting, without CodeMirror's language support, which a report has no use for.
-
-import {
-  cursorCharLeft,
-  cursorCharRight,
-  cursorGroupLeft,
-  cursorGroupRight,
-  cursorLineUp,
-  cursorLineDown,
-  cursorPageUp,
-  cursorPageDown,
-  cursorLineBoundaryBackward,
-  cursorLineBoundaryForward,
-  cursorDocStart,
-  cursorDocEnd,
-  selectCharLeft,
-  selectCharRight,
-  selectGroupLeft,
-  selectGroupRight,
-  selectLineUp,
-  selectLineDown,
-  selectPageUp,
-  selectPageDown,
-  selectLineBoundaryBackward,
-  selectLineBoundaryForward,
-  selectDocStart,
-  selectDocEnd,
-  selectAll,
-  deleteCharBackwardStrict,
-  deleteCharForward,
-  deleteGroupBackward,
-  deleteGroupForward,
-  deleteLineBoundaryBackward,
-  deleteLineBoundaryForward,
-  insertNewline,
-  cursorLineBoundaryLeft,
-  cursorLineBoundaryRight,
-  selectLineBoundaryLeft,
-  selectLineBoundaryRight,
-} from "@codemirror/commands";
-
-/** @type {import("@codemirror/view").KeyBinding[]} */
-export const editingKeymap = [
-  { key: "ArrowLeft", run: cursorCharLeft, shift: selectCharLeft, preventDefault: true },
-  { key: "Mod-ArrowLeft", mac: "Alt-ArrowLeft", run: cursorGroupLeft, shift: selectGroupLeft, preventDefault: true },
-  { mac: "Cmd-ArrowLeft", run: cursorLineBoundaryLeft, shift: selectLineBoundaryLeft, preventDefault: true },
-  { key: "ArrowRight", run: cursorCharRight, shift: selectCharRight, preventDefault: true },
-  {
-    key: "Mod-ArrowRight",
-    mac: "Alt-ArrowRight",
-    run: cursorGroupRight,
-    shift: selectGroupRight,
-    preventDefault: true,
-  },
-  { mac: "Cmd-ArrowRight", run: cursorLineBoundaryRight, shift: selectLineBoundaryRight, preventDefault: true },
-  { key: "ArrowUp", run: cursorLineUp, shift: selectLineUp, preventDefault: true },
-  { mac: "Cmd-ArrowUp", run: cursorDocStart, shift: selectDocStart },
-  { key: "ArrowDown", run: cursorLineDown, shift: selectLineDown, preventDefault: true },
-  { mac: "Cmd-ArrowDown", run: cursorDocEnd, shift: selectDocEnd },
-  { key: "PageUp", run: cursorPageUp, shift: selectPageUp },
-  { key: "PageDown", run: cursorPageDown, shift: selectPageDown },
-  { key: "Home", run: cursorLineBoundaryBackward, shift: selectLineBoundaryBackward, preventDefault: true },
-  { key: "Mod-Home", run: cursorDocStart, shift: selectDocStart },
-  { key: "End", run: cursorLineBoundaryForward, shift: selectLineBoundaryForward, preventDefault: true },
-  { key: "Mod-End", run: cursorDocEnd, shift: selectDocEnd },
-  { key: "Enter", run: insertNewline, shift: insertNewline },
-  { key: "Mod-a", run: selectAll },
-  { key: "Backspace", run: deleteCharBackwardStrict, shift: deleteCharBackwardStrict, preventDefault: true },
-  { key: "Delete", run: deleteCharForward, preventDefault: true },
-  { key: "Mod-Backspace", mac: "Alt-Backspace", run: deleteGroupBackward, preventDefault: true },
-  { key: "Mod-Delete", mac: "Alt-Delete", run: deleteGroupForward, preventDefault: true },
-  { mac: "Mod-Backspace", run: deleteLineBoundaryBackward, preventDefault: true },
-  { mac: "Mod-Delete", run: deleteLineBoundaryForward, preventDefault: true },
-];
+// The keys of the page: the one table from which they are bound, and the sheet and the titles are made.
 
 /**
- * Every shortcut of the page, by the pane that answers it: the one table from which keys are bound and the sheet is made.
- * `keys` in CodeMirror's names; a command with several keys answers each.
+ * Every command of the page, by the pane that answers it. `keys` in CodeMirror's names; a command with several keys answers
+ * each, and one without any has a button alone.
  * @typedef {{command: string, keys: string[], text: string, shown?: string}} Shortcut
- * @type {Record<"report"|"drafting"|"study"|"page", {title: string, where: string, shortcuts: Shortcut[]}>}
+ * @typedef {"report"|"drafting"|"study"|"page"|"bar"|"studyBar"} Pane
+ * @type {Record<Pane, {title: string, where: string, shortcuts: Shortcut[]}>}
  */
 export const SHORTCUTS = {
   report: {
@@ -155,12 +83,36 @@ export const SHORTCUTS = {
       { command: "sheet", keys: ["?", "F1"], text: "Show or hide these shortcuts (F1 while typing)" },
     ],
   },
+  bar: {
+    title: "Toolbar",
+    where: "by their buttons",
+    shortcuts: [
+      { command: "copy", keys: [], text: "Copy the report's text" },
+      { command: "download", keys: [], text: "Download the report as a text file" },
+      { command: "settings", keys: [], text: "Settings: steps, seed and spelling" },
+      { command: "more", keys: [], text: "All that can be done here, with its keys" },
+    ],
+  },
+  studyBar: {
+    title: "Study",
+    where: "by their buttons",
+    shortcuts: [
+      {
+        command: "open",
+        keys: [],
+        text: "Open DICOM, PNG or JPEG files, or a ZIP of them (or drop them anywhere on this pane)",
+      },
+      { command: "openFolder", keys: [], text: "Open a folder as a series" },
+      { command: "examples", keys: [], text: "Example studies" },
+      { command: "resetNow", keys: [], text: "Reset window, zoom, position and turns" },
+    ],
+  },
 };
 
 /**
  * Binds commands to their keys of the table. Every command of the pane wants its function, and no other may have one.
- * @param {"report"|"drafting"|"study"|"page"} pane @param {Record<string, Function>} commands
- * @returns {Map<string, {command: string, run: Function}>} by key
+ * @param {Pane} pane @param {Record<string, (event?: any) => any>} commands
+ * @returns {Map<string, {command: string, run: (event?: any) => any}>} by key
  */
 export function bound(pane, commands) {
   const { shortcuts } = SHORTCUTS[pane];
@@ -172,13 +124,6 @@ export function bound(pane, commands) {
     shortcuts.flatMap(({ command, keys }) => keys.map((key) => [key, { command, run: commands[command] }])),
   );
 }
-
-/**
- * The same as bindings for CodeMirror.
- * @param {"report"|"drafting"} pane @returns {import("@codemirror/view").KeyBinding[]}
- */
-export const keymapOf = (pane, commands) =>
-  [...bound(pane, commands)].map(([key, { run }]) => ({ key, run, preventDefault: true }));
 
 /** The name under which the table knows a pressed key. @param {KeyboardEvent} event */
 export function keyName(event) {
@@ -198,10 +143,13 @@ export const printed = (key, mac) =>
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
+/** A key of the table, printed on this machine. @param {string} key */
+export const printedKey = (key) => printed(key, isMac).join("+");
+
 /** The first key of a command, as it is printed: for titles and lists. @param {string} command */
 export function shownKey(command) {
   const found = Object.values(SHORTCUTS)
     .flatMap(({ shortcuts }) => shortcuts)
     .find((one) => one.command === command);
-  return found ? printed(found.keys[0], isMac).join("+") : "";
+  return found?.keys.length ? printedKey(found.keys[0]) : "";
 }

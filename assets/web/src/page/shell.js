@@ -5,8 +5,7 @@ import { watchConnection } from "./connection.js";
 import { desk, shared } from "./desk.js";
 import { button, el, icon } from "../dom.js";
 import { mountGuide } from "./guide.js";
-import { bound, keyName } from "./keys.js";
-import { toggleSheet } from "./shortcuts.js";
+import { keyName } from "./keys.js";
 import { followAddress, setTheme, theme } from "./theme.js";
 
 followAddress();
@@ -15,8 +14,11 @@ const isTyping = (node) =>
   node instanceof Element &&
   !!node.closest("input:not([type=range]), textarea, select, [contenteditable=true]");
 
-/** @param {HTMLElement} root the editor's pane, whose last row carries the page's own buttons */
-export function mountShell(root) {
+/**
+ * @param {HTMLElement} root the editor's pane, whose last row carries the page's own buttons
+ * @param {ReturnType<typeof import("./commands.js").createCommands>} commands
+ */
+export function mountShell(root, commands) {
   const guide = (shared.guide = mountGuide(root));
   const otherTheme = () => (theme() === "dark" ? "light" : "dark");
   const themeButton = button({
@@ -43,22 +45,18 @@ export function mountShell(root) {
       name: "Keys",
       icon: "keys",
       title: "Shortcuts (?, or F1 while typing)",
-      onclick: () => toggleSheet(root),
+      onclick: () => commands.run("sheet"),
     }),
     themeButton,
   );
   root.querySelector(".status-row.fine").append(tools);
 
-  const keys = bound("page", {
-    sheet: () => toggleSheet(root),
-    // Answered by the editor, which knows whether there is a draft to stop.
-    draft: () => false,
-    stop: () => false,
-  });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey) return;
-    const found = keys.get(keyName(event));
+    const found = commands.byKey("page", keyName(event));
     if (!found || (event.key === "?" && isTyping(document.activeElement))) return;
+    // A question on the page is answered first; the sheet's key closes the sheet.
+    if (found.name !== "sheet" && document.querySelector("dialog[open]")) return;
     if (found.run() !== false) event.preventDefault();
   });
 

@@ -5,6 +5,7 @@ import { SHORTCUTS, printed } from "./keys.js";
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 
+/** @param {import("./keys.js").Shortcut} shortcut */
 const keyCaps = ({ keys, shown }) => {
   if (shown) return [el("kbd", {}, shown)];
   const cap = (part, i) => [i ? el("span", { class: "plus" }, "+") : null, el("kbd", {}, part)];
@@ -52,6 +53,7 @@ function sheet({ mouse }) {
   return dialog;
 }
 
+/** @type {[string, string][]} */
 const MOUSE = [
   ["Drag", "Window"],
   ["Wheel", "Zoom; in a stack, frames"],
@@ -62,7 +64,7 @@ const MOUSE = [
 
 /** Shows the sheet, or takes it away. @param {HTMLElement} parent */
 export function toggleSheet(parent) {
-  const open = document.querySelector("dialog.sheet");
+  const open = /** @type {HTMLDialogElement|null} */ (document.querySelector("dialog.sheet"));
   if (open) {
     open.close();
     return;

@@ -78,7 +78,9 @@ function inBlocks(steps) {
 
 /** @param {string[]} a @param {string[]} b @returns {[Change["kind"], string][]} */
 function middle(a, b) {
-  if (a.length * b.length > MOST_CELLS) return [...a.map((word) => ["gone", word]), ...b.map((word) => ["new", word])];
+  /** @param {Change["kind"]} kind @returns {(word: string) => [Change["kind"], string]} */
+  const as = (kind) => (word) => [kind, word];
+  if (a.length * b.length > MOST_CELLS) return [...a.map(as("gone")), ...b.map(as("new"))];
   const width = b.length + 1;
   const longest = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--)

@@ -1,18 +1,9 @@
 // Find and replace. Locked text is found, counted and shown, and never replaced.
 
 import { button, el } from "../dom.js";
+import { placesOf } from "./places.js";
 
-/**
- * Every place of `wanted` in a text, upper and lower case alike.
- * @param {string} text @param {string} wanted @returns {{from: number, to: number}[]}
- */
-export function placesOf(text, wanted) {
-  if (!wanted) return [];
-  const pattern = new RegExp(wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "giu");
-  return [...text.matchAll(pattern)].map(({ index, 0: found }) => ({ from: index, to: index + found.length }));
-}
-
-/** @param {{report: ReturnType<import("./report-editor.js").createReportEditor>}} options */
+/** @param {{report: ReturnType<typeof import("./editor.js").createReportEditor>}} options */
 export function createFind({ report }) {
   const { view } = report;
   const field = (label, placeholder) =>
@@ -95,5 +86,15 @@ export function createFind({ report }) {
     event.preventDefault();
     event.stopPropagation();
   });
-  return { bar, open, close };
+  return {
+    bar,
+    open,
+    close,
+    /** What was looked for was of a report that is gone. */
+    forget() {
+      bar.hidden = true;
+      wanted.value = instead.value = count.textContent = "";
+      report.lookFor("");
+    },
+  };
 }

@@ -1,8 +1,12 @@
 // Undo and redo of what the report says, and of what was locked, unlocked, accepted or hinted at.
 // Knows nothing of the page. A step is a value: the change of text, and the spans before and after it. A step of kind
 // 'state' changes no text.
+//
+// Written by hand although CodeMirror has `history()`: that maps its steps through the frames of a run, and the text that a
+// frame replaces is gone from the step. Undo during a run, or after one that was abandoned, then puts the old text beside
+// the new instead of in its place. Steps are kept here in terms of the report without the run, which no frame changes.
 
-import { GAP, weave, isSealed, tidy } from "./spans.js";
+import { GAP, weave, isSealed, tidy, withoutHints as withoutHintsIn } from "./spans.js";
 
 /** @typedef {import("./spans.js").Report} Report */
 /** @typedef {import("./spans.js").Span} Span */
@@ -88,9 +92,19 @@ export function turnBack(history, report, way) {
   };
 }
 
+/** The same steps, from which no hint comes back. @param {History} history @returns {History} */
+export function withoutHints(history) {
+  const bare = (spans) => withoutHintsIn({ spans }).spans;
+  const steps = (some) => some.map((step) => ({ ...step, before: bare(step.before), after: bare(step.after) }));
+  // What only set or took a hint changes nothing any more.
+  const matters = (step) => step.kind !== "state" || restated(step).length > 0;
+  return { done: steps(history.done).filter(matters), undone: steps(history.undone).filter(matters) };
+}
+
+/** @param {Span} span */
 const asItIs = ({ state, author, reviewed, hint }) => `${state} ${author} ${!!reviewed} ${hint ?? ""}`;
 
-/** Where a step that leaves the text has changed what is known of it. @param {Step} step */
+/** Where a step that leaves the text has changed what is known of it. @param {Pick<Step, "before"|"after">} step */
 export function restated({ before, after }) {
   const ranges = [];
   let i = 0,

@@ -2,7 +2,8 @@
 // Knows nothing of the page, of CodeMirror or of the server. Offsets are UTF-16 code units and never leave the browser.
 //
 // A gap is an open span with no text. In the editor it stands as one placeholder character, so that the caret can
-// stand before it and after it; on the wire it is the empty string.
+// stand before it and after it; on the wire it is the empty string. The report's own text may hold that character too:
+// what is a gap is told by the span, never by the character.
 
 export const GAP = "\uFFFC";
 
@@ -27,11 +28,17 @@ export const GAP = "\uFFFC";
 /** @type {Report} */
 export const emptyReport = Object.freeze({ spans: Object.freeze([]), typing: null, run: null });
 
+/** A report outlives its page and may come from another one, so each page numbers its spans under a name of its own. */
+const PAGE = Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(36)).join("");
 let numbered = 0;
-/** The browser numbers its own spans c1, c2, ... */
-export const newId = () => `c${++numbered}`;
+/** An id that no other span has, on this page or any other; at most 32 characters, as the desk asks. */
+export const newId = () => `c${PAGE}-${++numbered}`;
 
-/** Text as the editor can hold it: one kind of line end, no placeholder, no half of a character. @param {string} text */
+/**
+ * New text as the editor takes it, typed, pasted or drafted: one kind of line end, no placeholder, no half of a character.
+ * Text that the report already holds never goes through this: locked text keeps every byte.
+ * @param {string} text
+ */
 export const clean = (text) =>
   text
     .replace(/\r\n?/g, "\n")
@@ -258,6 +265,9 @@ export function withHint(report, id, hint) {
   return { ...report, spans };
 }
 
+/** Without any hint. @template {{spans: readonly Span[]}} T @param {T} report @returns {T} */
+export const withoutHints = (report) => ({ ...report, spans: report.spans.map(({ hint: _, ...span }) => span) });
+
 /** The model's text that no person has locked, edited or accepted. @param {Span|Piece} span */
 export const isUnreviewed = (span) => !span.gap && span.state === "open" && span.author === "model" && !span.reviewed;
 
@@ -302,12 +312,12 @@ export function replaceTexts(
       continue;
     }
     const before = doc.slice(span.from, span.to),
-      after = clean(text) || GAP;
+      after = text || GAP;
     pieces.push({
       ...span,
       author: author(span, text),
       reviewed: reviewed(span, text),
-      gap: after === GAP,
+      gap: text === "",
       length: after.length,
     });
     if (before === after) continue;
@@ -404,13 +414,14 @@ export const toWire = (spans, doc) =>
 
 /** @param {readonly WireSpan[]} wire @returns {{doc: string, spans: Span[]}} */
 export function fromWire(wire) {
-  const texts = wire.map((span) => clean(span.text) || (span.state === "open" ? GAP : ""));
+  const isGap = (span) => span.state === "open" && span.text === "";
+  const texts = wire.map((span) => (isGap(span) ? GAP : span.text));
   const pieces = wire.map(({ id, state, author, reviewed, hint }, i) => ({
     id,
     state,
     author,
     ...said(reviewed, hint),
-    gap: texts[i] === GAP,
+    gap: isGap(wire[i]),
     length: texts[i].length,
   }));
   return { doc: texts.join(""), spans: assemble(pieces) };
@@ -477,7 +488,9 @@ export const fieldsIn = (text, at = 0) =>
 export function fromMarked(text) {
   const spans = [];
   let at = 0;
-  const mine = (piece) => piece && spans.push({ id: newId(), text: piece, state: "locked", author: "radiologist" });
+  const mine = (piece) => {
+    if (piece) spans.push({ id: newId(), text: piece, state: "locked", author: "radiologist" });
+  };
   for (const { index, 0: whole, 1: inside } of text.matchAll(/\[\[((?:(?!\[\[|\]\])[^])*)\]\]/g)) {
     mine(text.slice(at, index));
     spans.push({ id: newId(), text: inside, state: "open", author: "model" });

@@ -12,12 +12,16 @@ export async function droppedFiles(transfer) {
   const files = [];
   while (entries.length && files.length <= MOST_FILES) {
     const entry = entries.shift();
-    if (entry.isFile) files.push(await new Promise((resolve, reject) => entry.file(resolve, reject)));
+    if (entry.isFile) files.push(await fileOf(/** @type {FileSystemFileEntry} */ (entry)));
     else entries.push(...(await entriesIn(entry)));
   }
   return files;
 }
 
+/** @param {FileSystemFileEntry} entry @returns {Promise<File>} */
+const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
+
+/** @param {any} folder */
 async function entriesIn(folder) {
   const reader = folder.createReader(),
     all = [];

@@ -39,7 +39,7 @@ export function toStage({ zoom, middle, turn: [a, b, c, d] }, { width, height, a
   return { x: stage.width / 2 + a * u + b * v, y: stage.height / 2 + c * u + d * v };
 }
 
-/** The way back. @param {Point} point on the stage */
+/** The way back. @param {View} view @param {Extent} picture @param {{width: number, height: number}} stage @param {Point} point on the stage */
 export function toPicture({ zoom, middle, turn: [a, b, c, d] }, { width, height, aspect }, stage, { x, y }) {
   const dx = x - stage.width / 2,
     dy = y - stage.height / 2;

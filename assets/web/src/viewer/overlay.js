@@ -51,8 +51,9 @@ export function drawMeasures(layer, measures, toStage, picture, selected, stage)
   for (const text of layer.querySelectorAll("text")) {
     const { width, height, y } = text.getBBox();
     if (!width) continue;
-    text.previousSibling.setAttribute("width", String(width + 14));
-    text.previousSibling.setAttribute("height", String(height + 6));
-    text.previousSibling.setAttribute("y", String(y - 3));
+    const plate = /** @type {SVGRectElement} */ (text.previousSibling);
+    plate.setAttribute("width", String(width + 14));
+    plate.setAttribute("height", String(height + 6));
+    plate.setAttribute("y", String(y - 3));
   }
 }

@@ -28,7 +28,7 @@ export function grayTable({ bits, slope, intercept, inverted }, center, width, i
   const flip = inverted !== invert;
   for (let stored = 0; stored < table.length; stored++) {
     const value = stored * slope + intercept;
-    let gray = value <= low ? 0 : value > high ? 255 : Math.round(((value - (center - 0.5)) / (w - 1) + 0.5) * 255);
+    const gray = value <= low ? 0 : value > high ? 255 : Math.round(((value - (center - 0.5)) / (w - 1) + 0.5) * 255);
     table[stored] = flip ? 255 - gray : gray;
   }
   return table;
@@ -64,8 +64,7 @@ export function paint({ pixels, width, channels }, x, y, w, h, grays, words, out
 
 /**
  * Half the size: each value is the mean of up to four.
- * @template {{pixels: Uint8Array|Uint16Array, width: number, height: number, channels: 1|3}} Level
- * @param {Level} level @returns {Level}
+ * @param {import("./images.js").Level} level @returns {import("./images.js").Level}
  */
 export function halve({ pixels, width, height, channels }) {
   const w = (width + 1) >> 1,

@@ -220,3 +220,35 @@ test("the version that the desk has is told, and sent only where it has none of 
   assert.deepEqual(await again.autosave.current(), { version: 3, writer: again.autosave.writer });
   assert.equal(desk.held.writer, again.autosave.writer);
 });
+
+test("while a study is being opened nothing is sent, and then what is on screen by then", async () => {
+  const desk = aDesk(),
+    page = aPage(desk);
+  page.text = "of the first patient";
+  await page.autosave.put();
+  const release = await page.autosave.hold();
+  page.text = "of the first patient, more";
+  const sending = page.autosave.put();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(desk.held.text, "of the first patient");
+  page.text = "";
+  release();
+  release();
+  await sending;
+  assert.equal(desk.held.text, "");
+});
+
+test("what is on its way when a study is to be opened has arrived before", async () => {
+  let arrive = () => {};
+  const page = aPage({ send: () => new Promise((resolve) => (arrive = resolve)) });
+  page.text = "one";
+  const sending = page.autosave.put();
+  let held = false;
+  const holding = page.autosave.hold().then(() => (held = true));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(held, false);
+  arrive();
+  await sending;
+  await holding;
+  assert.equal(held, true);
+});

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { Text, ChangeSet } from "@codemirror/state";
 import { sentence } from "../../src/page/ask.js";
 import { diff } from "../../src/report/diff.js";
-import { asText } from "../../src/page/export.js";
-import { placesOf } from "../../src/report/find.js";
+import { asText } from "../../src/report/text.js";
+import { placesOf } from "../../src/report/places.js";
 import { emptyHistory, record, turnBack } from "../../src/report/history.js";
 import {
   accept,

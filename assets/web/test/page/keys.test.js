@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SHORTCUTS, bound, keyName, keymapOf, printed } from "../../src/page/keys.js";
+import { SHORTCUTS, bound, keyName, printed } from "../../src/page/keys.js";
 
 const commandsOf = (pane) => Object.fromEntries(SHORTCUTS[pane].shortcuts.map(({ command }) => [command, () => command]));
 
@@ -18,11 +18,6 @@ test("a command without a key, and a key without a command, is refused", () => {
   const { lock, ...rest } = commandsOf("report");
   assert.throws(() => bound("report", rest), /lock/);
   assert.throws(() => bound("report", { ...rest, lock, fly: () => true }), /fly/);
-});
-
-test("the report's keys are CodeMirror's", () => {
-  const keymap = keymapOf("report", commandsOf("report"));
-  assert.ok(keymap.some(({ key, run }) => key === "Mod-l" && run() === "lock"));
 });
 
 test("a pressed key has the name of the table", () => {

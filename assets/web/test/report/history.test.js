@@ -97,7 +97,7 @@ const restate = (doc, before, after) => {
 
 test("a lock is taken back and comes again, and so are unlocking, accepting and hints", () => {
   const { doc, report } = lay(["s1", "One. Two. ", "open"], ["s2", "Mine.", "locked"], ["s3", "", "open"]);
-  const states = (one) => toWire(one.spans, doc).map(({ id, ...rest }) => rest);
+  const states = (one) => toWire(one.spans, doc).map(({ id: _, ...rest }) => rest);
   for (const change of [
     (now) => setState(now, 0, 4, "locked"),
     (now) => setState(now, 0, doc.length, "locked"),

@@ -13,13 +13,13 @@ from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGe
 
 from drafting.engine import DraftSettings
 from model.engine.local import LocalEngine
-from model.network.loading import BLANK_TOKEN, DraftingModel, load
-from model.network.sibling import load_sibling
+from model.evaluation.sibling import load_sibling
+from model.network.loading import DraftingModel, load
+from model.network.tokens import BLANK, BLANK_TOKEN
 from model.training.lora.lessons import Lesson
 from model.training.lora.recipe import TrainingError
 from model.training.lora.student import with_blank_token
 from model.training.small.fresh import (
-    BLANK,
     fresh_model,
     fresh_sibling,
     fresh_tokenizer,

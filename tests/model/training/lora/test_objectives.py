@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from drafting.report import parse_markup
-from model.network.loading import BLANK_TOKEN
+from model.network.tokens import BLANK_TOKEN
 from model.training.lora.autoregressive import sequence_of
 from model.training.lora.diffusion import DiffusionObjective, canvas_of
 from model.training.lora.lessons import Course, Exercise, Lesson

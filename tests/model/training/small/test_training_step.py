@@ -12,7 +12,7 @@ from transformers import DynamicCache
 
 from model.network.loading import DraftingModel
 from model.network.prefix import encode_tokens
-from model.training.small.fresh import BEGIN_IMAGE, END_IMAGE, IMAGE
+from model.network.tokens import BEGIN_IMAGE, END_IMAGE, IMAGE
 from model.training.small.step import (
     Canvases,
     LabelHead,

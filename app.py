@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,11 +16,15 @@ import time
 from drafting.desk.templates import TemplateError
 from drafting.exports.text import NOTICE
 from drafting.ui.bundle import BundleError
+from drafting.ui.security import ORIGIN
 from drafting.ui.web import WebDesk, WebSettings
 from model.engine.local import LocalEngine
 from model.network.loading import ModelError
 
 WRONG_INPUT = 2
+LAST_PORT = 65535
+# Shows a Space inside a page of its own.
+SPACES = "https://huggingface.co"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,17 +45,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--engine", choices=["local"], default="local", help="where drafts are written (default: local)"
     )
-    parser.add_argument("--port", type=int, default=_port(), help="default: the first free one from 7860 on")
+    parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free one from 7860 on)")
+    parser.add_argument(
+        "--framed-by",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a site whose pages may show this one in a frame, such as https://portal.example (default: none)",
+    )
     options = parser.parse_args(arguments)
     try:
+        settings = _settings(options.port, options.framed_by)
         print("Loading model…", end=" ", flush=True)
         started = time.perf_counter()
         engine = LocalEngine.load(options.model, options.adapter, options.bits)
         engine.warm_up()
         print(f"{engine.model}, {time.perf_counter() - started:.1f} s.", flush=True)
-        desk = WebDesk(engine, _settings(options.port))
+        desk = WebDesk(engine, settings)
         address = desk.launch()
-    except (ModelError, BundleError, TemplateError, OSError) as error:
+    except (SettingError, ModelError, BundleError, TemplateError, OSError) as error:
         print(f"\npython app.py: {error}", file=sys.stderr)
         return WRONG_INPUT
     print(f"Open {address}", flush=True)
@@ -62,19 +75,33 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _port() -> int | None:
-    port = os.environ.get("GRADIO_SERVER_PORT") or os.environ.get("PORT") or ""
-    return int(port) if port.isdecimal() else None
+class SettingError(ValueError):
+    """A setting that cannot be; the message is one line for the person who started the program."""
 
 
-def _settings(port: int | None) -> WebSettings:
-    """Hugging Face Spaces say in the environment where to listen and what the Space is called."""
+def _settings(port: str | None, framed_by: list[str]) -> WebSettings:
+    """Hugging Face Spaces say in the environment where to listen and what the Space is called.
+
+    Raises SettingError.
+    """
     hosted = "SPACE_ID" in os.environ
+    for origin in framed_by:
+        if not ORIGIN.fullmatch(origin):
+            raise SettingError(f"--framed-by takes an origin such as https://portal.example, not {origin!r}.")
     return WebSettings(
-        port=port,
+        port=_port(port or os.environ.get("GRADIO_SERVER_PORT") or os.environ.get("PORT")),
         server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if hosted else "127.0.0.1"),
         public_host=os.environ.get("SPACE_HOST"),
+        framed_by=(*framed_by, *((SPACES,) if hosted else ())),
     )
+
+
+def _port(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= LAST_PORT:
+        raise SettingError(f"A port is a whole number from 1 to {LAST_PORT}, not {text!r}.")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ const { metafile } = await build({
   bundle: true,
   minify: true,
   format: "iife",
-  globalName: "Workstation",
   target: ["chrome100", "firefox102", "safari15.4"],
   legalComments: "eof",
   charset: "utf8",

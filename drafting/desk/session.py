@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 MOST_ALTERNATIVES = 8
 MOST_QUESTION_CHARACTERS = 500
 WORDS_LISTED = 8
+# A page that is loaded again is back after this.
+RELOAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,12 @@ class Session:
         return now - self._last_seen > self._limits.idle_seconds or (
             left is not None and now - left > self._limits.return_seconds
         )
+
+    @property
+    def was_left(self) -> bool:
+        """Whether its page is gone, and was not loaded again at once."""
+        left = self._left_at
+        return left is not None and self._clock() - left > RELOAD_SECONDS
 
     def touch(self) -> None:
         """The browser has been heard of."""

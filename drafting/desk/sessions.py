@@ -34,7 +34,7 @@ class Sessions:
         return len(self._sessions)
 
     def open(self) -> Session:
-        """A new session. Where all places are taken, the oldest that holds nothing yet makes room.
+        """A new session. Where all places are taken, the oldest that holds nothing, or whose page is gone, makes room.
 
         Raises BusyError where there is none such.
         """
@@ -43,7 +43,7 @@ class Sessions:
         spare: Session | None = None
         with self._lock:
             if len(self._sessions) >= self.limits.sessions:
-                spare = next((other for other in self._sessions.values() if other.holds_nothing), None)
+                spare = next((one for one in self._sessions.values() if one.holds_nothing or one.was_left), None)
                 if spare is None:
                     raise BusyError("All places at the workstation are taken; try again in a few minutes.")
                 del self._sessions[spare.token]

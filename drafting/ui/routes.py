@@ -5,8 +5,11 @@ JSON in, JSON out; an error is a status and one sentence. Knows nothing of Gradi
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -30,7 +33,8 @@ from drafting.report import ReportError
 from drafting.study import Study, StudyError
 from drafting.ui import VERSION, wire
 from drafting.ui.bundle import Bundle
-from drafting.ui.security import BodyTooLargeError
+from drafting.ui.page import document
+from drafting.ui.security import BodyTooLargeError, BodyTooSlowError
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +54,16 @@ STATUS: Mapping[type[Exception], int] = {
 DECODERS = 2
 # Where the model looked is computed between the steps of everybody's drafts.
 LOOKERS = 2
+# Reports that are taken apart at the same time.
+PARSERS = 2
+# A proxy in front may hang up on a connection that is silent for longer.
+SIGN_OF_LIFE_SECONDS = 15.0
 # Of a picture, copied at once. A multiple of every pixel's size.
 PIECE_BYTES = 3 * 2**18
+
+
+class CannotStoreError(RuntimeError):
+    """A file that arrives cannot be written; the message is the system's reason."""
 
 
 class DeskRoutes:
@@ -67,6 +79,7 @@ class DeskRoutes:
         heeds_hints: bool,
         examples: tuple[Example, ...],
         study_limits: imaging.Limits,
+        decoders: CapacityLimiter,
     ) -> None:
         self._sessions = sessions
         self._model = model
@@ -75,8 +88,17 @@ class DeskRoutes:
         self._study_limits = study_limits
         # Now and not when a page asks: a broken one is told to who starts the app.
         self._templates = [wire.template_json(template) for template in templates()]
-        self._decoders = CapacityLimiter(DECODERS)
+        self._decoders = decoders
         self._lookers = CapacityLimiter(LOOKERS)
+        self._parsers = CapacityLimiter(PARSERS)
+        self._pages: Counter[str] = Counter()
+        self._closing = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def close(self) -> None:
+        """Let go of the pages that are connected. May be called from any thread."""
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._closing.set)
 
     def mount(self) -> BaseRoute:
         routes = [
@@ -84,6 +106,7 @@ class DeskRoutes:
             Route("/sessions", self.end, methods=["DELETE"]),
             Route("/leave", self.leave, methods=["POST"]),
             Route("/alive", self.alive, methods=["POST"]),
+            Route("/here", self.here, methods=["GET"]),
             Route("/study", self.open_upload, methods=["POST"]),
             Route("/study/example", self.open_example, methods=["POST"]),
             Route("/examples/{name}.jpg", self.thumbnail, methods=["GET"]),
@@ -99,12 +122,7 @@ class DeskRoutes:
             *self._editor_routes(),
         ]
         handlers: dict[Any, Any] = dict.fromkeys(STATUS, _refused)
-        handlers |= {
-            BodyTooLargeError: _too_large,
-            ClientDisconnect: _gone,
-            HTTPException: _not_found,
-            Exception: _failed,
-        }
+        handlers |= error_handlers() | {CannotStoreError: _cannot_store, HTTPException: _not_found}
         return Mount("/desk", app=Starlette(routes=routes, exception_handlers=handlers))
 
     async def begin(self, request: Request) -> Response:
@@ -153,6 +171,26 @@ class DeskRoutes:
     async def alive(self, request: Request) -> Response:
         return JSONResponse(wire.held_json(self._session(request)))
 
+    async def here(self, request: Request) -> Response:
+        """The page holds this connection for as long as it is there: when it breaks, the page is gone."""
+        return StreamingResponse(self._here(self._session(request)), media_type="text/plain")
+
+    async def _here(self, session: Session) -> AsyncIterator[bytes]:
+        self._loop = asyncio.get_running_loop()
+        self._pages[session.token] += 1
+        try:
+            while not self._closing.is_set():
+                yield b"\n"
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SIGN_OF_LIFE_SECONDS):
+                        await self._closing.wait()
+        finally:
+            # A page that is loaded again is here before its former self is seen to go.
+            self._pages[session.token] -= 1
+            if not self._pages[session.token]:
+                del self._pages[session.token]
+                self._sessions.leave(session.token)
+
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
         return await self._open_arriving(session, request, _as_study(session, request))
@@ -189,9 +227,13 @@ class DeskRoutes:
 
     async def report(self, request: Request) -> Response:
         session = self._session(request)
-        message = wire.parse_report(wire.parse_object(await request.body()))
-        version = session.receive(message.report, message.version, message.indication, message.writer)
+        # In a thread: a long report takes longer to check than anybody should wait for.
+        sent = await to_thread.run_sync(self._received, await request.body(), limiter=self._parsers)
+        version = session.receive(sent.report, sent.version, sent.indication, sent.writer)
         return JSONResponse({"version": version})
+
+    def _received(self, body: bytes) -> wire.ReportMessage:
+        return wire.parse_report(wire.parse_object(body), self._sessions.limits.spans)
 
     async def held(self, request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(wire.resumed_json, self._session(request)))
@@ -238,9 +280,13 @@ class DeskRoutes:
 
     async def _open_arriving(self, session: Session, request: Request, take: Callable[[Study], None]) -> Response:
         # The file's own name may name the patient, so it is not even read; the format shows in the first bytes.
-        with session.arriving_file() as file:
-            async for chunk in request.stream():
-                file.write(chunk)
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(session.arriving_file())
+                async for chunk in request.stream():
+                    file.write(chunk)
+            except OSError as error:
+                raise CannotStoreError(error.strerror or type(error).__name__) from error
             return await self._open(file, take)
 
     async def _open(self, source: Path | IO[bytes], take: Callable[[Study], None]) -> Response:
@@ -298,8 +344,14 @@ class PictureResponse(Response):
         return wire.pixels(study.pictures[self._index], start, start + PIECE_BYTES)
 
 
-def bundle_routes(bundle: Bundle) -> list[BaseRoute]:
-    """Where the page fetches the built editor and viewer. The address names the content, so it never goes stale."""
+def page_routes(bundle: Bundle, endpoint: Callable[[], int]) -> list[BaseRoute]:
+    """The page, and the built editor and viewer that it loads. Their address names the content, so it never goes stale.
+
+    `endpoint`: the number of the page's runs in Gradio's queue, asked for when the page is.
+    """
+
+    async def page(request: Request) -> Response:
+        return Response(document(bundle, endpoint()), media_type="text/html", headers={"Cache-Control": "no-cache"})
 
     def served(content: bytes, media_type: str) -> Endpoint:
         async def serve(request: Request) -> Response:
@@ -308,11 +360,22 @@ def bundle_routes(bundle: Bundle) -> list[BaseRoute]:
 
         return serve
 
-    return [Route(f"/{file.address}", served(file.content, file.media_type)) for file in (bundle.script, bundle.style)]
+    files = (bundle.script, bundle.style)
+    return [Route("/", page), *(Route(f"/{file.address}", served(file.content, file.media_type)) for file in files)]
 
 
 def _error(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
+
+
+def error_handlers() -> dict[Any, Any]:
+    """What is answered where a request breaks off or the program fails."""
+    return {
+        BodyTooLargeError: _too_large,
+        BodyTooSlowError: _too_slow,
+        ClientDisconnect: _gone,
+        Exception: _failed,
+    }
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -322,6 +385,16 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _too_large(request: Request, error: Exception) -> Response:
     return _error(413, "This is too large to be received.")
+
+
+async def _too_slow(request: Request, error: Exception) -> Response:
+    return _error(408, "The rest of the request did not come.")
+
+
+async def _cannot_store(request: Request, error: Exception) -> Response:
+    # The operator's log names the reason as well: a full or a read-only disk is theirs to mend.
+    logger.error("A file that arrived could not be written into the temporary folder: %s.", error)
+    return _error(507, f"The server cannot store the file in its temporary folder: {error}.")
 
 
 async def _gone(request: Request, error: Exception) -> Response:

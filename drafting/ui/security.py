@@ -1,12 +1,14 @@
 """What stands between the network and the app: open doors, same origin, body sizes, headers, and silence in errors.
 
-Plain ASGI middleware; knows nothing of sessions, reports or Gradio beyond the paths that its page needs.
+Plain ASGI; knows nothing of sessions, reports or Gradio beyond the paths that its page and its clients need.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,16 +23,14 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
-# Gradio compiles its templates in the page and writes its settings inline, hence the two 'unsafe' words; what counts
-# is that nothing is fetched from, or sent to, another host.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self' https://huggingface.co"
-)
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
+# CodeMirror puts its style sheets into the page, hence 'unsafe-inline' for styles. Scripts come from files alone.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=(), clipboard-write=(self)",
@@ -38,27 +38,31 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-# The page's own needs. Everything else that Gradio serves (uploads, files, proxy, deep links, monitoring, calls
-# without the queue, its editor and its development routes) stays shut.
+# What the page needs, and what Gradio's own clients ask for: the settings, the list of endpoints, the queue. Everything
+# else that Gradio serves (uploads, files, proxy, deep links, monitoring, calls without the queue, its own page and its
+# development routes) stays shut.
 READ_EXACTLY = frozenset(
     {
         "/",
         "/config",
-        "/favicon.ico",
-        "/manifest.json",
         "/robots.txt",
-        "/theme.css",
+        "/gradio_api/info",
         "/gradio_api/queue/data",
         "/gradio_api/startup-events",
     }
 )
-READ_BELOW = ("/assets/", "/static/", "/workstation/", "/gradio_api/heartbeat/")
+READ_BELOW = ("/workstation/",)
 WRITE_EXACTLY = frozenset({"/gradio_api/queue/join"})
 PRIVATE_BELOW = ("/desk/", "/gradio_api/")
+TOOLS = "/gradio_api/mcp"
 
 
 class BodyTooLargeError(RuntimeError):
     """A request's body went over its limit while it was being received."""
+
+
+class BodyTooSlowError(RuntimeError):
+    """Nothing has come of a request's body for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,22 @@ class Doors:
 
     `hosts`: the names under which the app may be addressed, None for any. A browser that is tricked into resolving
     a stranger's name to this machine (DNS rebinding) sends that name. `public_host`: a name that pages of this app
-    carry although a proxy in front addresses it by another.
-    `body_bytes`: the most a request may send, but for the paths in `body_bytes_at`.
+    carry although a proxy in front addresses it by another. `framed_by`: the origins whose pages may show this one in a
+    frame. `body_bytes`: the most a request may send, but for the paths in `body_bytes_at`. `tools`: whether Gradio's
+    MCP server is there.
     """
 
     hosts: frozenset[str] | None = LOOPBACK
     public_host: str | None = None
+    framed_by: tuple[str, ...] = ()
+    tools: bool = False
     body_bytes: int = 4 * 2**20
     body_bytes_at: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def policy(self) -> str:
+        """The Content-Security-Policy."""
+        return " ".join((POLICY, *self.framed_by))
 
     def limit(self, path: str) -> int:
         return self.body_bytes_at.get(path, self.body_bytes)
@@ -86,23 +98,39 @@ class Doors:
             return 403, "This address is not served here."
         origin = headers.get("origin")
         if origin is not None:
-            sender = urlsplit(origin).netloc.lower()
+            # An origin has no name, no password and no path; one that has was not sent by a browser.
+            sender = urlsplit(origin).netloc.lower() if ORIGIN.fullmatch(origin.lower()) else ""
             if not sender or sender not in (host, self.public_host):
                 return 403, "Requests from other sites are refused."
-        if not _is_open(method, path):
+        if not self._is_open(method, path):
             return 404, "There is nothing here."
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self.limit(path):
             return 413, "This is too large to be received."
         return None
 
+    def _is_open(self, method: str, path: str) -> bool:
+        if path.startswith("/desk/"):
+            return True
+        if self.tools and (path == TOOLS or path.startswith(TOOLS + "/")):
+            return method in ("GET", "POST", "DELETE")
+        if method in ("GET", "HEAD"):
+            return path in READ_EXACTLY or path.startswith(READ_BELOW)
+        return method == "POST" and path in WRITE_EXACTLY
+
 
 class Guard:
-    """The middleware: turns away what `doors` refuse, and puts the headers on every answer, errors included."""
+    """Around the whole app: turns away what `doors` refuse, and puts the headers on every answer, errors included.
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    Where a request comes from is judged here and nowhere else, so the app below does not see its origin: Gradio would
+    allow other sites on this machine to read the answers. A client that sends nothing of its request's body for
+    `body_seconds` is given up.
+    """
+
+    def __init__(self, app: ASGIApp, doors: Doors, body_seconds: float) -> None:
         self.app = app
         self.doors = doors
+        self.body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -111,7 +139,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = _path(scope)
+        path = path_of(scope)
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -120,7 +148,8 @@ class Guard:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                if message["status"] == 413:
+                headers["Content-Security-Policy"] = self.doors.policy
+                if message["status"] in (408, 413):
                     # Or the server below would go on receiving what nobody will read.
                     headers["Connection"] = "close"
                 if path.startswith(PRIVATE_BELOW):
@@ -131,23 +160,37 @@ class Guard:
         if refusal:
             await _answer(*refusal, send_with_headers)
             return
+        headers = [(name, value) for name, value in scope["headers"] if name != b"origin"]
         try:
-            await self.app(scope, _limited(receive, self.doors.limit(path)), send_with_headers)
+            receive = _limited(receive, self.doors.limit(path), self.body_seconds)
+            await self.app({**scope, "headers": headers}, receive, send_with_headers)
         except BodyTooLargeError:
             if not started:
                 await _answer(413, "This is too large to be received.", send_with_headers)
+        except BodyTooSlowError:
+            if not started:
+                await _answer(408, "The rest of the request did not come.", send_with_headers)
         except Exception as error:  # noqa: BLE001 - the server below would log the message, which may quote a report
             log_failure(logger, "A request", error)
             if not started:
                 await _answer(500, "The workstation failed to answer.", send_with_headers)
 
 
-def _limited(receive: Receive, most: int) -> Receive:
+def _limited(receive: Receive, most: int, seconds: float) -> Receive:
     received = 0
+    is_whole = False
 
     async def limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, is_whole
+        if is_whole:
+            # What comes now is the client's going, for which there is no hurry.
+            return await receive()
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlowError from None
+        is_whole = not message.get("more_body", False)
         if message["type"] == "http.request":
             received += len(message.get("body", b""))
             if received > most:
@@ -164,15 +207,7 @@ async def _answer(status: int, sentence: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _is_open(method: str, path: str) -> bool:
-    if path.startswith("/desk/"):
-        return True
-    if method in ("GET", "HEAD"):
-        return path in READ_EXACTLY or path.startswith(READ_BELOW)
-    return method == "POST" and path in WRITE_EXACTLY
-
-
-def _path(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """The path that routes are matched with: without the prefix under which a proxy has put the app."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")

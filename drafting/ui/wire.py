@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
+from drafting.desk.errors import TooLargeError
 from drafting.desk.runs import Alternative, Outcome
 from drafting.desk.session import Session
 from drafting.desk.templates import Template
@@ -43,10 +44,9 @@ class ReportMessage:
 
 @dataclass(frozen=True, slots=True)
 class RunMessage:
-    """What a run is asked for with. `tab`: the name by which Gradio knows the browser tab."""
+    """What a run is asked for with."""
 
     token: str
-    tab: str
     sent: ReportMessage
     settings: DraftSettings
 
@@ -107,18 +107,26 @@ def parse_object(body: object) -> dict[str, Any]:
     return parsed
 
 
-def parse_report(message: Mapping[str, Any]) -> ReportMessage:
-    """Raises WireError for anything that is not in order, ReportError for a report that cannot be."""
+def parse_report(message: Mapping[str, Any], most_spans: int) -> ReportMessage:
+    """Raises WireError for anything that is not in order, ReportError for a report that cannot be.
+
+    Raises TooLargeError for more than `most_spans` spans, before any of them is looked at.
+    """
+    spans = message.get("spans")
+    if isinstance(spans, list) and len(spans) > most_spans:
+        raise TooLargeError(f"The report has more than {most_spans:,} spans.")
     return ReportMessage(
-        report=parse_spans(message.get("spans")),
+        report=parse_spans(spans),
         version=_number(message.get("version"), "version"),
         indication=_text(message.get("indication", ""), "indication"),
         writer=_writer(message.get("writer", "")),
     )
 
 
-def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage | WordsMessage | QuestionMessage:
-    """What the editor asks of the model. Raises WireError and ReportError as `parse_report` does."""
+def parse_run(
+    message: Mapping[str, Any], most_spans: int
+) -> DraftMessage | AlternativesMessage | WordsMessage | QuestionMessage:
+    """What the editor asks of the model. Raises what `parse_report` raises."""
     kind = message.get("kind")
     if kind not in ("draft", "alternatives", "words", "question"):
         raise WireError("The request is not for a draft.")
@@ -132,17 +140,17 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
         raise
     except ValueError as error:
         raise WireError(str(error)) from None
-    token, tab = _text(message.get("token"), "token"), _text(message.get("tab"), "tab")
-    sent = parse_report(message)
+    token = _text(message.get("token"), "token")
+    sent = parse_report(message, most_spans)
     if kind == "alternatives":
         count = _number(message.get("count"), "number of alternatives")
-        return AlternativesMessage(token, tab, sent, settings, _id(message.get("span")), count)
+        return AlternativesMessage(token, sent, settings, _id(message.get("span")), count)
     if kind == "words":
         first, last = (_number(message.get(name), "place of the word") for name in ("start", "end"))
         word = _text(message.get("word"), "word")
-        return WordsMessage(token, tab, sent, settings, _id(message.get("span")), first, last, word)
+        return WordsMessage(token, sent, settings, _id(message.get("span")), first, last, word)
     if kind == "question":
-        return QuestionMessage(token, tab, sent, settings, _text(message.get("question"), "question"))
+        return QuestionMessage(token, sent, settings, _text(message.get("question"), "question"))
     only, start = message.get("only"), message.get("start")
     if only is not None and not isinstance(only, list):
         raise WireError("The spans to draft are not a list.")
@@ -150,7 +158,6 @@ def parse_run(message: Mapping[str, Any]) -> DraftMessage | AlternativesMessage 
         raise WireError("The frame to go on from is not an object.")
     return DraftMessage(
         token,
-        tab,
         sent,
         settings,
         None if only is None else frozenset(_id(id) for id in only),

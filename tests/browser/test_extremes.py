@@ -301,7 +301,7 @@ def test_the_server_refuses_a_page_that_would_move_a_lock(desk: Desk, site: Site
     press(desk, "Control+l")
     locked = spans(desk)
     session = site.desk.sessions.find(desk.tokens[-1])
-    body = {"kind": "draft", "token": desk.tokens[-1], "tab": "t", "version": session.version + 1, "indication": ""}
+    body = {"kind": "draft", "token": desk.tokens[-1], "version": session.version + 1, "indication": ""}
     sent = body | {
         "spans": desk.saved[-1]["spans"],
         "seed": 1,
@@ -310,10 +310,9 @@ def test_the_server_refuses_a_page_that_would_move_a_lock(desk: Desk, site: Site
     }
     answer: str = desk.page.evaluate(
         """async (message) => {
-            const { id } = window.gradio_config.dependencies
-                .find(({ targets }) => targets.some(([, event]) => event === "draft"));
+            const id = Number(document.getElementById("workstation").dataset.endpoint);
             await fetch("gradio_api/queue/join", {method: "POST", headers: {"Content-Type": "application/json"},
-                body: JSON.stringify({data: [message], fn_index: id, session_hash: "s", event_data: null})});
+                body: JSON.stringify({data: [message], fn_index: id, session_hash: "s"})});
             return (await fetch("gradio_api/queue/data?session_hash=s")).text();
         }""",
         json.dumps(sent),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,7 @@ from drafting.desk.session import Limits
 from drafting.engine import EngineBusyError, EngineError
 from drafting.imaging import open as imaging
 from drafting.imaging.open import open_study
-from drafting.ui import VERSION
+from drafting.ui import VERSION, wire
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 from tests.drafting.web import SPANS, Site, Tab, eventually, launched
 
@@ -32,7 +34,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def tab(site: Site, request: pytest.FixtureRequest) -> Iterator[Tab]:
-    with site.tab(request.node.name) as tab:
+    with site.tab(re.sub(r"\W", "_", request.node.name, flags=re.ASCII)[:64]) as tab:
         yield tab
 
 
@@ -251,7 +253,7 @@ def test_a_second_draft_of_one_session_is_refused_with_a_sentence() -> None:
     with launched(ScriptedEngine(steps=500, seconds_a_step=0.02)) as site, site.tab("tab") as tab:
         tab.press_draft()
         assert eventually(lambda: site.desk.sessions.find(tab.token).is_drafting)
-        other = Tab(tab.http, tab.token, "other")
+        other = replace(tab, hash="other")
         other.press_draft()
         (refused,) = other.messages()
         assert refused["kind"] == "error"
@@ -307,11 +309,9 @@ def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (None, "not JSON"),
         ("", "not JSON"),
         ("{}", "not for a draft"),
-        ({"kind": "draft"}, "not JSON"),
-        ('{"kind":"draft","token":"none","tab":"none","version":1,"spans":[],"seed":1}', "session has ended"),
+        ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
     ],
 )
 def test_a_draft_that_is_not_asked_for_properly_is_a_sentence(tab: Tab, value: object, sentence: str) -> None:
@@ -534,3 +534,122 @@ def test_a_prior_is_told_to_a_page_that_comes_back(tab: Tab) -> None:
     assert tab.request("GET", "/desk/report").json()["prior"] == prior
     tab.request("DELETE", "/desk/prior")
     assert tab.request("GET", "/desk/report").json()["prior"] is None
+
+
+# ---- a former study
+
+
+def test_nothing_of_a_former_study_is_reachable_after_another_is_opened(site: Site, tab: Tab) -> None:
+    tab.open_example("effusion")
+    tab.request("POST", "/desk/prior/example", json={"name": "cardiomegaly"}).raise_for_status()
+    former = [tab.request("GET", path).content for path in ("/desk/pictures/0", "/desk/prior/pictures/0")]
+    spans = [SPANS[0] | {"text": "Written of the former."}, SPANS[1]]
+    tab.press_draft(spans=spans, indication="former indication", version=3)
+    list(tab.messages())
+    tab.press_draft(kind="question", question="Of the former?", spans=spans, indication="former indication", version=4)
+    list(tab.messages())
+    kept = tab.request("GET", "/desk/frames").json()["run"]
+    assert kept
+    tab.request("POST", "/desk/study/example?report=clear", json={"name": "no-finding"}).raise_for_status()
+    held = tab.request("GET", "/desk/report").json()
+    assert (held["spans"], held["indication"], held["prior"], held["cut_off"]) == ([], "", None, False)
+    assert tab.request("GET", "/desk/prior/pictures/0").status_code == 404
+    assert tab.request("GET", "/desk/pictures/0").content not in former
+    assert tab.request("GET", "/desk/frames").json() == {"run": None, "frames": []}
+    tab.press_draft(version=9, start={"run": kept, "step": 2})
+    (refused,) = tab.messages()
+    assert "no longer kept" in refused["message"]
+    asked = {"span": "c2", "part": None, "version": 9, "writer": ""}
+    assert "former" not in tab.request("POST", "/desk/looked", json=asked).text
+    tab.request("PUT", "/desk/report", json={"version": 10, "spans": SPANS, "indication": ""}).raise_for_status()
+    assert "former" not in tab.request("GET", "/desk/report").text
+
+
+def test_a_run_on_the_former_study_shows_nothing_after_another_is_opened() -> None:
+    go_on, under_way = threading.Event(), threading.Event()
+
+    def wait(step: int) -> None:
+        if step == 2:
+            under_way.set()
+            go_on.wait(30)
+
+    with launched(ScriptedEngine(steps=6, before_step=wait)) as site, site.tab() as tab:
+        tab.open_example("effusion")
+        tab.press_draft(version=2)
+        assert under_way.wait(10)
+        tab.open_example("no-finding")
+        go_on.set()
+        *_, last = tab.messages()
+        assert last["kind"] == "error"
+        assert SENTENCE not in tab.request("GET", "/desk/report").text
+
+
+@pytest.mark.parametrize("path", ["/desk/study?report=burn", "/desk/study/example?report="])
+def test_a_report_is_kept_or_cleared_with_a_new_study(tab: Tab, path: str) -> None:
+    assert tab.request("POST", path, json={"name": "effusion"}).status_code == 422
+
+
+# ---- places
+
+
+def test_a_page_that_is_gone_makes_room_for_another() -> None:
+    with launched(ScriptedEngine(), limits=Limits(sessions=1)) as site, site.tab() as tab:
+        tab.open_example()
+        assert httpx.post(f"{site.address}desk/sessions").status_code == 503
+        with httpx.stream("GET", f"{site.address}desk/here", headers=tab.headers, timeout=20) as here:
+            next(here.iter_bytes())
+            assert httpx.post(f"{site.address}desk/sessions").status_code == 503
+        assert eventually(lambda: httpx.post(f"{site.address}desk/sessions").status_code == 200)
+        assert tab.request("POST", "/desk/alive").status_code == 404
+
+
+def test_a_page_that_is_loaded_again_keeps_its_place() -> None:
+    with launched(ScriptedEngine(), limits=Limits(sessions=1, return_seconds=0.2)) as site, site.tab() as tab:
+        tab.open_example()
+        here = f"{site.address}desk/here"
+        with httpx.stream("GET", here, headers=tab.headers, timeout=20) as anew:
+            next(anew.iter_bytes())
+            with httpx.stream("GET", here, headers=tab.headers, timeout=20) as former:
+                next(former.iter_bytes())
+            assert not eventually(lambda: site.desk.sessions.find(tab.token).was_left, 1.5)
+
+
+# ---- work that holds nobody else up
+
+
+def test_a_report_that_takes_long_to_check_holds_nobody_else_up(
+    site: Site, tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, checking = threading.Event(), threading.Event()
+    check = wire.parse_object
+
+    def slowly(body: object) -> dict[str, object]:
+        checking.set()
+        go_on.wait(30)
+        return check(body)
+
+    monkeypatch.setattr(wire, "parse_object", slowly)
+    saving = threading.Thread(target=tab.put_report, args=(3,))
+    saving.start()
+    assert checking.wait(10)
+    with site.tab() as other:
+        assert other.request("POST", "/desk/alive").status_code == 200
+    go_on.set()
+    saving.join(10)
+    assert site.desk.sessions.find(tab.token).version == 3
+
+
+def test_a_report_with_too_many_spans_is_refused_before_any_of_them_is_looked_at(tab: Tab) -> None:
+    answer = tab.put_report(3, [{"no": "span"}] * 2001)
+    assert (answer.status_code, answer.json()["error"]) == (413, "The report has more than 2,000 spans.")
+
+
+def test_a_file_that_cannot_be_stored_is_said_to_be(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    answer = tab.request("POST", "/desk/study", content=b"x")
+    assert answer.status_code == 507
+    assert "temporary folder: No such file or directory" in answer.json()["error"]
+    assert str(tmp_path) not in answer.text
+    assert "could not be written" in caplog.text

@@ -15,6 +15,7 @@ from drafting.report import ReportError, Span, parse_markup
 from drafting.study import Picture, Study, StudyFacts, Window
 from drafting.ui import wire
 
+MOST_SPANS = 2000
 SPAN = {"id": "c7", "text": "Clear.\r\n", "state": "open", "author": "model"}
 
 
@@ -23,7 +24,7 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_report_arrives_as_it_was_sent() -> None:
-    message = wire.parse_report(wire.parse_object(json.dumps(report())))
+    message = wire.parse_report(wire.parse_object(json.dumps(report())), MOST_SPANS)
     assert message.report.spans == (Span("c7", "Clear.\r\n", "open", "model"),)
     assert (message.version, message.indication) == (3, "cough")
 
@@ -49,7 +50,7 @@ def test_a_report_arrives_as_it_was_sent() -> None:
 )
 def test_spans_that_cannot_be_are_refused(spans: Any) -> None:
     with pytest.raises((wire.WireError, ReportError)) as caught:
-        wire.parse_report(report(spans=spans))
+        wire.parse_report(report(spans=spans), MOST_SPANS)
     assert "Clear" not in str(caught.value)
     assert "secretary" not in str(caught.value)
 
@@ -57,7 +58,7 @@ def test_spans_that_cannot_be_are_refused(spans: Any) -> None:
 @pytest.mark.parametrize("version", [None, -1, 1.5, "1", True, 2**53])
 def test_a_version_is_a_whole_number(version: Any) -> None:
     with pytest.raises(wire.WireError):
-        wire.parse_report(report(version=version))
+        wire.parse_report(report(version=version), MOST_SPANS)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
@@ -67,17 +68,17 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
 
 def test_a_draft_is_asked_for_with_its_settings() -> None:
-    asked = wire.parse_run(report(kind="draft", token="t", tab="h", seed=5, steps=None))
-    assert (asked.token, asked.tab, asked.settings) == ("t", "h", DraftSettings(seed=5, steps=None))
+    asked = wire.parse_run(report(kind="draft", token="t", seed=5, steps=None), MOST_SPANS)
+    assert (asked.token, asked.settings) == ("t", DraftSettings(seed=5, steps=None))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"kind": "undo"}, {"token": None}, {"tab": 1}, {"seed": -1}, {"steps": 0}, {"steps": 1001}, {"steps": "9"}],
+    [{"kind": "undo"}, {"token": None}, {"seed": -1}, {"steps": 0}, {"steps": 1001}, {"steps": "9"}],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError):
-        wire.parse_run(report(kind="draft", token="t", tab="h", seed=0, steps=None) | changes)
+        wire.parse_run(report(kind="draft", token="t", seed=0, steps=None) | changes, MOST_SPANS)
 
 
 def test_a_frame_shows_how_certain_each_piece_is() -> None:
@@ -177,17 +178,17 @@ def test_pixels_are_little_endian_row_by_row() -> None:
 
 
 def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
-    asked = report(token="t", tab="h", seed=1, steps=None)
-    drafted = wire.parse_run(asked | {"kind": "draft", "only": ["c2"], "start": {"run": "d1", "step": 4}})
+    asked = report(token="t", seed=1, steps=None)
+    drafted = wire.parse_run(asked | {"kind": "draft", "only": ["c2"], "start": {"run": "d1", "step": 4}}, MOST_SPANS)
     assert isinstance(drafted, wire.DraftMessage)
     assert (drafted.only, drafted.start) == (frozenset({"c2"}), ("d1", 4))
-    alternatives = wire.parse_run(asked | {"kind": "alternatives", "span": "c2", "count": 5})
+    alternatives = wire.parse_run(asked | {"kind": "alternatives", "span": "c2", "count": 5}, MOST_SPANS)
     assert isinstance(alternatives, wire.AlternativesMessage)
     assert (alternatives.span, alternatives.count) == ("c2", 5)
-    words = wire.parse_run(asked | {"kind": "words", "span": "c2", "start": 3, "end": 8, "word": "small"})
+    words = wire.parse_run(asked | {"kind": "words", "span": "c2", "start": 3, "end": 8, "word": "small"}, MOST_SPANS)
     assert isinstance(words, wire.WordsMessage)
     assert (words.span, words.start, words.end, words.word) == ("c2", 3, 8, "small")
-    question = wire.parse_run(asked | {"kind": "question", "question": "Where?"})
+    question = wire.parse_run(asked | {"kind": "question", "question": "Where?"}, MOST_SPANS)
     assert isinstance(question, wire.QuestionMessage)
     assert question.question == "Where?"
 
@@ -211,7 +212,7 @@ def test_every_kind_of_run_is_asked_for_with_what_it_needs() -> None:
 )
 def test_a_run_that_is_not_asked_for_properly_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(wire.WireError):
-        wire.parse_run(report(token="t", tab="h", seed=1, steps=None) | changes)
+        wire.parse_run(report(token="t", seed=1, steps=None) | changes, MOST_SPANS)
 
 
 def test_accepted_text_is_reviewed_and_nothing_else_is_taken_for_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -23,11 +24,12 @@ SPANS = [
 
 @dataclass
 class Tab:
-    """One tab with the page open: a desk token, and Gradio's session hash."""
+    """One tab with the page open: a desk token, the name of its runs' stream, and their number in Gradio's queue."""
 
     http: httpx.Client
     token: str
     hash: str
+    endpoint: int
 
     @property
     def headers(self) -> dict[str, str]:
@@ -46,12 +48,16 @@ class Tab:
         return response.json()
 
     def press_draft(self, **changes: Any) -> None:
-        message = {"kind": "draft", "token": self.token, "tab": self.hash, "version": 1, "spans": SPANS}
+        message = {"kind": "draft", "token": self.token, "version": 1, "spans": SPANS}
         self.send(json.dumps(message | {"indication": "", "seed": 1, "steps": None} | changes))
 
     def send(self, value: Any) -> None:
-        body = {"data": [value], "fn_index": 0, "session_hash": self.hash, "event_data": None}
-        self.http.post("/gradio_api/queue/join", json=body).raise_for_status()
+        self.join(data=[value]).raise_for_status()
+
+    def join(self, **changes: Any) -> httpx.Response:
+        """Ask to join Gradio's queue with the body of the page, or another."""
+        body = {"data": [""], "fn_index": self.endpoint, "session_hash": self.hash} | changes
+        return self.http.post("/gradio_api/queue/join", json=body)
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """What the editor is shown, until the run ends."""
@@ -83,10 +89,17 @@ class Site:
     address: str
 
     @contextmanager
-    def tab(self, session_hash: str) -> Iterator[Tab]:
+    def tab(self, session_hash: str = "tab") -> Iterator[Tab]:
         with httpx.Client(base_url=self.address, timeout=20, trust_env=False) as http:
             answer = http.post("/desk/sessions").json()
-            yield Tab(http, answer["token"], session_hash)
+            yield Tab(http, answer["token"], session_hash, self.endpoint)
+
+    @property
+    def endpoint(self) -> int:
+        """The number of the page's runs, as its document tells it."""
+        page = httpx.get(self.address, trust_env=False).text
+        (number,) = re.findall(r'data-endpoint="(\d+)"', page)
+        return int(number)
 
 
 @contextmanager

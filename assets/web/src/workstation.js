@@ -1,4 +1,7 @@
-// What the page's two components call: `Workstation.mountViewer` and `Workstation.mountEditor`.
+// The page: fills the two panes of the document that the server sends.
 
-export { mountViewer } from "./viewer/viewer.js";
-export { mountEditor } from "./page/editor.js";
+import { mountEditor } from "./page/editor.js";
+import { mountViewer } from "./viewer/viewer.js";
+
+mountViewer({ element: document.querySelector(".viewer-root") });
+mountEditor({ element: document.querySelector(".editor-root") });

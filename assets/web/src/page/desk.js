@@ -1,6 +1,11 @@
 // The browser's side of the desk session: one tab, one token, every request to the server.
 // Knows nothing of the page. Nothing is kept in the browser's storage. The token stands in the state of the tab's history
 // entry: a reload finds its session by it, and a closed tab takes it along. No word of a report or study stands there.
+//
+// Drafts run through Gradio's queue, by a client of our own. Gradio's (`@gradio/client` 2.7) gives every run of a page the
+// same stream, takes no further event once that has broken, and keeps the queue's signs of life to itself, so that nobody
+// can tell a run that waits from a connection that is dead. Here each run has its own stream and is given up when the
+// queue is silent for too long.
 
 import { createConnection } from "./connection.js";
 import { createLooking } from "./looked.js";
@@ -27,6 +32,7 @@ const NO_CONNECTION = "No connection to the server.";
 const BROKEN_OFF = "The connection to the server broke; the report is as it was before the draft.";
 const ALIVE_MS = 30_000;
 const HOST_MS = 2_000;
+const HERE_MS = 2_000;
 /** What a page that is left may still send is 64 KB with all headers (Fetch, 4.8). */
 const MOST_LEFT_BYTES = 60_000;
 
@@ -130,17 +136,18 @@ async function openStudy(path, options) {
 }
 
 /**
- * Gradio's queue runs the drafts, but its client in the page does not speak to it: once a stream has broken, that client
- * takes no further event until the page is loaded again, and the report with it is gone.
+ * One run through Gradio's queue: join it, then read what the run sends.
  * @param {object} message @returns {AsyncGenerator<any>} the server's messages; ends without a last one where the run was cut off
  */
 async function* draft(message) {
-  const { dependencies } = window.gradio_config;
-  const { id } = dependencies.find(({ targets }) => targets.some(([, event]) => event === "draft"));
-  // A stream of its own for each run: the server clears up behind a broken one by this name.
+  const { limits } = await session();
   const hash = Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
-  const body = { ...message, token, tab: window.__gradio_session_hash__ };
-  const join = json("POST", { data: [JSON.stringify(body)], fn_index: id, session_hash: hash, event_data: null });
+  const endpoint = Number(document.getElementById("workstation").dataset.endpoint);
+  const join = json("POST", {
+    data: [JSON.stringify({ ...message, token })],
+    fn_index: endpoint,
+    session_hash: hash,
+  });
   const joined = await send("gradio_api/queue/join", {
     ...join,
     headers: { ...(await hostHeaders()), ...join.headers },
@@ -148,7 +155,6 @@ async function* draft(message) {
   if (!joined.ok) throw await failure(joined);
   const stream = await send(`gradio_api/queue/data?session_hash=${hash}`, {});
   if (!stream.ok) throw await failure(stream);
-  const { limits } = await session();
   for await (const line of lines(stream, limits.silence_seconds)) {
     if (!line.startsWith("data: ")) continue;
     const { msg, output } = JSON.parse(line.slice("data: ".length));
@@ -161,15 +167,24 @@ async function* draft(message) {
   }
 }
 
+/** The page around this one on a Space, or null. */
+const around =
+  globalThis.location?.hostname.endsWith(".hf.space") && window.parent !== window ? "https://huggingface.co" : null;
+let lendsHeaders = false;
+if (around) {
+  addEventListener("message", ({ data, origin }) => {
+    if (origin === around && data === "supports-zerogpu-headers") lendsHeaders = true;
+  });
+  window.parent.postMessage("supports-zerogpu-headers", around);
+}
+
 /**
  * On a Space with ZeroGPU the page that frames this one lends headers that name the visitor (`x-ip-token`), by which
  * the run gets its share of a GPU. Gradio's client asks for them before it joins the queue; here the same is asked.
- * `supports_zerogpu_headers` is set by Gradio's page once the frame has said that it can.
  * @returns {Promise<Record<string, string>>}
  */
 function hostHeaders() {
-  const around = location.hostname.endsWith(".hf.space") ? "https://huggingface.co" : null;
-  if (!around || window.parent === window || !window.supports_zerogpu_headers) return Promise.resolve({});
+  if (!lendsHeaders) return Promise.resolve({});
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     const done = (headers) => {
@@ -294,11 +309,25 @@ export const shared = {
   looking: createLooking({ ask: (request) => desk.looked(request) }),
 };
 
+/** Holds a connection for as long as the page is there: the server sees by its end that the page is gone. */
+async function stay() {
+  for (;;) {
+    try {
+      const reader = (await call("desk/here", {})).body.getReader();
+      while (!(await reader.read()).done);
+    } catch {
+      /* the requests that matter tell when the server is out of reach */
+    }
+    await new Promise((resolve) => setTimeout(resolve, HERE_MS));
+  }
+}
+
 let watching = false;
 export function watchPage() {
   if (watching) return;
   watching = true;
   const ask = () => alive().catch(() => {});
+  stay();
   connection.probeWith(() => (token ? alive() : send("desk/alive", { method: "POST" })));
   setInterval(ask, ALIVE_MS);
   addEventListener("online", ask);

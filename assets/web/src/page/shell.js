@@ -19,7 +19,6 @@ const isTyping = (node) =>
  * @param {ReturnType<typeof import("./commands.js").createCommands>} commands
  */
 export function mountShell(root, commands) {
-  document.documentElement.lang ||= "en";
   const guide = (shared.guide = mountGuide(root));
   const otherTheme = () => (theme() === "dark" ? "light" : "dark");
   const themeButton = button({

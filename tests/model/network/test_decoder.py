@@ -23,6 +23,11 @@ def any_model(request: pytest.FixtureRequest, tiny_model: DraftingModel) -> Draf
     return tiny_model if request.param == "tiny" else load(device="cpu")
 
 
+@pytest.fixture(scope="module")
+def default_model() -> DraftingModel:
+    return load(device="cpu")
+
+
 def a_prefix(model: DraftingModel, indication: str = "") -> Prefix:
     picture = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
     return encode_prefix(model, Study(pictures=(), model_picture=picture, facts=StudyFacts(age=60)), indication)
@@ -117,6 +122,38 @@ def test_packed_with_others_a_canvas_is_read_as_alone(any_model: DraftingModel) 
         slot.context_of = None
     together = decoder([entry(slot, state) for slot, state in zip(slots, later, strict=True)])
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_among_others_a_canvas_is_read_bit_for_bit_as_alone_however_many_threads_compute(
+    default_model: DraftingModel, threads: int
+) -> None:
+    decoder, prefix = PackedDecoder(default_model), a_prefix(default_model)
+    slots = [
+        a_slot(default_model, prefix, 20, [3, 4, 5]),
+        a_slot(default_model, prefix, 60, list(range(24))),
+        a_slot(default_model, prefix, 150, list(range(136))),
+    ]
+    states = [a_state(default_model, len(slot.free), seed=number) for number, slot in enumerate(slots)]
+
+    def read(numbers: list[int]) -> list[Reading]:
+        return decoder([entry(slots[number], states[number]) for number in numbers])
+
+    own = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(2):
+            alone = [read([number])[0] for number in range(3)]
+            for numbers in ([0, 1], [2, 0, 1]):
+                for number, reading in zip(numbers, read(numbers), strict=True):
+                    for field in ("best", "log_probability", "sampled", "entropy", "belief"):
+                        assert torch.equal(getattr(reading, field), getattr(alone[number], field)), field
+            states = [
+                replace(state, number=state.number + 1, reading=reading)
+                for state, reading in zip(states, alone, strict=True)
+            ]
+    finally:
+        torch.set_num_threads(own)
 
 
 def test_free_rows_alone_read_the_same_while_nothing_else_has_moved(any_model: DraftingModel) -> None:

@@ -203,6 +203,31 @@ def test_graphs_compute_what_packed_rows_do(any_model: DraftingModel) -> None:
             states[chosen[number]] = replace(states[chosen[number]], number=1, reading=one)
 
 
+def test_a_graph_computes_a_canvas_at_the_same_sizes_whoever_is_beside_it(tiny_model: DraftingModel) -> None:
+    near, far = a_prefix(tiny_model), a_prefix(tiny_model, "Shortness of breath and fever for three days. " * 9)
+    slots = [
+        a_slot(tiny_model, near, 30, [3, 4, 5, 11]),
+        a_slot(tiny_model, far, 90, list(range(40))),
+        a_slot(tiny_model, near, 64, list(range(64))),
+    ]
+    entries = [entry(slot, a_state(tiny_model, len(slot.free), seed=at)) for at, slot in enumerate(slots)]
+    graphs, sizes = GraphDecoder(tiny_model, places=4, alike=True), []
+    captured = graphs._graph
+    graphs._graph = lambda size: sizes.append(size) or captured(size)  # type: ignore[method-assign]
+    alone = []
+    for one in entries:
+        graphs([one])
+        alone.append(sizes.pop())
+    assert len(set(alone)) == 3
+    # A longer prefix has come meanwhile, and several canvases come together: each at the size that it had alone.
+    for numbers in ([0], [1, 0], [2, 1, 0, 0]):
+        readings = graphs([entries[number] for number in numbers])
+        assert set(sizes) == {alone[number] for number in numbers}
+        assert [len(reading.best) for reading in readings] == [len(slots[number].free) for number in numbers]
+        sizes.clear()
+    assert {size.places for size in alone} == {4}
+
+
 def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) -> None:
     prefix = a_prefix(tiny_model)
     slots = [a_slot(tiny_model, prefix, 20 + number, [3, 4]) for number in range(5)]

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from drafting.desk.templates import TemplateError
 from drafting.exports.text import NOTICE
 from drafting.ui.bundle import BundleError
 from drafting.ui.web import WebDesk, WebSettings
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{engine.model}, {time.perf_counter() - started:.1f} s.", flush=True)
         desk = WebDesk(engine, _settings(options.port))
         address = desk.launch()
-    except (ModelError, BundleError, OSError) as error:
+    except (ModelError, BundleError, TemplateError, OSError) as error:
         print(f"\npython app.py: {error}", file=sys.stderr)
         return WRONG_INPUT
     print(f"Open {address}", flush=True)

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from drafting.report import Report
 from drafting.study import Study
 
+# A piece with its text and its number, as Python keeps them.
+PIECE_BYTES = 200
+
 
 class EngineError(RuntimeError):
     """The engine cannot do what was asked; the message is one sentence for the radiologist."""
@@ -80,6 +83,11 @@ class Frame:
     def texts(self) -> dict[str, str]:
         """For each open span, by its id, the text that this frame shows: what Stop keeps."""
         return {id: "".join(piece.text for piece in pieces) for id, pieces in self.pieces.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """About the memory that it takes, in bytes."""
+        return sum(map(len, self.pieces.values())) * PIECE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,11 @@ class Study:
     note: str = ""
     id: str = field(default_factory=token_urlsafe)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that its pixels take, in bytes."""
+        return sum(picture.values.nbytes for picture in self.pictures) + self.model_picture.nbytes
+
 
 def display(picture: Picture, window: Window | None = None) -> NDArray[np.uint8]:
     """The picture as a screen shows it: (height, width) or (height, width, 3) uint8, 0 black.

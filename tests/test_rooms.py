@@ -27,17 +27,26 @@ PROTOCOL_AND_VALUES = {"drafting.engine", *VALUES}
 ARROWS = {
     "app": {"drafting", "model.engine", "model.network"},
     "drafting.__main__": {"drafting", "model.engine", "model.network"},
-    "drafting.ui": {"drafting.desk", "drafting.checks", "drafting.exports", "drafting.imaging", *PROTOCOL_AND_VALUES},
-    "drafting.desk": {"drafting.checks", *PROTOCOL_AND_VALUES},
+    "drafting.ui": {
+        "drafting.assets",
+        "drafting.desk",
+        "drafting.checks",
+        "drafting.exports",
+        "drafting.imaging",
+        *PROTOCOL_AND_VALUES,
+    },
+    "drafting.desk": {"drafting.assets", "drafting.checks", *PROTOCOL_AND_VALUES},
     "drafting.reader_study": {"drafting.desk", *PROTOCOL_AND_VALUES},
     "drafting.checks": VALUES,
     "drafting.exports": VALUES,
     "drafting.imaging": VALUES,
     "drafting.engine": VALUES,
+    "drafting.assets": set(),
     "drafting.study": set(),
     "drafting.report": set(),
     "model.__main__": {"model"},
     "model.evaluation": {
+        "model.commands",
         "model.training",
         "model.sets",
         "model.synthetic",
@@ -45,11 +54,20 @@ ARROWS = {
         "model.network",
         *PROTOCOL_AND_VALUES,
     },
-    "model.training": {"model.sets", "model.synthetic", "model.engine", "model.network", *VALUES},
-    "model.sets": VALUES,
-    "model.synthetic": VALUES,
+    "model.training": {
+        "model.commands",
+        "model.sets",
+        "model.synthetic",
+        "model.engine",
+        "model.network",
+        *VALUES,
+    },
+    "model.sets": {"model.commands", *VALUES},
+    # Its reports are held against a set's real ones.
+    "model.synthetic": {"model.sets", *VALUES},
+    "model.commands": set(),
     "model.engine": {"model.network", *PROTOCOL_AND_VALUES},
-    "model.network": {"drafting.study"},
+    "model.network": {"drafting.assets", "drafting.study"},
 }
 
 

@@ -33,6 +33,10 @@ class BusyError(DeskError):
     """The desk cannot take this on at the moment."""
 
 
+class OutOfMemoryError(BusyError):
+    """The sessions of the desk hold as much as they may together."""
+
+
 class RunFailedError(DeskError):
     """A run ended without a draft; the report is as it was."""
 

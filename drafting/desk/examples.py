@@ -10,7 +10,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "examples"
+from drafting.assets import asset
+
+FOLDER = asset("examples")
 
 
 @dataclass(frozen=True, slots=True)

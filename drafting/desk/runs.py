@@ -6,15 +6,16 @@ This module knows nothing of sessions or engines; `drafting.desk.session` runs a
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drafting.engine import Frame
 from drafting.report import Report
 from drafting.study import Study
 
-# A frame holds what its run needs to go on from it: some megabytes with a large model.
+# Of one run.
 FRAMES_KEPT = 128
+TAPE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +56,36 @@ class Run:
 
 
 class Tape:
-    """The frames of a run, to go back to. A long run loses every second frame, so that its memory stays bounded."""
+    """The frames of a run, to go back to.
 
-    def __init__(self, run: Run) -> None:
+    A long run loses every second frame, so that there are never more than FRAMES_KEPT nor more than TAPE_BYTES.
+    """
+
+    def __init__(self, run: Run, has_room: Callable[[int], bool] = lambda amount: True) -> None:
+        """`has_room`: whether so many bytes may be kept; where not, frames are lost as in a long run."""
         self.run = run
+        self._has_room = has_room
         self.frames: list[Frame] = []
+        self.nbytes = 0
         self._distance = 1
         self._seen = 0
 
     def add(self, frame: Frame) -> None:
         if self._seen % self._distance == 0:
-            self.frames.append(frame)
+            self._put(frame)
         self._seen += 1
-        if len(self.frames) >= FRAMES_KEPT:
+        while len(self.frames) > 1 and (
+            len(self.frames) >= FRAMES_KEPT or self.nbytes > TAPE_BYTES or not self._has_room(self.nbytes)
+        ):
             del self.frames[1::2]
+            self.nbytes = sum(kept.nbytes for kept in self.frames)
             self._distance *= 2
 
     def end(self, frame: Frame) -> None:
         """The last frame is always there."""
-        if not self.frames or self.frames[-1] is not frame:
-            self.frames.append(frame)
+        if not self.frames or self.frames[-1].step != frame.step:
+            self._put(frame)
+
+    def _put(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self.nbytes += frame.nbytes

@@ -7,22 +7,23 @@ HTTP, Gradio or torch, nor of other sessions.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryFile
+from typing import IO, Literal, cast
 
+from drafting.desk.budget import Budget
 from drafting.desk.errors import (
     BusyError,
     DeskError,
     NotLookedError,
     OlderVersionError,
+    OutOfMemoryError,
     RunFailedError,
     TooLargeError,
     UnknownSessionError,
@@ -44,9 +45,10 @@ WORDS_LISTED = 8
 class Limits:
     """What a session may hold (`*_characters`: Unicode code points), and the desk as a whole.
 
-    `idle_seconds`: a session silent for longer is closed; `return_seconds`: so is one whose page was left for longer.
-    `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off. With less than the 15
-    seconds after which the queue gives a sign of life, a page gives up runs that are only waiting.
+    `memory_bytes`: pixels of studies and priors and frames of drafts, of all sessions together. `idle_seconds`: a
+    session silent for longer is closed, and half of it where memory is wanted; `return_seconds`: so is one whose page
+    was left for longer. `silence_seconds`: a page takes a run that it has heard nothing of for so long as broken off.
+    With less than the 15 seconds after which the queue gives a sign of life, a page gives up runs that only wait.
     """
 
     report_characters: int = 100_000
@@ -54,6 +56,7 @@ class Limits:
     hint_characters: int = 2_000
     spans: int = 2_000
     sessions: int = 32
+    memory_bytes: int = 2 * 2**30
     idle_seconds: float = 300.0
     return_seconds: float = 60.0
     silence_seconds: float = 40.0
@@ -62,11 +65,14 @@ class Limits:
 class Session:
     """One study being reported: the report at its newest version, and at most one run. Many threads may use it."""
 
-    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float], budget: Budget) -> None:
         self.token = secrets.token_urlsafe(32)
         self._engine = engine
         self._limits = limits
         self._clock = clock
+        self._budget = budget
+        # Held while memory is asked for, which may close other sessions: never asked for with `_lock` held.
+        self._memory = threading.Lock()
         self._lock = threading.RLock()
         self._last_seen = clock()
         self._study: Study | None = None
@@ -80,7 +86,7 @@ class Session:
         self._run: Run | None = None
         self._tape: Tape | None = None
         self._runs = 0
-        self._folder: Path | None = None
+        self._arriving: IO[bytes] | None = None
         self._on_close: list[Callable[[], None]] = []
         self._closed = False
 
@@ -112,12 +118,23 @@ class Session:
     @property
     def holds_nothing(self) -> bool:
         """Whether closing it would lose nothing."""
-        return self._study is None and self._folder is None and not self._report.spans and self._run is None
+        return self._study is None and self._arriving is None and not self._report.spans and self._run is None
 
     @property
     def writer(self) -> str:
         """By which name the page is known that wrote the newest version; empty where it gave none."""
         return self._writer
+
+    @property
+    def last_seen(self) -> float:
+        """When the browser was last heard of, by the desk's clock."""
+        return self._last_seen
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its page is silent for longer than one that is still there would be, and nothing is under way."""
+        quiet = self._clock() - self._last_seen > self._limits.idle_seconds / 2
+        return quiet and self._run is None and self._arriving is None
 
     @property
     def is_over(self) -> bool:
@@ -144,31 +161,36 @@ class Session:
             return cut_off
 
     @contextmanager
-    def arriving_file(self) -> Iterator[Path]:
-        """Where to put a file that is to be opened as the study: private to this user, gone when the block ends.
+    def arriving_file(self) -> Iterator[IO[bytes]]:
+        """A file to write what arrives into, which is then opened as a study.
 
-        Raises BusyError while another is arriving, UnknownSessionError where the session is closed.
+        It has no name, so nothing is left of it when this process is killed. Closing the session empties it. Raises
+        BusyError while another is arriving, UnknownSessionError where the session is closed, and OSError where the
+        temporary folder takes no file.
         """
         with self._lock:
             self._refuse_if_closed()
-            if self._folder is not None:
+            if self._arriving is not None:
                 raise BusyError("Another study is being opened already.")
-            folder = self._folder = Path(tempfile.mkdtemp(prefix="drafting-"))  # mkdtemp makes it with mode 700
+            file = self._arriving = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115 - closed below
         try:
-            yield folder / "study"
+            yield file
         finally:
-            # Nothing is left to remove where the session was closed meanwhile.
-            shutil.rmtree(folder, ignore_errors=True)
             with self._lock:
-                self._folder = None
+                self._arriving = None
+            # On a full disk it fails to write what it still holds, which is thrown away in any case.
+            with suppress(OSError):
+                file.close()
 
     def open_study(self, study: Study, report: Literal["keep", "clear"] = "keep") -> None:
         """Report on `study` from now on. Its prefix is encoded in the background; a run on the former study ends.
 
         What belongs to a former study dies with it: its indication, its prior, the frames of its drafts. `report`:
         whether the report is kept beside the new study, which only the radiologist can tell.
+
+        Raises OutOfMemoryError where the desk has no memory left for it; the former study is then still open.
         """
-        with self._lock:
+        with self._holding(study=study.nbytes, prior=0, frames=0), self._lock:
             self._refuse_if_closed()
             former, self._study = self._study, study
             self._prior = None
@@ -184,8 +206,11 @@ class Session:
         threading.Thread(target=self._prepare, args=(study, indication), name="prepare", daemon=True).start()
 
     def open_prior(self, prior: Study) -> None:
-        """Look at `prior` beside the study. Raises DeskError where there is no study to lay it beside."""
-        with self._lock:
+        """Look at `prior` beside the study.
+
+        Raises DeskError where there is no study to lay it beside, OutOfMemoryError as `open_study` does.
+        """
+        with self._holding(prior=prior.nbytes), self._lock:
             self._refuse_if_closed()
             if self._study is None:
                 raise DeskError("Open the study first; a prior is laid beside it.")
@@ -193,8 +218,9 @@ class Session:
 
     def close_prior(self) -> None:
         """Forget the prior; nothing happens where there is none."""
-        with self._lock:
+        with self._memory, self._lock:
             self._prior = None
+            self._let_go("prior")
 
     def receive(self, report: Report, version: int, indication: str, writer: str = "") -> int:
         """Keep the report as the editor has it; gives the version that is kept.
@@ -251,14 +277,12 @@ class Session:
                 run = self._begin(writer, None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
         with self._one_sentence(run, "draft"):
-            tape = Tape(run)
+            tape = Tape(run, lambda amount: self._has_room("run", amount))
             for frame in former:
                 tape.add(frame)
             outcome = yield from self._denoise(run, settings, tape, first)
             self._keep(run, outcome)
-            with self._lock:
-                if not self._closed:
-                    self._tape = tape
+            self._keep_frames(tape)
             return outcome
 
     def alternatives(
@@ -390,16 +414,48 @@ class Session:
             study, self._study, self._prior = self._study, None, None
             self._report, self._indication = Report(), ""
             self._tape = None
-            folder = self._folder
+            if self._arriving:
+                # Closed by who writes into it: its number may be another file's by the time that the next piece comes.
+                os.ftruncate(self._arriving.fileno(), 0)
             forgetting, self._on_close = self._on_close, []
             if self._run:
                 self._run.stop.set()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
         for forget in forgetting:
             forget()
+        self._budget.release(self.token)
         if study:
             self._engine.release(study)
+
+    @contextmanager
+    def _holding(self, **amounts: int) -> Iterator[None]:
+        """Memory for what the block keeps; where the block fails, it is given back. Raises OutOfMemoryError."""
+        with self._memory:
+            before = self._budget.hold(self.token, amounts)
+            try:
+                yield
+            except BaseException:
+                self._budget.hold(self.token, {what: min(before[what], amounts[what]) for what in amounts})
+                raise
+            finally:
+                self._give_back_if_closed()
+
+    def _has_room(self, what: str, amount: int) -> bool:
+        """Whether there is memory for something, which is then held."""
+        try:
+            self._budget.hold(self.token, {what: amount})
+        except OutOfMemoryError:
+            return False
+        finally:
+            self._give_back_if_closed()
+        return True
+
+    def _give_back_if_closed(self) -> None:
+        # Closing gives everything back, and who had not seen that has taken something since.
+        if self._closed:
+            self._budget.release(self.token)
+
+    def _let_go(self, what: str) -> None:
+        self._budget.hold(self.token, {what: 0})
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -485,6 +541,7 @@ class Session:
         cut_off = isinstance(sys.exception(), GeneratorExit)
         with self._lock:
             self._run, self._cut_off = None, cut_off
+        self._let_go("run")
         self._release_if_gone(run.study)
 
     def _denoise(
@@ -528,6 +585,17 @@ class Session:
                 yield frame
         finally:
             frames.close()
+
+    def _keep_frames(self, tape: Tape) -> None:
+        """Keep the frames to go back to, where there is memory for them: a draft does not fail for want of it."""
+        self._let_go("run")
+        with self._memory:
+            fits = self._has_room("frames", tape.nbytes)
+            with self._lock:
+                kept = fits and not self._closed and self._study is tape.run.study
+                self._tape = tape if kept else None
+            if not kept:
+                self._let_go("frames")
 
     def _keep(self, run: Run, outcome: Outcome) -> None:
         """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from drafting.desk.budget import Budget
 from drafting.desk.errors import BusyError, UnknownSessionError
 from drafting.desk.session import Limits, Session
 from drafting.engine import Engine
@@ -27,6 +28,7 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self.budget = Budget(self.limits.memory_bytes, self._close_oldest_idle)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -37,7 +39,7 @@ class Sessions:
         Raises BusyError where there is none such.
         """
         self.close_idle()
-        session = Session(self._engine, self.limits, self._clock)
+        session = Session(self._engine, self.limits, self._clock, self.budget)
         spare: Session | None = None
         with self._lock:
             if len(self._sessions) >= self.limits.sessions:
@@ -81,6 +83,21 @@ class Sessions:
                 del self._sessions[session.token]
         for session in idle:
             session.close()
+
+    def _close_oldest_idle(self, asking: str) -> bool:
+        """Close the session, not the one that asks, whose page is silent for longest, for the memory that it holds.
+
+        Tells whether there was one.
+        """
+        holders = self.budget.holders - {asking}
+        with self._lock:
+            idle = [one for one in self._sessions.values() if one.token in holders and (one.is_over or one.is_idle)]
+            if not idle:
+                return False
+            oldest = min(idle, key=lambda session: session.last_seen)
+            del self._sessions[oldest.token]
+        oldest.close()
+        return True
 
     def close_all(self) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ can therefore cost that process its life, but never this one. It knows nothing o
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -21,7 +22,12 @@ from typing import IO
 from drafting.imaging.transfer import read_study
 from drafting.study import Study, StudyError
 
-WORKER = (sys.executable, "-m", "drafting.imaging.worker")
+# Without `-P` the folder that the app was started in would come before its own.
+WORKER = (sys.executable, "-P", "-m", "drafting.imaging.worker")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+# How the decoding process ends where its result cannot be written.
+EXIT_DISK_FULL = 75
+DISK_FULL = "The disk of the workstation is full, so this file cannot be opened; the file itself may be in order."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +46,42 @@ class Limits:
     seconds: float = 30.0
 
 
-def open_study(path: Path, limits: Limits = Limits()) -> Study:
+def open_study(source: Path | IO[bytes], limits: Limits = Limits()) -> Study:
     """Open a DICOM, PNG or JPEG file, or a ZIP or TAR file of such as one study.
 
-    The file is read by another process, which has `limits` and gives its result back in a file without a name, so
-    that nothing is left behind even when either process is killed.
+    `source`: where the file is, or an open one, which needs no name. It is read by another process, which has `limits`
+    and gives its result back in a file without a name, so that nothing is left behind even when either process is
+    killed.
 
     Raises StudyError, with one sentence that says why and holds neither the path nor anything about the patient.
     """
     try:
+        if not isinstance(source, Path):
+            source.flush()
+            return _opened(source, limits)
         # Looked at before opening: opening a named pipe would wait for a writer.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(source.stat().st_mode):
             raise StudyError("This is not a file.")
-        with path.open("rb") as source, TemporaryFile() as result:
-            size = os.fstat(source.fileno()).st_size
-            if size == 0:
-                raise StudyError("This file is empty.")
-            if size > limits.file_bytes:
-                raise StudyError(
-                    f"This file is too large: {in_megabytes(size)}; the limit is {in_megabytes(limits.file_bytes)}."
-                )
-            _decode(source, result, limits)
-            result.seek(0)
-            return read_study(result)
+        with source.open("rb") as file:
+            return _opened(file, limits)
     except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StudyError(DISK_FULL) from error
         raise StudyError(f"This file cannot be opened: {os.strerror(error.errno or 0)}.") from error
+
+
+def _opened(file: IO[bytes], limits: Limits) -> Study:
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise StudyError("This file is empty.")
+    if size > limits.file_bytes:
+        raise StudyError(
+            f"This file is too large: {in_megabytes(size)}; the limit is {in_megabytes(limits.file_bytes)}."
+        )
+    with TemporaryFile() as result:
+        _decode(file, result, limits)
+        result.seek(0)
+        return read_study(result)
 
 
 def _decode(source: IO[bytes], result: IO[bytes], limits: Limits) -> None:
@@ -92,6 +109,8 @@ def _decode(source: IO[bytes], result: IO[bytes], limits: Limits) -> None:
         raise StudyError(_too_slow(limits))
     if worker.returncode == -signal.SIGKILL:
         raise StudyError("Opening this file was stopped by the operating system, probably for want of memory.")
+    if worker.returncode == EXIT_DISK_FULL:
+        raise StudyError(DISK_FULL)
     if worker.returncode != 0:
         raise StudyError("The image decoder failed on this file, which is probably damaged.")
 

@@ -40,7 +40,13 @@ def open_picture_file(stream: IO[bytes], name: str, limits: Limits) -> Opened:
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
-    return 2 if image.mode.startswith("I;16") else len(image.getbands())
+    """What a pixel takes decoded, or as it is then kept, whichever is more: all but grey is kept as three bytes."""
+    if image.mode.startswith("I"):
+        return 2 if image.mode.startswith("I;16") else 4
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return 1
+    # Transparency is drawn over black in four.
+    return 4 if image.has_transparency_data else max(3, len(image.getbands()))
 
 
 def _picture_file_values(image: Image.Image) -> Picture:

@@ -1,47 +1,38 @@
 """The decoding process: a file on standard input -> one study, or the reason why there is none.
 
-`drafting.imaging.open` starts it as `python -m drafting.imaging.worker RESULT LIMITS`, where RESULT is the number of an
-open file descriptor and LIMITS is `Limits` as JSON. This module knows no path, no format, no report and no model, and
-it trusts nothing that it reads: whatever pydicom, Pillow or a codec does on a hostile file happens here, under limits.
+`drafting.imaging.open` starts it as `python -P -m drafting.imaging.worker RESULT LIMITS`, where RESULT is the number of
+an open file descriptor and LIMITS is `Limits` as JSON. This module knows no path, no format, no report and no model,
+and it trusts nothing that it reads: whatever pydicom, Pillow or a codec does on a hostile file happens here, confined.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import resource
 import sys
 import traceback
 from mmap import ACCESS_READ, mmap
 from typing import IO, cast
 
-from drafting.imaging.open import Limits, in_megabytes
+from drafting.imaging.confinement import confine
+from drafting.imaging.open import EXIT_DISK_FULL, NO_SPACE, Limits, in_megabytes
 from drafting.imaging.series import decode
 from drafting.imaging.transfer import write_error, write_study
 from drafting.study import StudyError
 
 
-def _restrain(limits: Limits) -> None:
-    """Give up what decoding does not need, before anything of the file is read. None of it can be taken back."""
-    seconds = math.ceil(limits.seconds)
-    restraints = {
-        resource.RLIMIT_CPU: seconds,
-        resource.RLIMIT_FSIZE: 4 * limits.decoded_bytes + 2**26,
-        # A core dump would hold the image.
-        resource.RLIMIT_CORE: 0,
-    }
-    if sys.platform == "linux":
-        restraints[resource.RLIMIT_AS] = limits.memory_bytes
-    for kind, most in restraints.items():
-        hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
-
-
 def main(result_descriptor: int, limits: Limits) -> None:
     """Decode standard input; write the study or the reason to `result_descriptor`."""
-    _restrain(limits)
+    confine(limits)
+    try:
+        _decode(result_descriptor, limits)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            sys.exit(EXIT_DISK_FULL)
+        raise
+
+
+def _decode(result_descriptor: int, limits: Limits) -> None:
     with os.fdopen(result_descriptor, "wb") as result:
         try:
             # Mapped: a read of a file reserves what a damaged length asks for, a read of a map only what is there.

@@ -6,7 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "web" / "dist"
+from drafting.assets import asset
+
+FOLDER = asset("web/dist")
 
 
 class BundleError(RuntimeError):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from drafting.desk.errors import BusyError, DeskError, TooLargeError, UnknownSessionError, VersionConflictError
 from drafting.desk.examples import Example
@@ -48,10 +50,15 @@ STATUS: Mapping[type[Exception], int] = {
 DECODERS = 2
 # Where the model looked is computed between the steps of everybody's drafts.
 LOOKERS = 2
+# Of a picture, copied at once. A multiple of every pixel's size.
+PIECE_BYTES = 3 * 2**18
 
 
 class DeskRoutes:
-    """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send."""
+    """The routes of one desk. `study_limits.file_bytes` is also the most that an upload may send.
+
+    Raises TemplateError where a template is not in order.
+    """
 
     def __init__(
         self,
@@ -66,6 +73,8 @@ class DeskRoutes:
         self._heeds_hints = heeds_hints
         self._examples = {example.name: example for example in examples}
         self._study_limits = study_limits
+        # Now and not when a page asks: a broken one is told to who starts the app.
+        self._templates = [wire.template_json(template) for template in templates()]
         self._decoders = CapacityLimiter(DECODERS)
         self._lookers = CapacityLimiter(LOOKERS)
 
@@ -146,11 +155,11 @@ class DeskRoutes:
 
     async def open_upload(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open_arriving(session, request, session.open_study)
+        return await self._open_arriving(session, request, _as_study(session, request))
 
     async def open_example(self, request: Request) -> Response:
         session = self._session(request)
-        return await self._open(await self._example(request), session.open_study)
+        return await self._open(await self._example(request), _as_study(session, request))
 
     async def open_prior(self, request: Request) -> Response:
         session = self._session(request)
@@ -171,10 +180,12 @@ class DeskRoutes:
         return FileResponse(example.thumbnail, media_type="image/jpeg")
 
     async def picture(self, request: Request) -> Response:
-        return await _pixels(self._session(request).study, request.path_params["index"])
+        session = self._session(request)
+        return _pixels(lambda: session.study, request.path_params["index"])
 
     async def prior_picture(self, request: Request) -> Response:
-        return await _pixels(self._session(request).prior, request.path_params["index"])
+        session = self._session(request)
+        return _pixels(lambda: session.prior, request.path_params["index"])
 
     async def report(self, request: Request) -> Response:
         session = self._session(request)
@@ -198,7 +209,7 @@ class DeskRoutes:
         ]
 
     async def templates(self, request: Request) -> Response:
-        return JSONResponse({"templates": [wire.template_json(template) for template in templates()]})
+        return JSONResponse({"templates": self._templates})
 
     async def frames(self, request: Request) -> Response:
         last = self._session(request).last_run()
@@ -227,23 +238,64 @@ class DeskRoutes:
 
     async def _open_arriving(self, session: Session, request: Request, take: Callable[[Study], None]) -> Response:
         # The file's own name may name the patient, so it is not even read; the format shows in the first bytes.
-        with session.arriving_file() as path:
-            with path.open("wb") as file:
-                async for chunk in request.stream():
-                    file.write(chunk)
-            return await self._open(path, take)
+        with session.arriving_file() as file:
+            async for chunk in request.stream():
+                file.write(chunk)
+            return await self._open(file, take)
 
-    async def _open(self, path: Path, take: Callable[[Study], None]) -> Response:
-        study = await to_thread.run_sync(open_study, path, self._study_limits, limiter=self._decoders)
+    async def _open(self, source: Path | IO[bytes], take: Callable[[Study], None]) -> Response:
+        study = await to_thread.run_sync(open_study, source, self._study_limits, limiter=self._decoders)
         await to_thread.run_sync(take, study)
         return JSONResponse(wire.study_json(study))
 
 
-async def _pixels(study: Study | None, index: int) -> Response:
+def _as_study(session: Session, request: Request) -> Callable[[Study], None]:
+    """What opens the study of a session; with `?report=clear` the report of the former one goes with it."""
+    match request.query_params.get("report", "keep"):
+        case "keep":
+            return session.open_study
+        case "clear":
+            return partial(session.open_study, report="clear")
+    raise wire.WireError("A report is kept or cleared when a study is opened.")
+
+
+def _pixels(find: Callable[[], Study | None], index: int) -> Response:
+    study = find()
     if study is None or index >= len(study.pictures):
         raise HTTPException(404)
-    content = await to_thread.run_sync(wire.pixels, study.pictures[index])
-    return Response(content, media_type="application/octet-stream")
+    return PictureResponse(find, study, index)
+
+
+class PictureResponse(Response):
+    """A picture's pixels, copied as they are taken: a client that reads nothing costs a piece and not the picture.
+
+    Between two pieces nothing holds the study. Where it was put away meanwhile, the connection breaks off, so that
+    nobody takes a part for the whole.
+    """
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, find: Callable[[], Study | None], study: Study, index: int) -> None:
+        self._find = find
+        self._study_id = study.id
+        self._index = index
+        self._length = study.pictures[index].values.nbytes
+        super().__init__(headers={"Content-Length": str(self._length)})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, self._length, PIECE_BYTES):
+            piece = self._piece(start)
+            if piece is None:
+                return
+            more = start + PIECE_BYTES < self._length
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    def _piece(self, start: int) -> bytes | None:
+        study = self._find()
+        if study is None or study.id != self._study_id:
+            return None
+        return wire.pixels(study.pictures[self._index], start, start + PIECE_BYTES)
 
 
 def bundle_routes(bundle: Bundle) -> list[BaseRoute]:

@@ -47,7 +47,7 @@ class WebDesk:
     """A web desk over one engine: made, launched once, closed."""
 
     def __init__(self, engine: Engine, settings: WebSettings = WebSettings()) -> None:
-        """Raises BundleError where the bundle is not built."""
+        """Raises BundleError where the bundle is not built, TemplateError where a template is not in order."""
         self._settings = settings
         self.sessions = Sessions(engine, settings.limits)
         bundle = load_bundle()

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from drafting.desk.runs import Alternative, Outcome
 from drafting.desk.session import Session
 from drafting.desk.templates import Template
@@ -209,10 +207,17 @@ def study_json(study: Study) -> dict[str, Any]:
     return {"facts": asdict(study.facts), "pictures": pictures, "note": study.note}
 
 
-def pixels(picture: Picture) -> bytes:
-    """The stored values row by row, little-endian, colour interleaved."""
+def pixels(picture: Picture, start: int = 0, stop: int | None = None) -> bytes:
+    """The stored values row by row, little-endian, colour interleaved; of all their bytes those from `start` to `stop`.
+
+    Raises ValueError where these cut a value in two.
+    """
     values = picture.values
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
+    size = values.itemsize
+    if start % size or (stop or 0) % size:
+        raise ValueError("A value of a picture is cut in two.")
+    part = values.reshape(-1)[start // size : None if stop is None else stop // size]
+    return part.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def frame_json(run: str, version: int, frame: Frame) -> str:

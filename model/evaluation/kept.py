@@ -6,7 +6,6 @@ code and device are told in the file's first line, and a file of others is refus
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -24,33 +23,13 @@ from model.evaluation.sibling import Filling, Sibling, Sides
 ROOT = Path(__file__).parents[2]
 
 
-class Kept:
-    """Work by what was asked for, in a ledger. Safe to use from several threads."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._known: dict[str, Any] = {str(line["asked"]): line["made"] for line in ledger.lines}
-
-    def once(self, asked: Sequence[Any], work: Callable[[], Any]) -> Any:
-        """What `work` made of `asked` before, or makes now; both are what JSON can hold.
-
-        Raises EvaluationError where it cannot be written; what was written before stays.
-        """
-        key = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        if key not in self._known:
-            made = work()
-            self._ledger.add({"asked": key, "made": made})
-            self._known[key] = made
-        return self._known[key]
-
-
 class KeptEngine(EvaluationEngine):
     """The engine, whose drafts, answers and likelihoods are kept. A draft comes without its frames."""
 
-    _kept: Kept
+    _kept: Ledger
 
     @classmethod
-    def of(cls, engine: EvaluationEngine, kept: Kept) -> KeptEngine:
+    def of(cls, engine: EvaluationEngine, kept: Ledger) -> KeptEngine:
         """The same engine, thread, prefixes and all."""
         other = cls.__new__(cls)
         other.__dict__.update(engine.__dict__)
@@ -109,10 +88,10 @@ class KeptEngine(EvaluationEngine):
 class KeptSibling(Sibling):
     """The sibling, whose texts are kept."""
 
-    kept: Kept | None = None
+    kept: Ledger | None = None
 
     @classmethod
-    def of(cls, sibling: Sibling, kept: Kept) -> KeptSibling:
+    def of(cls, sibling: Sibling, kept: Ledger) -> KeptSibling:
         return cls(**sibling.__dict__, kept=kept)
 
     def fill_all(

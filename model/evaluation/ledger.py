@@ -7,7 +7,8 @@ knows nothing of what the lines mean.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO
 from model.evaluation.record import EvaluationError
 
 SETTINGS = "settings"
+# Of the lines that `once` writes.
+ASKED, MADE = "asked", "made"
 
 Line = Mapping[str, Any]
 
@@ -40,6 +43,7 @@ class Ledger:
             self.lines: list[Line] = self._read()
             if settings is not None:
                 self._settle(dict(settings))
+            self._made = {str(line[ASKED]): line[MADE] for line in self.lines if ASKED in line and MADE in line}
         except BaseException:
             self._file.close()
             raise
@@ -61,6 +65,18 @@ class Ledger:
                 kept = f"{len(self.lines)} finished lines are kept" if self.lines else "nothing was finished yet"
                 raise EvaluationError(f"{self.path} cannot be written: {error.strerror}; {kept}.") from error
             self.lines.append(line)
+
+    def once(self, asked: Sequence[Any], work: Callable[[], Any]) -> Any:
+        """What `work` made of `asked` before, as a line of this file tells, or makes now; both are what JSON can hold.
+
+        Raises EvaluationError where it cannot be written; what was written before stays.
+        """
+        key = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        if key not in self._made:
+            made = work()
+            self.add({ASKED: key, MADE: made})
+            self._made[key] = made
+        return self._made[key]
 
     def _read(self) -> list[Line]:
         try:

@@ -6,7 +6,6 @@ This module knows nothing of radiographs and reports.
 from __future__ import annotations
 
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,14 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-import transformers
 from huggingface_hub import snapshot_download
 
-from model.engine.local import suited_settings
 from model.engine.sampler import SamplerSettings
 from model.evaluation.statistics import Estimate
-from model.network.loading import DEFAULT_MODEL, DraftingModel
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -135,54 +130,17 @@ def load_rows(path: Path) -> SavedRows:
         raise EvaluationError(f"{path} is not a saved evaluation.") from error
 
 
-def evaluation(
-    name: str,
-    command: str,
-    drafting_model: DraftingModel,
-    model: str | None,
-    adapter: str | None,
-    data: Path | None,
-    settings: Mapping[str, int | str | None],
-    seconds: float,
-    rows: Sequence[Row],
-    random_weights: bool = False,
-    sibling: Path | None = None,
-    reports: Sequence[Path] = (),
-) -> Evaluation:
-    """An evaluation's rows with what they depend on; `model` and `adapter` as they were given to `loading.load`.
-
-    `sibling`: the autoregressive model's folder; `reports`: the files of the real reports that were read.
-    """
-    device = drafting_model.device
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return Evaluation(
-        name=name,
-        command=command,
-        model=drafting_model.name,
-        weights_sha256=None if random_weights else weights_hash(model if model is not None else str(DEFAULT_MODEL)),
-        adapter_sha256=weights_hash(adapter) if adapter is not None else None,
-        sibling_sha256=weights_hash(str(sibling)) if sibling is not None else None,
-        data_sha256=_hash([data]) if data is not None else None,
-        reports_sha256=_hash(reports) if reports else None,
-        device=where,
-        settings=dict(settings),
-        sampler=suited_settings(drafting_model),
-        versions=Versions(torch.__version__, transformers.__version__, platform.python_version()),
-        seconds=round(seconds, 1),
-        rows=tuple(rows),
-    )
-
-
 def weights_hash(source: str) -> str:
     """SHA-256 of a checkpoint's or adapter's safetensors files, one after another in the order of their names."""
     folder = Path(source)
     if not folder.exists():
         # Loaded before, so that everything is in the cache.
         folder = Path(snapshot_download(source, allow_patterns="*.safetensors", local_files_only=True))
-    return _hash(sorted(folder.glob("*.safetensors")))
+    return files_hash(sorted(folder.glob("*.safetensors")))
 
 
-def _hash(files: Iterable[Path]) -> str:
+def files_hash(files: Iterable[Path]) -> str:
+    """SHA-256 of files, one after another."""
     digest = sha256()
     for path in files:
         with path.open("rb") as file:

@@ -1,9 +1,11 @@
 """Shares, medians, F1, AUROC and kappa with 95 % bootstrap intervals, drawn over images (or reports): what was sampled.
 
-Beside them two tests of one model against another on the same questions.
+Beside them two tests of one model against another on the same questions. Percentile intervals (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, chapter 13): where every image agrees they have no width, so read them together
+with the count. This module knows nothing of what is measured.
 
-This module knows nothing of what is measured. Percentile intervals (Efron and Tibshirani, An Introduction to the
-Bootstrap, 1993, chapter 13): where every image agrees they have no width, so read them together with the count.
+Written by hand although scipy and scikit-learn know most of these figures: their intervals draw single answers, here
+whole images are drawn with all of their answers, and nothing else in the repository needs either package.
 """
 
 from __future__ import annotations

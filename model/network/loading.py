@@ -34,6 +34,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from drafting.assets import asset
 from model.network.experts import experts_implementation, quantise_experts
 from model.network.tokens import BLANK_TOKEN
 
@@ -42,9 +43,11 @@ Network = TypeVar("Network", bound=PreTrainedModel)
 
 # What stands in a chat template for the text that belongs there.
 _MARKER = "REPORT"
-DEFAULT_MODEL = Path(__file__).parents[2] / "assets" / "default-model"
+DEFAULT_MODEL = asset("default-model")
 TRAITS_FILE = "drafting.json"
 CHECKSUMS = "SHA256SUMS"
+# Weights, configuration and tokenizer: every file of a checkpoint that loading reads.
+CHECKED = ("*.safetensors", "*.json", "*.jinja")
 BLANK_FILE = "blank.safetensors"
 
 
@@ -146,25 +149,26 @@ def load(
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 sums of a checkpoint folder's weights beside them, as `sha256sum` does (FIPS 180-4)."""
-    lines = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.safetensors"))]
+    """Write the SHA-256 sums of a checkpoint's files into its folder, as `sha256sum` does (FIPS 180-4)."""
+    paths = sorted(path for pattern in CHECKED for path in folder.glob(pattern))
+    lines = [f"{_sha256(path)}  {path.name}\n" for path in paths]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="ascii")
 
 
-def verify_weights(folder: Path) -> None:
-    """Raise ModelError where a folder that has checksums holds other weights than they tell of.
+def verify_checksums(folder: Path) -> None:
+    """Raise ModelError where a file differs from its checksum, or weights have none.
 
-    A folder without checksums is taken as it is: other people's checkpoints have none.
+    A folder without checksums is accepted: most published checkpoints have none.
     """
     if not (folder / CHECKSUMS).is_file():
         return
-    told: dict[str, str] = {}
+    expected: dict[str, str] = {}
     for line in (folder / CHECKSUMS).read_text(encoding="ascii").splitlines():
         digest, name = line.split("  ", 1)
-        told[name] = digest
-    for path in sorted({*folder.glob("*.safetensors"), *(folder / name for name in told)}):
-        if not path.is_file() or told.get(path.name) != _sha256(path):
-            raise ModelError(f"{path} is missing, damaged or not the one that {CHECKSUMS} beside it tells of.")
+        expected[name] = digest
+    for path in sorted({*folder.glob("*.safetensors"), *(folder / name for name in expected)}):
+        if not path.is_file() or expected.get(path.name) != _sha256(path):
+            raise ModelError(f"{path} is missing or damaged: it does not match {CHECKSUMS}.")
 
 
 def _sha256(path: Path) -> str:
@@ -199,7 +203,7 @@ def _load(
     # What is to be made smaller must first fit somewhere.
     first = torch.device("cpu") if bits < 16 else device
     try:
-        verify_weights(Path(source))
+        verify_checksums(Path(source))
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "diffusion_gemma":
             raise ModelError(f"{source} is a {config.model_type} checkpoint, not a DiffusionGemma one.")

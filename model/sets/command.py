@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from model.commands import Command
 from model.sets.files import SetError, wanted_folder
 from model.sets.leaks import WAYS, Item, Leak, SetPart, leaks_against, leaks_within
 from model.sets.pictures import Picture, look_at, same_picture_groups
@@ -229,3 +230,21 @@ def _ways(leak: Leak) -> dict[str, int]:
 
 def _some(names: Sequence[str]) -> str:
     return f" ({', '.join(names[:_EXAMPLES])}{', …' if len(names) > _EXAMPLES else ''})" if names else ""
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of the set, as its owners lay it out")
+    parser.add_argument("--against", type=Path, help="folder of a second set, to find what both hold")
+    parser.add_argument("--format", help="of the first set; by default it is told by the names of its files")
+    parser.add_argument("--json", type=Path, help="file for the counts and every shared image, question and report")
+
+
+def _run(options: argparse.Namespace) -> int:
+    findings = data(options)
+    print(findings.text())
+    if options.json:
+        findings.save(options.json)
+    return 0
+
+
+COMMAND = Command(_declare, _run, (SetError,))

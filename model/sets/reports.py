@@ -279,6 +279,17 @@ def _open_i_files(folder: Path) -> list[Path]:
     return []
 
 
+def even_open_i(folder: Path) -> list[Path]:
+    """The files NUMBER.xml of Open-i's reports in a folder, and below, with an even number, by number.
+
+    The others are kept back for an independent check: they are not opened. Raises SetError where there is none.
+    """
+    numbered = [(int(path.stem), path) for path in folder.rglob("*.xml") if path.stem.isascii() and path.stem.isdigit()]
+    if even := [path for number, path in sorted(numbered) if number % 2 == 0]:
+        return even
+    raise SetError(f"{folder} holds no report NUMBER.xml of Open-i with an even number.")
+
+
 def read_open_i(path: Path, folder: Path | None = None) -> SetReport:
     """The report in one XML file of Open-i (Demner-Fushman et al., J Am Med Inform Assoc 2016), numbered by its name.
 

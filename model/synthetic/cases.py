@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -438,26 +438,44 @@ def case_from_labels(source: Source, random: Random) -> Case:
     )
 
 
-def case_of_findings(findings: Mapping[Unplaced, bool]) -> Case:
-    """The case of a real picture of an adult of which is known whether it shows each of `findings`, but not where.
+def case_of_answers(answers: Mapping[str, int]) -> Case:
+    """The case of a real picture of an adult from what is known of it, by the names of `LABELS`: 1 yes, 0 no, -1
+    unknown.
 
-    Where a mass is a nodule too. Of what is not named, and of devices and bones, nothing is known.
+    A finding that is there, but unknown on which side or in which zone, is `unplaced`. Of devices and bones nothing is
+    known.
     """
-    none = {finding for finding, there in findings.items() if not there}
-    lung = Lung(
-        effusion=0 if "effusion" in none else None,
-        pneumothorax=0 if "pneumothorax" in none else None,
-        atelectasis=0 if "atelectasis" in none else None,
-        opacities=() if "opacity" in none else None,
-        nodules=() if "nodule" in none else None,
-    )
-    there: set[Unplaced] = {finding for finding, shown in findings.items() if shown}
+    unplaced: set[Unplaced] = {finding for finding in get_args(Unplaced) if answers[finding] == 1}
+    lungs: dict[Side, Lung] = {}
+    for side in SIDES:
+        effusion, pneumothorax = (_grade(answers, finding, side) for finding in ("effusion", "pneumothorax"))
+        lungs[side] = Lung(
+            effusion=effusion,
+            pneumothorax=pneumothorax,
+            atelectasis=_of_side(answers, "atelectasis", side),
+            opacities=_opacities(answers, side),
+            # Its zone is not known.
+            nodules=() if answers["nodule"] == 0 else None,
+        )
+    right, left = lungs["right"], lungs["left"]
+    placed: dict[Unplaced, bool] = {
+        "effusion": None not in (right.effusion, left.effusion),
+        "pneumothorax": None not in (right.pneumothorax, left.pneumothorax),
+        "atelectasis": None not in (right.atelectasis, left.atelectasis),
+        "opacity": None not in (right.opacities, left.opacities),
+    }
+    heart = answers["cardiomegaly"]
+    if heart == 1 and answers["marked_cardiomegaly"] >= 0:
+        unplaced.discard("cardiomegaly")
+        cardiomegaly: int | None = 1 + answers["marked_cardiomegaly"]
+    else:
+        cardiomegaly = 0 if heart == 0 else None
     return Case(
-        right=lung,
-        left=lung,
-        cardiomegaly=0 if "cardiomegaly" in none else None,
-        edema=0 if "edema" in none else None,
-        unplaced=frozenset(there),
+        right=right,
+        left=left,
+        cardiomegaly=cardiomegaly,
+        edema=0 if answers["edema"] == 0 else None,
+        unplaced=frozenset(finding for finding in unplaced if not placed.get(finding, False)),
         bones=None,
         pacemaker=None,
         endotracheal_tube=None,
@@ -465,6 +483,28 @@ def case_of_findings(findings: Mapping[Unplaced, bool]) -> Case:
         nasogastric_tube=None,
         sternal_wires=None,
     )
+
+
+def _of_side(answers: Mapping[str, int], finding: str, side: Side) -> int | None:
+    """1 there, 0 not, None unknown."""
+    if answers[finding] == 0:
+        return 0
+    answer = answers[f"{finding}_{side}"]
+    return None if answer < 0 else answer
+
+
+def _grade(answers: Mapping[str, int], finding: str, side: Side) -> int | None:
+    there = _of_side(answers, finding, side)
+    if not there:
+        return there
+    return 1 + sum(answers.get(f"{size}_{finding}_{side}", 0) == 1 for size in ("moderate_or_large", "large"))
+
+
+def _opacities(answers: Mapping[str, int], side: Side) -> tuple[Opacity, ...] | None:
+    if answers["opacity"] == 0:
+        return ()
+    zones = {zone: answers[f"opacity_{zone}_{side}"] for zone in ZONES}
+    return None if -1 in zones.values() else tuple(Opacity(zone, 2) for zone in ZONES if zones[zone])
 
 
 def _sample_findings(random: Random) -> Case:

@@ -13,7 +13,6 @@ import argparse
 import math
 import re
 import sys
-import xml.etree.ElementTree as ElementTree
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,14 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+from model.sets.files import SetError
+from model.sets.reports import even_open_i, read_open_i
 from model.synthetic.cases import sample_case
 from model.synthetic.grammar import write_report
 
 # How many reports stand for all that the grammar can write.
 WRITTEN = 60_000
 SEED = 20
-_SECTIONS = ("FINDINGS", "IMPRESSION")
 _BEGIN, _END = "<s>", "</s>"
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _NUMBERED = re.compile(r"^\s*\d+[.)]\s+", re.MULTILINE)
@@ -59,18 +59,13 @@ def words_of(text: str) -> list[Sentence]:
 
 
 def read_reports(folder: Path) -> Iterator[str]:
-    """Findings and impression of each report with an even number in `folder`, or in its subfolder `ecgen-radiology`.
+    """Findings and impression of each report with an even number in `folder` and below.
 
-    Raises ValueError where there is none.
+    Raises SetError where there is none, and for a file that is no report.
     """
-    inner = folder / "ecgen-radiology"
-    paths = sorted((inner if inner.is_dir() else folder).glob("*.xml"))
-    even = [path for path in paths if path.stem.isdigit() and int(path.stem) % 2 == 0]
-    if not even:
-        raise ValueError(f"{folder} holds no report NUMBER.xml with an even number.")
-    for path in even:
-        sections = {part.get("Label"): part.text or "" for part in ElementTree.parse(path).iter("AbstractText")}
-        yield "\n".join(sections.get(section, "") for section in _SECTIONS)
+    for path in even_open_i(folder):
+        report = read_open_i(path)
+        yield f"{report.findings}\n{report.impression}"
 
 
 def written_reports(count: int) -> Iterator[str]:
@@ -171,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         real = [sentence for text in read_reports(options.reports) for sentence in words_of(text)]
         written = [sentence for text in written_reports(options.count) for sentence in words_of(text)]
         found = closeness(real, written)
-    except (ValueError, OSError, ElementTree.ParseError) as error:
+    except SetError as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{found.real_words} real words, {options.count} written reports")

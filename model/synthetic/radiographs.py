@@ -39,7 +39,7 @@ from model.synthetic.cases import (
     Source,
     Unplaced,
     case_from_labels,
-    case_of_findings,
+    case_of_answers,
     sample_case,
 )
 
@@ -169,11 +169,11 @@ def source_case(source: int, random: Random) -> Case:
 
 
 def labelled_case(labels: NDArray[np.int8]) -> Case | None:
-    """The case of a real picture of an adult from its collection's labels, (len(LABELS),); None where less is known
-    than a report needs."""
-    known = {finding: int(labels[LABELS.index(finding)]) for finding in _FINDINGS}
-    findings = {finding: value > 0 for finding, value in known.items() if value >= 0}
-    return case_of_findings(findings) if len(findings) >= _LEAST_KNOWN else None
+    """The case of a real picture of an adult from what is known of it, (len(LABELS),) 1, 0 or -1; None where less is
+    known than a report needs."""
+    answers = dict(zip(LABELS, labels.tolist(), strict=True))
+    known = sum(answers[finding] >= 0 for finding in _FINDINGS)
+    return case_of_answers(answers) if known >= _LEAST_KNOWN else None
 
 
 def split_of(path: Path) -> int:

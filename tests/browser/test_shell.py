@@ -398,6 +398,48 @@ def test_a_run_that_a_reload_cuts_off_is_offered_again(quiet: Callable[..., Desk
     desk.finish()
 
 
+def test_after_a_reload_what_is_typed_hinted_and_drafted_has_ids_of_its_own(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    refused: list[str] = []
+    desk.page.on("response", lambda answer: answer.status >= 400 and refused.append(answer.url))
+    for number in range(3):
+        for word in ("One. ", "Two. "):
+            desk.type(word)
+            desk.page.keyboard.press("Control+l")
+            desk.page.keyboard.press("Control+g")
+        desk.page.get_by_text("Saved", exact=True).wait_for()
+        reload(desk)
+        desk.wait_until(lambda: desk.page.locator(".cm-content .gap").count() > 0)
+        ids = [span["id"] for span in desk.saved[-1]["spans"]]
+        assert len(set(ids)) == len(ids), number
+    desk.button("Draft").click()
+    desk.finish()
+    assert desk.text.count("One.") == 3
+    assert refused == []
+
+
+def test_locked_bytes_that_no_keyboard_makes_survive_a_reload_and_a_key(quiet: Callable[..., Desk]) -> None:
+    desk = quiet()
+    desk.page.wait_for_function("() => history.state?.desk")
+    texts = ["a\r\nb", "c\rd", "e\ufffcf", "\ufffc", "\r"]
+    spans = [
+        {"id": f"c{number}", "text": text, "state": "locked", "author": "template"} for number, text in enumerate(texts)
+    ]
+    desk.page.evaluate(
+        """async (spans) => {
+            const headers = {"Content-Type": "application/json", "X-Desk": history.state.desk};
+            const body = JSON.stringify({version: 1, spans, indication: "", writer: "other"});
+            await fetch("desk/report", {method: "PUT", body, headers});
+        }""",
+        spans,
+    )
+    reload(desk)
+    desk.wait_until(lambda: desk.page.locator(".cm-content .span.locked").count() > 0)
+    desk.type("x")
+    desk.wait_until(lambda: bool(desk.saved) and desk.saved[-1]["spans"][-1]["text"] == "x")
+    assert [span["text"] for span in desk.saved[-1]["spans"]] == [*texts, "x"]
+
+
 def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quiet: Callable[..., Desk]) -> None:
     first, second = quiet(), quiet()
     first.type("Written first.")

@@ -20,7 +20,7 @@ from model.network.loading import DraftingModel
 from model.sets.files import read_picture
 from model.training.lora.lessons import Lesson
 from model.training.lora.recipe import LoraRecipe, recipe_of
-from model.training.lora.run import new_accelerator, train_lora
+from model.training.lora.run import LoraRun, new_accelerator, train_lora
 from model.training.lora.student import Student, load_student
 
 FAMILIES = ("diffusion", "autoregressive")
@@ -60,7 +60,7 @@ def tiny_recipe(**told: object) -> LoraRecipe:
 
 
 def run(source: Path, recipe: LoraRecipe, lessons: list[Lesson], out: Path, **more: Any) -> dict[str, torch.Tensor]:
-    train_lora(str(source), recipe, lessons, out, 0, new_accelerator(cpu=True), quietly, **more)
+    train_lora(LoraRun(str(source), recipe, lessons, out), new_accelerator(cpu=True), quietly, **more)
     return load_file(out / "adapter" / "adapter_model.safetensors")
 
 

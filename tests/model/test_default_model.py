@@ -17,7 +17,8 @@ from drafting.imaging.open import open_study
 from drafting.report import merge_draft, parse_markup
 from drafting.study import Study
 from model.engine.local import LocalEngine
-from model.evaluation.reports.infill import contradicts, statements, written_gaps
+from model.evaluation.reading.statements import contradicts, statements
+from model.evaluation.reports.gaps import written_gaps
 from model.evaluation.reports.studies import HeldOut, finished
 from model.network.loading import CHECKSUMS, DEFAULT_MODEL
 from model.synthetic.cases import sample_case, visible
@@ -54,7 +55,11 @@ def test_the_shipped_files_keep_to_their_sizes() -> None:
     assert max(sizes.values()) <= 16_000_000
     index = json.loads((DEFAULT_MODEL / "model.safetensors.index.json").read_text(encoding="utf-8"))
     assert set(weights) == set(index["weight_map"].values())
-    assert (DEFAULT_MODEL / CHECKSUMS).is_file()
+
+
+def test_every_shipped_file_that_loading_reads_has_a_checksum() -> None:
+    summed = {line.split("  ")[1] for line in (DEFAULT_MODEL / CHECKSUMS).read_text(encoding="ascii").splitlines()}
+    assert summed == {path.name for path in DEFAULT_MODEL.iterdir()} - {CHECKSUMS, "MODEL_CARD.md"}
 
 
 def test_a_gap_never_comes_back_empty(engine: LocalEngine, studies: dict[str, Study]) -> None:
@@ -101,9 +106,10 @@ def test_gaps_say_what_the_rest_of_the_report_decides(engine: LocalEngine) -> No
         gaps.append(next(replace(gap, study=None) for gap in written_gaps(study, random) if gap.decided))
     right = contradicting = 0
     for number, gap in enumerate(gaps):
-        text = finished(engine.draft(None, gap.report, DraftSettings(number), gap.case.indication or "")).texts["s1"]
+        draft = engine.draft(None, gap.drafted_on, DraftSettings(number), gap.report.indication)
+        text = finished(draft).texts["g0"]
         right += {told for told in statements(gap.original) if told[1]} <= statements(text)
-        contradicting += contradicts(gap, text)
+        contradicting += contradicts(text, gap.section, gap.standing)
     assert right >= 28
     assert contradicting <= 2
 

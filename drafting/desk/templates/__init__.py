@@ -52,10 +52,19 @@ def parse_template(text: str, name: str = "template") -> Template:
 @cache
 def templates() -> tuple[Template, ...]:
     """The templates of this folder, whole reports first. Raises TemplateError."""
-    found = [parse_template(path.read_text(encoding="utf-8"), path.name) for path in sorted(FOLDER.glob("*.txt"))]
+    found = [parse_template(_read(path), path.name) for path in sorted(FOLDER.glob("*.txt"))]
     if len({template.code for template in found}) != len(found):
         raise TemplateError("Two templates have the same code.")
     return tuple(sorted(found, key=lambda template: (not template.whole, template.code != "normal", template.code)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TemplateError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise TemplateError(f"{path.name} is not UTF-8 text (byte {error.start}).") from error
 
 
 def _with_fields_open(span: Span) -> list[Span]:

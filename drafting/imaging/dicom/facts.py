@@ -33,8 +33,8 @@ LONG_NUMBER = re.compile(r"\d{5}|\d\d?[-./]\d\d?[-./]\d\d|\d{4}[-./]\d\d")
 def facts_of(dataset: Dataset) -> StudyFacts:
     sex = element_code(dataset, "PatientSex")
     return StudyFacts(
-        modality=element_code(dataset, "Modality") or None,
-        body_part=element_code(dataset, "BodyPartExamined") or None,
+        modality=_code(dataset, "Modality") or None,
+        body_part=_code(dataset, "BodyPartExamined") or None,
         age=_age(dataset),
         sex=sex if sex in ("M", "F", "O") else None,
         view=view_of(dataset),
@@ -50,16 +50,33 @@ def side_of(dataset: Dataset) -> str | None:
 
 def free_text(dataset: Dataset, keyword: str) -> str:
     """A description that people type; empty where it holds anything of the patient, a long number or a date."""
-    text = " ".join("".join(sign for sign in str(element_value(dataset, keyword) or "") if sign.isprintable()).split())
-    if len(text) > 64 or LONG_NUMBER.search(text):
-        return ""
-    words = set(re.findall(r"\w{2,}", text.lower()))
-    private = " ".join(str(element_value(dataset, private) or "") for private in PRIVATE).lower()
-    return "" if words & set(re.findall(r"\w{2,}", private)) else text
+    return impersonal(str(element_value(dataset, keyword) or ""), dataset)
+
+
+def impersonal(text: str, dataset: Dataset) -> str:
+    """A text of a data set on one line; empty where it is long or holds anything of the patient, a number or a date."""
+    text = " ".join("".join(sign for sign in text if sign.isprintable()).split())
+    return "" if len(text) > 64 or LONG_NUMBER.search(text) or _names(text, dataset, shortest=2) else text
+
+
+def _code(dataset: Dataset, keyword: str) -> str:
+    """A code string; empty where it is none, or where somebody has put anything of the patient there.
+
+    Two letters name nobody, and 'PA' is also half of a phantom's name.
+    """
+    code = element_code(dataset, keyword)
+    return "" if LONG_NUMBER.search(code) or _names(code, dataset, shortest=3) else code
+
+
+def _names(text: str, dataset: Dataset, shortest: int) -> bool:
+    """Whether a text shares a word of at least so many letters with what tells who somebody is."""
+    word = re.compile(rf"\w{{{shortest},}}")
+    private = " ".join(str(element_value(dataset, keyword) or "") for keyword in PRIVATE)
+    return not set(word.findall(text.lower())).isdisjoint(word.findall(private.lower()))
 
 
 def view_of(dataset: Dataset) -> str | None:
-    view = element_code(dataset, "ViewPosition")
+    view = _code(dataset, "ViewPosition")
     if view:
         return view
     codes = dataset.get("ViewCodeSequence")

@@ -50,7 +50,7 @@ def open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Opened:
         )
     syntax = _transfer_syntax(dataset)
     form = pixel_form(dataset)
-    check_size(form.rows, form.columns, form.frames, form.announced_bytes, limits)
+    check_size(form.rows, form.columns, form.frames, form.costly_bytes, limits)
     check_readable(syntax, form)
     if syntax.is_encapsulated and len(dataset.get("PixelData") or b"") > 2 * form.announced_bytes + 2**16 * form.frames:
         # No codec makes an image that much larger, but RLE segments that run on would be inflated all the same.
@@ -59,7 +59,10 @@ def open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Opened:
         # pydicom keeps GDCM from 12-bit JPEG Extended. GDCM reads it, told only that it is some JPEG: the codestream
         # says which. Compared with another decoder, values differ by 1 at most.
         dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    return Opened(tuple(pictures_of(dataset, form, syntax)), facts, place_of(dataset))
+    opened = Opened(tuple(pictures_of(dataset, form, syntax)), facts, place_of(dataset))
+    # A lookup table makes two bytes of one, and that it does so the header says in many places.
+    check_size(form.rows, form.columns, form.frames, opened.decoded_bytes, limits)
+    return opened
 
 
 def _check_deflated(stream: IO[bytes], head: bytes, limits: Limits) -> None:

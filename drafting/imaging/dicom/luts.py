@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drafting.imaging.dicom.elements import element_code, element_numbers, element_texts, element_value
+from drafting.imaging.dicom.facts import impersonal
 from drafting.study import StudyError, Window
 
 if TYPE_CHECKING:
@@ -71,9 +72,12 @@ def voi_curve(voi: Dataset, dataset: Dataset, modality: NDArray[Any]) -> LookupT
     return None
 
 
-def windows_of(voi: Dataset, floating: bool) -> tuple[Window, ...]:
-    """The file's windows, as LINEAR ones; a width that its function does not allow makes no window."""
-    names = element_texts(voi, "WindowCenterWidthExplanation")
+def windows_of(voi: Dataset, dataset: Dataset, floating: bool) -> tuple[Window, ...]:
+    """The file's windows, as LINEAR ones; a width that its function does not allow makes no window.
+
+    Their names are typed by people, so one that holds anything of the patient is left out.
+    """
+    names = [impersonal(name, dataset) for name in element_texts(voi, "WindowCenterWidthExplanation")]
     # LINEAR is for whole numbers: taken at its word, it would make a window from 0 to 1 a threshold.
     exact = floating or element_code(voi, "VOILUTFunction") == "LINEAR_EXACT"
     windows = []

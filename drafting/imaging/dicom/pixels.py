@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,27 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.uid import UID
 
+# By which of pydicom's plugins compressed pixels are read, by the transfer syntax's UID (PS3.5 A.4): the decoder with
+# the newest maintained code first, the next one where it fails. Pillow brings OpenJPEG and libjpeg-turbo, pylibjpeg an
+# older OpenJPEG, pyjpegls CharLS. GDCM's own copies of such libraries are years old, so it reads only what nothing
+# else does.
+DECODERS: Mapping[str, tuple[str, ...]] = {
+    "1.2.840.10008.1.2.5": ("pydicom",),  # RLE Lossless
+    "1.2.840.10008.1.2.4.50": ("pillow",),  # JPEG Baseline
+    "1.2.840.10008.1.2.4.51": ("pillow",),  # JPEG Extended
+    "1.2.840.10008.1.2.4.57": ("gdcm",),  # JPEG Lossless
+    "1.2.840.10008.1.2.4.70": ("gdcm",),  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80": ("pyjpegls",),  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.81": ("pyjpegls",),  # JPEG-LS Near-Lossless
+    "1.2.840.10008.1.2.4.90": ("pillow", "pylibjpeg"),  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.91": ("pillow", "pylibjpeg"),  # JPEG 2000
+    "1.2.840.10008.1.2.4.201": ("pylibjpeg",),  # High-Throughput JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.202": ("pylibjpeg",),  # High-Throughput JPEG 2000 Lossless, RPCL
+    "1.2.840.10008.1.2.4.203": ("pylibjpeg",),  # High-Throughput JPEG 2000
+}
+# JPEG Extended of 12 bits.
+TWELVE_BIT_DECODERS = ("gdcm",)
+
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 COLOUR = {"PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 
@@ -47,7 +68,18 @@ class PixelForm:
     @property
     def announced_bytes(self) -> int:
         """Of all frames decoded; a pixel of one bit takes a byte."""
-        return self.rows * self.columns * self.frames * self.samples * max(1, self.bits_allocated // 8)
+        return self.rows * self.columns * self.frames * self._bytes_decoded
+
+    @property
+    def costly_bytes(self) -> int:
+        """Of all frames, decoded or as they are then kept, whichever is more."""
+        # A pixel with a palette is one value in the file and three in the picture.
+        bytes_kept = 3 if self.photometric_interpretation in COLOUR else 1 if self.bits_allocated <= 8 else 2
+        return self.rows * self.columns * self.frames * max(self._bytes_decoded, bytes_kept)
+
+    @property
+    def _bytes_decoded(self) -> int:
+        return self.samples * max(1, self.bits_allocated // 8)
 
 
 def pixel_form(dataset: Dataset) -> PixelForm:
@@ -80,7 +112,8 @@ def check_readable(syntax: UID, form: PixelForm) -> None:
         raise StudyError(f"The DICOM header is damaged: {form.samples} samples per pixel do not make {photometric}.")
     name = syntax.name if syntax.is_valid else "unknown"
     try:
-        readable = get_decoder(syntax).is_available
+        available = get_decoder(syntax).available_plugins
+        readable = not syntax.is_encapsulated or any(name in available for name in _decoders(syntax, form))
     except NotImplementedError:
         readable = False
     if not readable:
@@ -106,19 +139,38 @@ def pictures_of(dataset: Dataset, form: PixelForm, syntax: UID) -> list[Picture]
     return pictures
 
 
+def _decoders(syntax: UID, form: PixelForm) -> tuple[str, ...]:
+    """The names of pydicom's plugins, in the order in which they are tried."""
+    from pydicom.uid import JPEGExtended12Bit
+
+    if not syntax.is_encapsulated:
+        # pydicom's own code, which has no name.
+        return ("",)
+    if syntax == JPEGExtended12Bit and form.bits_stored > 8:
+        return TWELVE_BIT_DECODERS
+    return DECODERS.get(syntax, ())
+
+
 def _frames(dataset: Dataset, form: PixelForm, syntax: UID) -> Iterator[NDArray[Any]]:
     """The frames, (rows, columns) or (rows, columns, 3), YBR already turned into RGB by pydicom."""
     from pydicom.pixels import iter_pixels
 
-    try:
-        # Asked for by number, so that no frame comes that `check_size` has not counted. Without numbers pydicom 3.0.2
-        # gives all that are there, and fails on compressed frames whose unused bits it has to set.
-        yield from iter_pixels(dataset, indices=range(form.frames))
-    except AttributeError as error:
-        raise StudyError("The DICOM header is damaged: it does not tell how the image data is stored.") from error
-    except (RuntimeError, ValueError, NotImplementedError, LookupError, EOFError, struct.error) as error:
-        compressed = "compressed " if syntax.is_encapsulated else ""
-        raise StudyError(f"The {compressed}image data is damaged or cut off.") from error
+    failure: Exception | None = None
+    read = 0
+    for decoder in _decoders(syntax, form):
+        try:
+            # Asked for by number, so that no frame comes that `check_size` has not counted. Without numbers pydicom
+            # 3.0.2 gives all that are there, and fails on compressed frames whose unused bits it has to set.
+            for frame in iter_pixels(dataset, indices=range(read, form.frames), decoding_plugin=decoder):
+                read += 1
+                yield frame
+            return
+        except AttributeError as error:
+            raise StudyError("The DICOM header is damaged: it does not tell how the image data is stored.") from error
+        except (RuntimeError, ValueError, NotImplementedError, LookupError, EOFError, struct.error) as error:
+            failure = error
+    compressed = "compressed " if syntax.is_encapsulated else ""
+    raise StudyError(f"The {compressed}image data is damaged or cut off.") from failure
 
 
 def _rgb(frame: NDArray[Any], dataset: Dataset, form: PixelForm) -> NDArray[np.uint8]:
@@ -167,7 +219,7 @@ def _grey_picture(
         values, slope, intercept = curve.entries[values], 1.0, 0.0
         windows: tuple[Window, ...] = (Window.between(0, curve.top),)
     else:
-        windows = windows_of(voi, floating)
+        windows = windows_of(voi, dataset, floating)
     if not windows and ready:
         ends = intercept, (2**form.bits_stored - 1) * slope + intercept
         windows = (Window.between(min(ends), max(ends)),)

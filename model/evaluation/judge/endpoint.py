@@ -2,6 +2,9 @@
 
 Requests go straight to the address that was named: no proxy, no redirect, no other host. This module knows nothing of
 what is asked.
+
+Written by hand although the `openai` package has a client: that takes keys, organization and project from the
+environment, where the user did not name them for this server, and limits neither an answer's bytes nor its whole time.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+from pydantic import BaseModel, Field, ValidationError
 
 Message = dict[str, str]
 """A turn of a conversation: its `role` and its `content`."""
@@ -43,6 +47,18 @@ class Patience:
     tries: int = 6
     first: float = 1.0
     longest: float = 60.0
+
+
+class _Said(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Said
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
 
 
 class Endpoint:
@@ -138,13 +154,9 @@ class Endpoint:
 def _content(body: bytes) -> str:
     """The text of a chat completion; empty where the model wrote none."""
     try:
-        message = json.loads(body)["choices"][0]["message"]
-        content = message.get("content")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        return _Completion.model_validate_json(body).choices[0].message.content or ""
+    except ValidationError as error:
         raise _MayPassError(f"what it says is no chat completion: {_line(body.decode('utf-8', 'replace'))}") from error
-    if content is not None and not isinstance(content, str):
-        raise _MayPassError("what it says is no text")
-    return content or ""
 
 
 def _told(body: bytes | bytearray) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from model.evaluation.record import Row
-from model.evaluation.reports.infill import DIFFUSION, ORIGINAL
+from model.evaluation.reports.methods import DIFFUSION, ORIGINAL
 
 _PAINTED = "questions: adults, findings painted in"
 _CHILDREN = "questions: children, real pictures"

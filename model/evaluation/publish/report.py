@@ -7,6 +7,7 @@ anew here. The HTML file holds everything itself and loads nothing from elsewher
 
 from __future__ import annotations
 
+import argparse
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from model.commands import Command
 from model.evaluation.publish.card import is_score, is_share, table_blocks
 from model.evaluation.record import EvaluationError, Row, SavedRows, load_rows
 
@@ -200,3 +202,18 @@ def _environment(html: bool) -> Environment:
     made = Environment(autoescape=html, undefined=StrictUndefined, keep_trailing_newline=True)
     made.filters["cell"] = _in_one_cell
     return made
+
+
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, nargs="+", help="files that evaluate --json wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder for report.md, report.html and the plots")
+    parser.add_argument("--title", default="Evaluation", help="the report's heading")
+
+
+def _run(options: argparse.Namespace) -> int:
+    for path in write_report(options.results, options.out, options.title):
+        print(path)
+    return 0
+
+
+COMMAND = Command(_declare, _run, (EvaluationError,))

@@ -22,7 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast, get_args
 
-from model.evaluation.reading.indiana import IndianaReport, read_report
+from model.evaluation.reading.indiana import LaidReport, read_report
 from model.evaluation.reading.labeler import BOTH, FINDINGS, SIDED, Finding, Presence, Reading, read, reading
 from model.evaluation.record import EvaluationError
 from model.evaluation.statistics import Estimate, pooled
@@ -74,7 +74,7 @@ def labelled_sentences(path: Path, reports: Path | None = None) -> list[Sentence
 
     Raises EvaluationError where a report is not there or its sentence is another one.
     """
-    held: dict[int, IndianaReport] = {}
+    held: dict[int, LaidReport] = {}
 
     def text_of(entry: Mapping[str, object]) -> str:
         if "text" in entry:
@@ -94,7 +94,7 @@ def labelled_sentences(path: Path, reports: Path | None = None) -> list[Sentence
     return [Sentence(text_of(entry), labels_of(entry["labels"]), bool(entry["aside"])) for entry in entries]
 
 
-def _report(folder: Path, number: int) -> IndianaReport:
+def _report(folder: Path, number: int) -> LaidReport:
     for path in folder.rglob(f"{number}.xml"):
         if report := read_report(path):
             return report

@@ -1,23 +1,25 @@
-"""Reports of the Indiana University chest X-ray collection (Open-i), for evaluation alone: never to train, nor to ship.
+"""Real reports laid out as drafts are, and those of the Indiana University chest X-ray collection (Open-i).
 
-Demner-Fushman et al., J Am Med Inform Assoc 2016;23:304-310; CC BY-NC-ND 4.0. Only reports with an even number are
-read: the odd ones are kept back for an independent check. This module knows nothing of findings and models.
+The latter are for evaluation alone: never to train, nor to ship. Demner-Fushman et al., J Am Med Inform Assoc
+2016;23:304-310; CC BY-NC-ND 4.0. Only reports with an even number are read: the odd ones are kept back for an
+independent check. This module knows nothing of findings and models.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.evaluation.record import EvaluationError
 from model.sets.files import SetError
-from model.sets.reports import read_open_i
+from model.sets.reports import SetReport, even_open_i, read_open_i
+from model.sets.sections import Sections
 
 SECTIONS = ("findings", "impression")
-# What stands where names, dates and ages were taken out.
-REMOVED = "XXXX"
+# What stands where names, dates and ages were taken out: Open-i's and MIMIC-CXR's.
+REMOVED = re.compile(r"XXXX|_{3}")
 _NUMBER = re.compile(r"(\d+)\.xml")
 # A full stop ends a sentence where a new one begins; that of a list's number or of a measurement does not.
 _BOUNDARY = re.compile(r"(?<=[^\W\d_][.?!])\s+(?=[A-Z0-9])|(?<=[)%\]\"][.?!])\s+(?=[A-Z0-9])|(?<=\d[.?!])\s+(?=[A-Z])")
@@ -34,63 +36,66 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class IndianaReport:
-    """One report, laid out as drafts are. `number`: its own in the collection. `indication`: '' where none is told."""
+class LaidReport:
+    """A report laid out as drafts are, with its sentences. `name`: its own in its set; `indication`: '' for none.
 
-    number: int
+    `sections`: for each that it has, where its words begin and end in `text`.
+    """
+
+    name: str
     indication: str
     text: str
+    sections: Mapping[str, tuple[int, int]]
     parts: tuple[Part, ...]
 
     def words_of(self, part: Part) -> str:
         return self.text[part.start : part.end]
 
 
-def read_report(path: Path) -> IndianaReport | None:
-    """The report of one file; None where it has no findings or no impression.
+def laid_out(report: SetReport) -> LaidReport | None:
+    """A set's report with its sentences; None where it has none."""
+    text = Sections(report.findings, report.impression, "").text()
+    sections: dict[str, tuple[int, int]] = {}
+    parts: list[Part] = []
+    at = 0
+    for section, words in zip(SECTIONS, (report.findings, report.impression), strict=True):
+        if not words:
+            continue
+        begin = text.index(f"{section.upper()}:\n{words}", at) + len(f"{section.upper()}:\n")
+        at = begin + len(words)
+        sections[section] = (begin, at)
+        parts += [Part(begin + start, begin + end, section) for start, end in sentence_ranges(words)]
+    return LaidReport(report.id, report.indication, text, sections, tuple(parts)) if parts else None
+
+
+def read_report(path: Path) -> LaidReport | None:
+    """The report of one file of the Indiana collection; None where it has no findings or no impression.
 
     Raises EvaluationError for a file that is no report of the collection, and for a report with an odd number.
     """
     named = _NUMBER.fullmatch(path.name)
     if not named:
         raise EvaluationError(f"{path} is not named like a report of the collection.")
-    number = int(named.group(1))
-    if number % 2:
-        raise EvaluationError(f"Report {number} has an odd number: it is kept back and not read.")
+    if int(named.group(1)) % 2:
+        raise EvaluationError(f"Report {path.stem} has an odd number: it is kept back and not read.")
     try:
         read = read_open_i(path)
     except SetError as error:
         raise EvaluationError(f"{path} is not a report of the collection.") from error
-    if not read.findings or not read.impression:
-        return None
-    # Findings stand behind their heading, the impression at the end.
-    placed = ((len("FINDINGS:\n"), read.findings), (len(read.text) - len(read.impression), read.impression))
-    parts = tuple(
-        Part(begin + start, begin + end, section)
-        for section, (begin, words) in zip(SECTIONS, placed, strict=True)
-        for start, end in sentence_ranges(words)
-    )
-    return IndianaReport(number, read.indication, read.text, parts)
+    return laid_out(read) if read.findings and read.impression else None
 
 
-def read_reports(folder: Path) -> list[IndianaReport]:
+def read_reports(folder: Path) -> list[LaidReport]:
     """All reports with an even number and both sections, by number. Raises EvaluationError where there is none."""
     return [report for path in even_files(folder) if (report := read_report(path))]
 
 
 def even_files(folder: Path) -> list[Path]:
-    """The files of the reports with an even number, by number; the others are not opened."""
-    numbered = sorted((int(found.group(1)), path) for path, found in _named(folder))
-    even = [path for number, path in numbered if number % 2 == 0]
-    if not even:
-        raise EvaluationError(f"{folder} has no reports of the Indiana collection with an even number.")
-    return even
-
-
-def _named(folder: Path) -> Iterator[tuple[Path, re.Match[str]]]:
-    for path in folder.rglob("*.xml"):
-        if found := _NUMBER.fullmatch(path.name):
-            yield path, found
+    """The files of the reports with an even number, by number. Raises EvaluationError where there is none."""
+    try:
+        return even_open_i(folder)
+    except SetError as error:
+        raise EvaluationError(str(error)) from error
 
 
 def sentence_ranges(text: str) -> list[tuple[int, int]]:

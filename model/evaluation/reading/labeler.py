@@ -3,6 +3,9 @@
 It goes by words that radiologists use, sentence by sentence. It knows nothing of pictures and networks, and nothing of
 the grammar that the default model learned to write from: it must be able to find fault with both.
 
+Written by hand because no package that runs here knows findings, sides and uncertainty; those that were tried are
+named below.
+
 What is read: 'lungs are clear' denies opacity, nodule, mass, edema and atelectasis; 'no acute fracture' denies none,
 for an old one may be there; a mass is a nodule too; a shadow that is put down to atelectasis, edema or a scar is no
 opacity of its own. Findings are those of an ordinary report; the last ones of `FINDINGS` no picture of ours shows.
@@ -16,7 +19,7 @@ before any mending, precision was 0.98 and recall 0.84 on the collection's 30. W
 collection's sentences that say what is abnormal were labelled and then read, and nothing was mended by them: there
 precision is 0.96 (0.89 to 1.00), recall 0.96 (0.91 to 1.00), and the side right in 24 of 26.
 
-For negation alone there is a maintained library: negspacy 1.1.0 (MIT, NegEx of Chapman et al., J Biomed Inform
+Libraries. For negation alone one is maintained: negspacy 1.1.0 (MIT, NegEx of Chapman et al., J Biomed Inform
 2001;34:301-310, for spaCy) runs on Python 3.11 with numpy 2. Given the same clauses and terms of these sentences it
 tells denied from not denied in 168 of 169 cases with its clinical cues and in 165 with the plain ones; the cues here in
 169. It knows neither uncertainty nor sides nor findings and brings spaCy, so it was not taken. medspacy 1.3.1 is spaCy

@@ -1,43 +1,28 @@
-"""`python -m model evaluate infill --set`: gaps of every size in a set's reports, filled by every method.
+"""Gaps: what is taken out of a report, by a draw that depends on the seed alone, so that every method fills the same.
 
-A word, a phrase of 2 to 5 words, a sentence or a section is taken out, or two, four or eight mixed ones at once, drawn
-from a seed, so that every method fills the same. Reports come without their images. What a gap's text says is read in
-the whole sentences that it stands in, with what stays locked there: of a single word nothing could be told. Of Open-i
-only reports with an even number are opened, to measure, never to train.
+A word, a phrase of 2 to 5 words, a sentence or a section, or two, four or eight mixed ones at once; of reports that the
+grammar wrote a sentence whose other section decides it, and any sentence. This module knows nothing of how gaps are
+filled.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, TextIO
 
-from drafting.engine import Draft, DraftSettings
-from drafting.report import Report, Span, merge_draft
+from drafting.report import Report, Span
 from model.engine.layout import GAP_IN_LINE
-from model.evaluation.engine import EvaluationEngine
-from model.evaluation.reading.indiana import SECTIONS, Part, even_files, sentence_ranges
-from model.evaluation.reading.wording import REFERENCE_REPORTS, most_frequent_sentences, written_reports
-from model.evaluation.record import EvaluationError, Row, done_together
-from model.evaluation.reports.foreign import Score, scored
-from model.evaluation.reports.infill import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS, Gap, contradicts, statements
-from model.evaluation.reports.studies import finished
-from model.evaluation.statistics import Estimate, f1, mean, pooled, share
+from model.evaluation.reading.indiana import REMOVED, SECTIONS, LaidReport, Part
+from model.evaluation.reading.labeler import ACUTE, read, reading
+from model.evaluation.reading.statements import called, denied
+from model.evaluation.reports.studies import PICTURED, HeldOut, Labelled
 from model.network.loading import DraftingModel
-from model.sets.files import SetError, wanted_folder
-from model.sets.reports import ReportSet, SetReport, load_reports, read_open_i, report_formats
-from model.sets.sections import Sections
+from model.synthetic.cases import Case
+from model.synthetic.grammar import Sentence, WrittenReport, write_report
+from model.training.small.hints import hint_of
 
-if TYPE_CHECKING:
-    from model.evaluation.sibling import Sibling, Sides
-
-FIXED = "diffusion, width of the text taken out"
-REWRITTEN = "autoregressive, whole report rewritten"
 # What is taken out of a report, and how many at once.
 KINDS: Mapping[str, int] = {
     "a word": 1,
@@ -51,35 +36,9 @@ KINDS: Mapping[str, int] = {
 _PHRASE = (2, 5)
 # Largest first, so that there is room for each.
 _MIXED = ("a sentence", "a phrase", "a word")
-_PARTS = ("test", "validation", "all")
-# What stands where names, dates and ages were taken out: Open-i's and MIMIC-CXR's.
-_REMOVED = re.compile(r"XXXX|_{3}")
 _WORD = re.compile(r"\w+(?:[.'’/-]\w+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class GapsSettings:
-    """`limit`: reports. `set`, `format`: where they lie and how. `scores`: of other packages, with commas between."""
-
-    limit: int
-    set: str
-    format: str
-    part: str
-    scores: str = ""
-    seed: int = 0
-    steps: int | None = None
-    together: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RealReport:
-    """A report laid out as drafts are. `sections`: for each that it has, where its words begin and end in `text`."""
-
-    name: str
-    indication: str
-    text: str
-    sections: Mapping[str, tuple[int, int]]
-    parts: tuple[Part, ...]
+# What an impression never leaves out.
+_MAIN = frozenset(PICTURED) - {"device"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +53,37 @@ class Hole:
 
 @dataclass(frozen=True)
 class Gaps:
-    """A report with holes, in order, of which no two touch."""
+    """A report with holes, in order, of which no two touch.
 
-    report: RealReport
+    `decided`: whether the other section says what must stand in the hole. Without a `study` there is no image; without
+    a `case` no truth. `hint`: what a person might say of the text taken out, '' where nobody would; the report holds it
+    if `told`.
+    """
+
+    report: LaidReport
     holes: tuple[Hole, ...]
+    study: Labelled | None = None
+    case: Case | None = None
+    decided: bool = False
+    hint: str = ""
+    told: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.report.name
+
+    @property
+    def original(self) -> str:
+        """What was taken out of the first hole."""
+        return self.originals[0]
+
+    @property
+    def section(self) -> str:
+        """That of the first hole."""
+        return self.holes[0].section
+
+    def blank(self) -> Gaps:
+        return replace(self, study=self.study.blank() if self.study else None)
 
     @property
     def originals(self) -> tuple[str, ...]:
@@ -122,7 +108,8 @@ class Gaps:
         locked = self.locked
         spans = [Span("l0", locked[0], "locked", "radiologist")] if locked[0] else []
         for number, (text, after) in enumerate(zip(texts, locked[1:], strict=True)):
-            spans.append(Span(f"g{number}", text, "open", "radiologist"))
+            hint = self.hint if self.told and not number else ""
+            spans.append(Span(f"g{number}", text, "open", "radiologist", hint=hint))
             if after:
                 spans.append(Span(f"l{number + 1}", after, "locked", "radiologist"))
         return Report(tuple(spans))
@@ -131,7 +118,7 @@ class Gaps:
     def standing(self) -> tuple[tuple[str, str], ...]:
         """The sentences that no hole touches, each with its section."""
         return tuple(
-            (part.section, self.report.text[part.start : part.end])
+            (part.section, self.report.words_of(part))
             for part in self.report.parts
             if not any(_overlap(part, hole) for hole in self.holes)
         )
@@ -159,85 +146,118 @@ class Gaps:
         return "".join([*pieces, self.report.text[at : run.end]])
 
 
-@dataclass(frozen=True)
-class Filled:
-    """Gaps with the texts that a method put there.
-
-    `texts`: None where they cannot be told, because the method did not keep what stands around them. `cut_off`: of each
-    text, or of what was written as a whole; empty where it cannot be told. `written`: the report as the method gave it.
-    """
-
-    gaps: Gaps
-    texts: tuple[str, ...] | None
-    cut_off: tuple[bool, ...]
-    written: str
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether all text but the gaps' is byte for byte what it was."""
-        return kept_around(self.gaps.locked, self.written) is not None
+def room_for_reports(model: DraftingModel) -> int:
+    """How many tokens of locked text the canvas holds beside one gap of the usual width."""
+    return model.canvas_length - len(model.before) - len(model.after) - GAP_IN_LINE
 
 
-Fill = Callable[[Gaps, DraftSettings], Filled]
+def tokens_of(model: DraftingModel, text: str) -> int:
+    return len(model.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-# The reports
+def fits(model: DraftingModel, gaps: Gaps) -> bool:
+    """Whether the canvas holds the locked text and a gap of the usual width."""
+    return tokens_of(model, "".join(gaps.locked)) <= room_for_reports(model)
 
 
-def read_set(folder: Path, format: str | None) -> ReportSet:
-    """The reports of a set; of Open-i those with an even number, the others are not opened. Raises EvaluationError."""
-    try:
-        wanted_folder(folder)
-        if format == "open_i" or (format is None and report_formats(folder) == ("open_i",)):
-            return ReportSet("open_i", tuple(read_open_i(path, folder) for path in even_files(folder)), folder)
-        return load_reports(folder, format)
-    except SetError as error:
-        raise EvaluationError(str(error)) from error
+# In reports that the grammar wrote
 
 
-def part_of(reports: ReportSet) -> str:
-    """The part to measure on: that for testing, else for validation, else all of a set that tells none."""
-    for part in _PARTS:
-        if part in reports.parts:
-            return part
-    raise EvaluationError(f"{reports.folder} holds reports for training alone; there are none to measure on.")
-
-
-def laid_out(report: SetReport) -> RealReport | None:
-    """The report with its sentences; None where it has none."""
-    text = Sections(report.findings, report.impression, "").text()
-    sections: dict[str, tuple[int, int]] = {}
-    parts: list[Part] = []
-    at = 0
-    for section, words in zip(SECTIONS, (report.findings, report.impression), strict=True):
-        if not words:
+def written_gaps(study: HeldOut, random: Random) -> list[Gaps]:
+    """A gap whose sentence the other section decides, and one of any sentence, in a report of the study's case."""
+    while True:
+        written = write_report(study.case, random)
+        if not {sentence.section for sentence in written.sentences} >= set(SECTIONS):
             continue
-        begin = text.index(f"{section.upper()}:\n{words}", at) + len(f"{section.upper()}:\n")
-        at = begin + len(words)
-        sections[section] = (begin, at)
-        parts += [Part(begin + start, begin + end, section) for start, end in sentence_ranges(words)]
-    return RealReport(report.id, report.indication, text, sections, tuple(parts)) if parts else None
+        open_to = [sentence for sentence in written.sentences if sentence.section in SECTIONS]
+        decided = [sentence for sentence in open_to if _is_decided(written, sentence)]
+        if decided:
+            # As often a sentence that says what is there as one that says what is not.
+            positive = [s for s in decided if called(read(written.text[s.start : s.end]))]
+            first = random.choice(positive if positive and random.random() < 0.7 else decided)
+            second = random.choice(open_to)
+            hint = hint_of(written.text[second.start : second.end], [second], random)
+            return [
+                _written_gap(study, written, first, True),
+                replace(_written_gap(study, written, second, False), hint=hint),
+            ]
 
 
-def chosen_reports(reports: Sequence[SetReport], limit: int, seed: int, model: DraftingModel) -> list[RealReport]:
-    """At most `limit` reports, drawn, that the canvas holds with one more gap of the usual width."""
-    room = model.canvas_length - len(model.before) - len(model.after) - GAP_IN_LINE
+def _written_gap(study: HeldOut, written: WrittenReport, sentence: Sentence, decided: bool) -> Gaps:
+    parts = tuple(Part(s.start, s.end, s.section) for s in written.sentences if s.section in SECTIONS)
+    report = LaidReport(study.name, study.case.indication or "", written.text, {}, parts)
+    hole = Hole(sentence.start, sentence.end, sentence.section, "a sentence")
+    return Gaps(report, (hole,), study.labelled, study.case, decided)
+
+
+def _is_decided(written: WrittenReport, sentence: Sentence) -> bool:
+    """Whether the other section names every finding of the sentence, with its sides, or rules out what it rules out.
+
+    Not decided is a finding that another sentence of the same section names too, since nothing is missing without it,
+    and a lesser one in the impression, which may pass over it.
+    """
+    own = read(written.text[sentence.start : sentence.end])
+    standing = [s for s in written.sentences if s is not sentence and s.section in SECTIONS]
+    other, same = (
+        read(" ".join(written.text[s.start : s.end] for s in standing if (s.section == sentence.section) == within))
+        for within in (False, True)
+    )
+    calls = called(own)
+    if calls:
+        if calls & called(same) or (sentence.section == "impression" and not calls <= _MAIN):
+            return False
+        return all(
+            reading(other, finding).called and reading(other, finding).sides == reading(own, finding).sides
+            for finding in calls
+        )
+    denies = denied(own)
+    if "acute disease" in denies:
+        return not called(other) & set(ACUTE) and len(denied(other) & set(ACUTE)) >= 2
+    return bool(denies & set(ACUTE)) and "acute disease" in denied(other)
+
+
+# In real reports
+
+
+def real_gaps(
+    reports: Sequence[LaidReport], limit: int, seed: int, fits: Callable[[Gaps], bool] = lambda gaps: True
+) -> list[Gaps]:
+    """At most `limit` gaps, one a report: a sentence drawn from those from which nothing was removed.
+
+    Their indication is not told: those of the grammar's reports are worded otherwise.
+    """
     shuffled = list(reports)
-    Random(f"gaps {seed}").shuffle(shuffled)
-    chosen: list[RealReport] = []
-    for each in shuffled:
+    Random(f"real {seed}").shuffle(shuffled)
+    chosen: list[Gaps] = []
+    for report in shuffled:
+        random = Random(f"real {seed} {report.name}")
+        whole = [part for part in report.parts if not REMOVED.search(report.words_of(part))]
+        if not whole:
+            continue
+        part = random.choice(whole)
+        hole = Hole(part.start, part.end, part.section, "a sentence")
+        gaps = Gaps(replace(report, name=f"CXR{report.name}", indication=""), (hole,))
+        if fits(gaps):
+            chosen.append(gaps)
         if len(chosen) == limit:
             break
-        report = laid_out(each)
-        if report and len(model.tokenizer(report.text, add_special_tokens=False)["input_ids"]) <= room:
+    return chosen
+
+
+def drawn_reports(reports: Sequence[LaidReport], limit: int, seed: int, model: DraftingModel) -> list[LaidReport]:
+    """At most `limit` reports, drawn, that the canvas holds with one more gap of the usual width."""
+    shuffled = list(reports)
+    Random(f"gaps {seed}").shuffle(shuffled)
+    chosen: list[LaidReport] = []
+    for report in shuffled:
+        if len(chosen) == limit:
+            break
+        if tokens_of(model, report.text) <= room_for_reports(model):
             chosen.append(report)
     return chosen
 
 
-# The gaps
-
-
-def drawn_gaps(report: RealReport, kind: str, seed: int) -> Gaps | None:
+def drawn_gaps(report: LaidReport, kind: str, seed: int) -> Gaps | None:
     """Gaps of a kind in a report, always the same; None where it has no room for them."""
     random = Random(f"gaps {seed} {report.name} {kind}")
     if KINDS[kind] == 1:
@@ -256,7 +276,7 @@ def drawn_gaps(report: RealReport, kind: str, seed: int) -> Gaps | None:
     return Gaps(report, tuple(sorted(taken, key=lambda hole: hole.start)))
 
 
-def _placed(report: RealReport, sizes: Sequence[str], random: Random) -> list[Hole] | None:
+def _placed(report: LaidReport, sizes: Sequence[str], random: Random) -> list[Hole] | None:
     """A hole of each size, apart from each other; None where one finds no room among those before it."""
     taken: list[Hole] = []
     for size in sizes:
@@ -267,18 +287,18 @@ def _placed(report: RealReport, sizes: Sequence[str], random: Random) -> list[Ho
     return taken
 
 
-def _candidates(report: RealReport, size: str, random: Random) -> list[Hole]:
+def _candidates(report: LaidReport, size: str, random: Random) -> list[Hole]:
     if size == "a section":
         if len(report.sections) < len(SECTIONS):
             return []
         return [
             Hole(start, end, section, size)
             for section, (start, end) in report.sections.items()
-            if not _REMOVED.search(report.text[start:end]) and any(p.section == section for p in report.parts)
+            if not REMOVED.search(report.text[start:end]) and any(p.section == section for p in report.parts)
         ]
     holes: list[Hole] = []
     for part in report.parts:
-        if _REMOVED.search(report.text[part.start : part.end]):
+        if REMOVED.search(report.text[part.start : part.end]):
             continue
         if size == "a sentence":
             holes.append(Hole(part.start, part.end, part.section, size))
@@ -304,256 +324,6 @@ def _overlap(one: Part | Hole, other: Part | Hole) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-# The methods
-
-
-def fills_of(engine: EvaluationEngine, sibling: Sibling | None, frequent: Mapping[str, str]) -> dict[str, Fill]:
-    """The methods by name."""
-
-    def put(gaps: Gaps, texts: Mapping[str, str], cut_off: Sequence[bool]) -> Filled:
-        merged = merge_draft(gaps.drafted_on, texts)
-        own = tuple(texts[f"g{number}"] for number in range(len(gaps.holes)))
-        return Filled(gaps, own, tuple(cut_off), merged.text)
-
-    def drafted(gaps: Gaps, draft: Draft, told: bool) -> Filled:
-        full = [f"g{number}" in draft.full for number in range(len(gaps.holes))]
-        return put(gaps, draft.texts, full if told else ())
-
-    def elastic(gaps: Gaps, settings: DraftSettings) -> Filled:
-        draft = finished(engine.draft(None, gaps.drafted_on, settings, gaps.report.indication))
-        return drafted(gaps, draft, told=True)
-
-    def fixed(gaps: Gaps, settings: DraftSettings) -> Filled:
-        widths = engine.widths_of(gaps.as_it_was)
-        draft = finished(engine.draft_exactly(None, gaps.drafted_on, widths, settings, gaps.report.indication))
-        return drafted(gaps, draft, told=False)
-
-    def autoregressive(sides: Sides, own: Sibling) -> Fill:
-        def fill(gaps: Gaps, settings: DraftSettings) -> Filled:
-            fillings = own.fill_all(None, gaps.drafted_on, sides, settings, gaps.report.indication)
-            cut_off = [fillings[f"g{number}"].cut_off for number in range(len(gaps.holes))]
-            return put(gaps, {id: filling.text for id, filling in fillings.items()}, cut_off)
-
-        return fill
-
-    def rewritten(own: Sibling) -> Fill:
-        def fill(gaps: Gaps, settings: DraftSettings) -> Filled:
-            written, cut_off = own.rewrite(None, gaps.drafted_on, settings, gaps.report.indication)
-            return Filled(gaps, kept_around(gaps.locked, written), (cut_off,), written)
-
-        return fill
-
-    fills: dict[str, Fill] = {DIFFUSION: elastic, FIXED: fixed}
-    if sibling:
-        fills |= {name: autoregressive(sides, sibling) for sides, name in SIBLINGS}
-        fills[REWRITTEN] = rewritten(sibling)
-    fills[FREQUENT] = lambda gaps, _: put(gaps, {"g0": frequent[gaps.holes[0].section]}, ())
-    fills[ORIGINAL] = lambda gaps, _: put(gaps, {f"g{n}": text for n, text in enumerate(gaps.originals)}, ())
-    return fills
-
-
-def kept_around(locked: Sequence[str], written: str) -> tuple[str, ...] | None:
-    """What stands between the pieces of `locked` in a text that has all of them in order and nothing beside.
-
-    None where it has not. Of several ways to part the text that of the earliest pieces is taken.
-    """
-    first, last = locked[0], locked[-1]
-    at, stop = len(first), len(written) - len(last)
-    if at > stop or not (written.startswith(first) and written.endswith(last)):
-        return None
-    texts: list[str] = []
-    for piece in locked[1:-1]:
-        found = written.find(piece, at, stop)
-        if found < 0:
-            return None
-        texts.append(written[at:found])
-        at = found + len(piece)
-    return (*texts, written[at:stop])
-
-
-# What is measured
-
-
 def words_of(text: str) -> list[str]:
     """The words and numbers of a text in lower case, without the marks between them."""
     return [word.lower() for word in _WORD.findall(text)]
-
-
-def rouge_l(said: Sequence[str], wanted: Sequence[str]) -> float:
-    """ROUGE-L of two word sequences (Lin, Text Summarization Branches Out 2004, section 3.1), recall and precision of
-    their longest common subsequence weighed alike; 0 where either is empty."""
-    longest = [0] * (len(wanted) + 1)
-    for word in said:
-        before = 0
-        for at, other in enumerate(wanted, start=1):
-            above = longest[at]
-            longest[at] = before + 1 if word == other else max(above, longest[at - 1])
-            before = above
-    return 2 * longest[-1] / (len(said) + len(wanted)) if longest[-1] else 0.0
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """A method's figures, one a report."""
-
-    exact: list[float] = field(default_factory=list)
-    rouge: list[float] = field(default_factory=list)
-    empty: list[float] = field(default_factory=list)
-    holes: list[int] = field(default_factory=list)
-    contradicting: list[bool] = field(default_factory=list)
-    hits: list[int] = field(default_factory=list)
-    said: list[int] = field(default_factory=list)
-    wanted: list[int] = field(default_factory=list)
-    candidates: list[str] = field(default_factory=list)
-    references: list[str] = field(default_factory=list)
-
-
-def _measured(done: Sequence[Filled]) -> _Measured:
-    """The figures of those whose texts are known."""
-    all_of = _Measured()
-    for filled in done:
-        if filled.texts is None:
-            continue
-        gaps, texts = filled.gaps, filled.texts
-        pairs = [(words_of(text), words_of(was)) for text, was in zip(texts, gaps.originals, strict=True)]
-        all_of.exact.append(sum(said == wanted for said, wanted in pairs))
-        all_of.rouge.append(sum(rouge_l(said, wanted) for said, wanted in pairs))
-        all_of.empty.append(sum(not said for said, _ in pairs))
-        all_of.holes.append(len(pairs))
-        runs = [(run, gaps.read_in(run, texts), gaps.read_in(run, gaps.originals)) for run in gaps.touched]
-        sayings = [(statements(text), statements(was)) for _, text, was in runs]
-        all_of.hits.append(sum(len(said & wanted) for said, wanted in sayings))
-        all_of.said.append(sum(len(said) for said, _ in sayings))
-        all_of.wanted.append(sum(len(wanted) for _, wanted in sayings))
-        standing = gaps.standing
-        all_of.contradicting.append(
-            any(
-                contradicts(Gap(gaps.report.name, gaps.report.text, run.start, run.end, run.section, standing), text)
-                for run, text, _ in runs
-            )
-        )
-        all_of.candidates.append(" ".join(text for _, text, _ in runs))
-        all_of.references.append(" ".join(was for _, _, was in runs))
-    return all_of
-
-
-EXACT, ROUGE, CONTRADICTS = "exactly the words taken out", "ROUGE-L", "contradicts locked text"
-UNCHANGED, CUT_OFF, EMPTY = "locked text unchanged", "text cut off", "left empty"
-STATEMENTS = "F1 of findings called or denied"
-
-
-def _rows(images: str, name: str, done: Sequence[Filled], scores: Mapping[str, Score]) -> list[Row]:
-    if name == ORIGINAL:
-        return [Row(images, name, CONTRADICTS, share(_measured(done).contradicting))]
-    of_run = [Row(images, name, UNCHANGED, share([filled.unchanged for filled in done]))]
-    if told := [filled.cut_off for filled in done if filled.cut_off]:
-        of_run.append(Row(images, name, CUT_OFF, pooled([sum(cut) for cut in told], [len(cut) for cut in told])))
-    # How well a report was filled whose locked text is another now is a question without an answer.
-    if name == REWRITTEN:
-        return of_run
-    own = _measured(done)
-    return [
-        Row(images, name, EXACT, pooled(own.exact, own.holes)),
-        Row(images, name, ROUGE, pooled(own.rouge, own.holes)),
-        Row(images, name, STATEMENTS, f1(own.hits, own.said, own.wanted)),
-        Row(images, name, CONTRADICTS, share(own.contradicting)),
-        Row(images, name, EMPTY, pooled(own.empty, own.holes)),
-        *of_run,
-        *(Row(images, name, called, _foreign(called, score, own)) for called, score in scores.items()),
-    ]
-
-
-def _foreign(called: str, score: Score, own: _Measured) -> Estimate:
-    """A score of the sentences that the gaps stand in; told and left out where its package fails."""
-    got = scored(score, own.candidates, own.references)
-    if isinstance(got, Estimate):
-        return got
-    # What else was measured is not lost with it.
-    print(f"{called} cannot be told: {got}", file=sys.stderr, flush=True)
-    return Estimate(None, None, None, 0)
-
-
-def _differences(images: str, name: str, first: Sequence[Filled], second: Sequence[Filled]) -> list[Row]:
-    """Diffusion less another method on the same reports, report by report."""
-    one, other = _measured(first), _measured(second)
-
-    def shares(sums: Sequence[float], holes: Sequence[int]) -> list[float]:
-        return [each / count for each, count in zip(sums, holes, strict=True)]
-
-    figures = (
-        (EXACT, shares(one.exact, one.holes), shares(other.exact, other.holes)),
-        (ROUGE, shares(one.rouge, one.holes), shares(other.rouge, other.holes)),
-        (CONTRADICTS, list(map(float, one.contradicting)), list(map(float, other.contradicting))),
-    )
-    return [
-        Row(images, f"{DIFFUSION} less {name}", measure, mean([a - b for a, b in zip(mine, its, strict=True)]))
-        for measure, mine, its in figures
-    ]
-
-
-def evaluate_gaps(
-    engine: EvaluationEngine,
-    reports: Sequence[RealReport],
-    settings: GapsSettings,
-    drafts: TextIO | None = None,
-    sibling: Sibling | None = None,
-    scores: Mapping[str, Score] | None = None,
-) -> Iterator[list[Row]]:
-    """The rows of each kind of gap, as soon as they are there; every fill goes to `drafts` as a line of JSON."""
-    frequent = most_frequent_sentences(written_reports(REFERENCE_REPORTS, Random(f"reference {settings.seed}")))
-    fills = fills_of(engine, sibling, frequent)
-    for kind in KINDS:
-        drawn = [gaps for report in reports if (gaps := drawn_gaps(report, kind, settings.seed))]
-        if not drawn:
-            continue
-        images = f"{kind}, reports without their images"
-        rows: list[Row] = []
-        done: dict[str, list[Filled]] = {}
-        for name, fill in fills.items():
-            if name == FREQUENT and kind != "a sentence":
-                continue
-            done[name] = _filled(kind, name, fill, drawn, settings, drafts)
-            rows += _rows(images, name, done[name], scores or {})
-            if name in [each for _, each in SIBLINGS]:
-                rows += _differences(images, name, done[DIFFUSION], done[name])
-        yield rows
-
-
-def _filled(
-    kind: str, name: str, fill: Fill, drawn: Sequence[Gaps], settings: GapsSettings, drafts: TextIO | None
-) -> list[Filled]:
-    done: list[Filled] = []
-    for filled in done_together(
-        lambda number, gaps: fill(gaps, DraftSettings(settings.seed + number, settings.steps)),
-        drawn,
-        # The engine batches; what computes in the thread that asks would only fight for the cores.
-        settings.together if name in (DIFFUSION, FIXED) else 1,
-        f"{kind}: {name}",
-    ):
-        done.append(filled)
-        if drafts:
-            _write_down(kind, name, filled, drafts)
-    return done
-
-
-def _write_down(kind: str, name: str, filled: Filled, drafts: TextIO) -> None:
-    gaps = filled.gaps
-    texts = filled.texts or [None] * len(gaps.holes)
-    line = {
-        "kind": kind,
-        "method": name,
-        "name": gaps.report.name,
-        "report": gaps.report.text,
-        "gaps": [
-            {**asdict(hole), "original": was, "drafted": text}
-            for hole, was, text in zip(gaps.holes, gaps.originals, texts, strict=True)
-        ],
-        "written": filled.written,
-        "locked_text_unchanged": filled.unchanged,
-        "cut_off": filled.cut_off,
-    }
-    try:
-        drafts.write(json.dumps(line, ensure_ascii=False) + "\n")
-        drafts.flush()
-    except OSError as error:
-        raise EvaluationError(f"The drafts cannot be written: {error.strerror}.") from error

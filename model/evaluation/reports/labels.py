@@ -1,19 +1,19 @@
 """`python -m model evaluate labels`: what the model sees on held-out radiographs.
 
-Whole drafts, read by rule and held against the truth; and questions, see `model.evaluation.vqa.asked`.
+Whole drafts, read by rule and held against the truth; and questions, see `model.evaluation.vqa.yes_or_no`.
 With a blank image as control: what remains then comes from the request, the header and habit, not from the picture.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import TextIO
 
 from drafting.engine import DraftSettings
 from drafting.report import merge_draft, parse_markup
+from model.commands import argument
 from model.evaluation.engine import EvaluationEngine
 from model.evaluation.reading.labeler import FINDINGS, SIDED, Finding, Mention, contradictions, read, reading
 from model.evaluation.reading.wording import (
@@ -27,31 +27,23 @@ from model.evaluation.reading.wording import (
     repeats,
     written_reports,
 )
-from model.evaluation.record import Row, done_together
-from model.evaluation.reports.studies import PICTURED, UNPICTURED, HeldOut, adults, children, run, truth_of
+from model.evaluation.record import Row
+from model.evaluation.reports.studies import PICTURED, UNPICTURED, HeldOut, adults, children, truth_of
 from model.evaluation.statistics import balanced, share
-from model.evaluation.vqa.asked import AskedSettings, ask_labels
+from model.evaluation.task import DRAFTS, MODEL, PACK, REAL, Context, DraftedSettings, Task
+from model.evaluation.vqa.yes_or_no import ask_labels
 from model.synthetic.cases import case_to_json, visible
-from model.synthetic.radiographs import Radiographs
 
 EMPTY_REPORT = "FINDINGS:\n[[]]\n\nIMPRESSION:\n[[]]"
 CONTROL_REPORTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class LabelsSettings:
-    """How many pictures get a whole draft: of adults, of children, and of either the first so many as a blank image.
-
-    `questions`: how many of each collection are asked about. `together`: drafts under way at a time.
-    """
-
-    limit: int = 150
-    children: int = 60
-    blank: int = 80
-    questions: int = 200
-    seed: int = 0
-    steps: int | None = None
-    together: int = 1
+class LabelsSettings(DraftedSettings):
+    limit: int = argument(150, "radiographs of adults")
+    children: int = argument(60, "radiographs of children")
+    blank: int = argument(80, "of these once more with a blank image")
+    questions: int = argument(200, "radiographs of each collection to ask about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +65,13 @@ class _Read:
     steps: int
 
 
-def evaluate_labels(
-    engine: EvaluationEngine,
-    radiographs: Radiographs,
-    settings: LabelsSettings,
-    drafts: TextIO | None = None,
-    real_texts: Sequence[str] = (),
-) -> list[Row]:
-    """The rows of the evaluation; every draft, and every picture's scores, go to `drafts` as a line of JSON.
-
-    `real_texts`: reports whose words are none of the broken ones.
-    """
+def measure(context: Context[LabelsSettings]) -> Iterator[list[Row]]:
+    """Every draft, and every picture's scores, are written down. A word of the real reports is no broken one."""
+    settings, radiographs = context.settings, context.radiographs
     written = [one.text for one in written_reports(REFERENCE_REPORTS, Random(f"reference {settings.seed}"))]
-    reference = _Reference(known_pairs(written), known_words([*written, *real_texts]))
+    reference = _Reference(known_pairs(written), known_words([*written, *(report.text for report in context.real)]))
     grown = adults(radiographs, settings.limit, settings.seed)
     young = children(radiographs, settings.children, settings.seed)
-    rows: list[Row] = []
     for images, studies, findings in (
         ("adults, findings painted in", grown, PICTURED),
         ("adults, blank image", [study.blank() for study in grown[: settings.blank]], PICTURED),
@@ -98,34 +81,26 @@ def evaluate_labels(
         if not studies:
             continue
         reads = []
-        for one in done_together(
-            lambda number, study: _drafted(engine, study, DraftSettings(settings.seed + number, settings.steps)),
-            studies,
-            settings.together,
-            images,
-        ):
+        for one in context.each(partial(_drafted, context, context.engine), studies, images):
             reads.append(one)
-            if drafts:
-                case = case_to_json(one.study.case)
-                line = {"images": images, "name": one.study.name, "case": case, "report": one.report}
-                drafts.write(json.dumps(line | {"steps": one.steps}, ensure_ascii=False) + "\n")
-                drafts.flush()
-        for finding in findings:
-            rows += _finding_rows(images, finding, reads)
-        rows += [*_wording_rows(images, reads, reference), *_section_rows(images, reads)]
+            line = {"images": images, "name": one.study.name, "case": case_to_json(one.study.case)}
+            context.write_down(line | {"report": one.report, "steps": one.steps})
+        rows = [row for finding in findings for row in _finding_rows(images, finding, reads)]
+        yield [*rows, *_wording_rows(images, reads, reference), *_section_rows(images, reads)]
     control = [one.text for one in written_reports(CONTROL_REPORTS, Random(f"control {settings.seed}"))]
     of_control = "none: other reports of the grammar"
-    rows += [
+    yield [
         Row(of_control, "wording", "broken wording", share([is_broken(text, reference.pairs) for text in control])),
         Row(of_control, "wording", "a broken word", share([bool(broken_words(t, reference.words)) for t in control])),
     ]
-    asked = AskedSettings(settings.questions, settings.blank, settings.seed, settings.together)
-    return rows + ask_labels(engine, radiographs, asked, drafts)
+    yield from ask_labels(context, radiographs, settings.questions, settings.blank)
 
 
-def _drafted(engine: EvaluationEngine, study: HeldOut, settings: DraftSettings) -> _Read:
+def _drafted(context: Context, engine: EvaluationEngine, study: HeldOut, settings: DraftSettings) -> _Read:
     report = parse_markup(EMPTY_REPORT)
-    draft = run(engine, study, report, settings)
+    seen = study.labelled.study
+    indication = study.case.indication or ""
+    draft = context.drafted(seen, lambda: engine.draft(seen, report, settings, indication))
     merged = merge_draft(report, draft.texts)
     return _Read(study, merged.text, tuple(span.text for span in merged.open_spans), read(merged.text), draft.steps)
 
@@ -203,3 +178,6 @@ def _adds(findings: Sequence[Mention], impression: Sequence[Mention]) -> bool:
     # Atelectasis beside fluid may be mentioned once.
     named = [finding for finding in FINDINGS if finding != "atelectasis"]
     return any(reading(impression, f).called and not reading(findings, f).called for f in named)
+
+
+COMMAND = Task("labels", LabelsSettings, measure, (PACK, REAL, *MODEL, *DRAFTS)).command

@@ -1,4 +1,4 @@
-"""Where the model looks, held against where findings were painted: the share of its map on the finding's side.
+"""`python -m model evaluate looked`: the share of the map of where the model looks on a painted finding's side.
 
 Every report is the same and names no side, and every picture is taken once more as its mirror image, so a map that
 does not depend on the picture has one half on either side. A sentence on something else is the control. This module
@@ -7,7 +7,7 @@ knows nothing of how maps are made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from drafting.engine import Engine
 from drafting.report import Report, Span
+from model.commands import argument
 from model.evaluation.reading.labeler import Finding
 from model.evaluation.record import Row, with_progress
 from model.evaluation.reports.studies import HeldOut, adults, truth_of
 from model.evaluation.statistics import mean, share
+from model.evaluation.task import MODEL, PACK, Context, SeededSettings, Task
 from model.synthetic.cases import Side
-from model.synthetic.radiographs import Radiographs
 
 IMAGES = "adults, findings painted in, and their mirror images"
 SENTENCES: Mapping[Finding, str] = {
@@ -34,11 +35,8 @@ AFTER = "The bones are intact."
 
 
 @dataclass(frozen=True, slots=True)
-class LookedSettings:
-    """`limit`: pictures; of each, every finding of `SENTENCES` that one side alone has is looked for."""
-
-    limit: int
-    seed: int
+class LookedSettings(SeededSettings):
+    limit: int = argument(300, "painted radiographs to look at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +48,22 @@ class _Shares:
     control: float
 
 
-def evaluate_looked(engine: Engine, radiographs: Radiographs, settings: LookedSettings) -> list[Row]:
-    """The share of the map on the finding's side, by finding and of all; chance is one half."""
-    studies = adults(radiographs, settings.limit, settings.seed)
-    shares = [found for study in with_progress(studies, "looked") for found in _looked(engine, study)]
-    rows: list[Row] = []
+def measure(context: Context[LookedSettings]) -> Iterator[list[Row]]:
+    """The share of the map on the finding's side, by finding and of all; chance is one half.
+
+    Of each picture every finding of `SENTENCES` that one side alone has is looked for.
+    """
+    studies = adults(context.radiographs, context.settings.limit, context.settings.seed)
+    shares = [found for study in with_progress(studies, "looked") for found in _looked(context.engine, study)]
     for subject, chosen in (
         *((finding, [one for one in shares if one.finding == finding]) for finding in SENTENCES),
         ("all of these", shares),
     ):
-        rows += [
+        yield [
             Row(IMAGES, subject, "map on the finding's side, its sentence", mean([one.own for one in chosen])),
             Row(IMAGES, subject, "map on that side, sentence on the heart", mean([one.control for one in chosen])),
             Row(IMAGES, subject, "more than half of the map there", share([one.own > 0.5 for one in chosen])),
         ]
-    return rows
 
 
 def _looked(engine: Engine, study: HeldOut) -> Sequence[_Shares]:
@@ -113,3 +112,6 @@ def right_share(weights: NDArray[np.float32]) -> float:
     columns = weights.shape[1]
     on_it = np.clip(columns / 2 - np.arange(columns), 0, 1)
     return float((weights * on_it).sum() / weights.sum())
+
+
+COMMAND = Task("looked", LookedSettings, measure, (PACK, *MODEL)).command

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drafting.engine import Draft, DraftSettings, Engine, Frame
-from drafting.report import Report
+from drafting.engine import Draft, Frame
 from drafting.study import Study, StudyFacts
 from model.evaluation.reading.labeler import BOTH, FINDINGS, Finding
 from model.evaluation.record import EvaluationError
@@ -175,15 +174,6 @@ def labelled(radiographs: Radiographs, source: Source, limit: int, seed: int) ->
 
 def _known(row: NDArray[np.float32] | NDArray[np.int8]) -> dict[str, bool]:
     return {label: value > 0 for label, value in zip(LABELS, row.tolist(), strict=True) if value >= 0}
-
-
-def run(engine: Engine, study: HeldOut, report: Report, settings: DraftSettings) -> Draft:
-    """Draft a report on a held-out study, with its header's facts and its indication."""
-    seen = study.labelled.study
-    try:
-        return finished(engine.draft(seen, report, settings, study.case.indication or ""))
-    finally:
-        engine.release(seen)
 
 
 def finished(steps: Generator[Frame, None, Draft]) -> Draft:

@@ -1,4 +1,4 @@
-"""`python -m model evaluate speed`: how fast drafts are, beside transformers' own `generate()` in the same process.
+"""How fast drafts are, beside transformers' own `generate()` in the same process.
 
 `generate()` gets the same weights, the canvas with its locked text and noise in the gap, the same step limit and the
 same encoded prefix. It knows no locks: every position is drawn anew, and what it makes of the gap is judged within the
@@ -28,6 +28,7 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
 from drafting.engine import Draft, DraftSettings, Frame
 from drafting.report import Report, Span, merge_draft, parse_markup
 from drafting.study import Study, StudyFacts
+from model.commands import argument
 from model.engine import layout as canvases
 from model.engine.layout import Canvas
 from model.engine.pieces import decode_pieces, fitted
@@ -38,6 +39,7 @@ from model.evaluation.record import EvaluationError, Row, with_progress
 from model.evaluation.sibling import Sibling
 from model.evaluation.speed.compare import compare_rows
 from model.evaluation.statistics import Estimate, mean, median, share
+from model.evaluation.task import SeededSettings
 from model.network.decoder import Decoder, DecoderInput, DecoderSlot, PackedDecoder
 from model.network.loading import DraftingModel
 from model.network.prefix import Prefix, encode_prefix
@@ -64,15 +66,11 @@ COMPARE = "compare"
 
 
 @dataclass(frozen=True, slots=True)
-class SpeedSettings:
-    """`limit`: reports in which a sentence is drafted again, by either. `steps`: at most so many a draft.
+class SpeedSettings(SeededSettings):
+    """`widenings`: as in the engine; random weights hardly ever choose a blank and would have every gap widened."""
 
-    `widenings`: as in `EvaluationEngine`; random weights hardly ever choose a blank and would have every gap widened.
-    """
-
-    limit: int = 200
-    seed: int = 0
-    steps: int | None = None
+    limit: int = argument(200, "reports with a sentence each, drafted again by either")
+    steps: int | None = argument(None, "at most so many denoising steps a draft")
     widenings: int = WIDENINGS
 
 
@@ -83,14 +81,6 @@ class Curve:
     name: str
     x: str
     lines: dict[str, list[tuple[float, float]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """`rows` for the table, `curves` for the plots."""
-
-    rows: list[Row]
-    curves: list[Curve]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +99,8 @@ def evaluate_speed(
     settings: SpeedSettings,
     parts: Sequence[str] = PARTS,
     sibling: Sibling | None = None,
-) -> Iterator[Speed]:
-    """The table and the curves, given again after each of `parts`: what is measured is not lost with what follows.
+) -> Iterator[tuple[list[Row], list[Curve]]]:
+    """The rows and curves of each of `parts` as they are there, and the memory that all of it took.
 
     `sibling`: whom the part COMPARE is about.
     """
@@ -128,15 +118,13 @@ def evaluate_speed(
         rows[COMPARE] = partial(bench.compare_rows, sibling)
     # The longest prefix comes last: on a GPU it needs more room, and with that new graphs.
     curves = (bench.by_canvas, bench.by_spans, bench.by_sessions, bench.by_prefix)
-    done = Speed([], [])
     for part in parts:
         if part in rows:
-            done = replace(done, rows=done.rows + rows[part]())
-            yield replace(done, rows=done.rows + bench.memory_rows())
+            yield rows[part](), []
             continue
         for curve in curves:
-            done = replace(done, curves=[*done.curves, curve()])
-            yield replace(done, rows=done.rows + bench.memory_rows())
+            yield [], [curve()]
+    yield bench.memory_rows(), []
 
 
 def curve_rows(curves: Sequence[Curve]) -> list[Row]:

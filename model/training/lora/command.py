@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from model.commands import Command, count
 from model.network.loading import DEFAULT_MODEL, ModelError
 from model.sets.files import SetError
 from model.sets.questions import load_questions, question_formats
@@ -15,8 +16,26 @@ from model.training.lora.lessons import Lesson, question_lessons, report_lessons
 from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
 
 
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+    parser.add_argument("--recipe", type=Path, help="file in TOML, see docs/recipes")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", help="folders, each a set of questions or of reports in its owner's files"
+    )
+    parser.add_argument("--out", type=Path, help="folder for adapter, log and state; resumed if it has one")
+    parser.add_argument("--seed", type=count, help="by default the recipe's first")
+    parser.add_argument("--cpu", action="store_true", help="instead of the devices that accelerate finds")
+    parser.add_argument("--steps", type=count, help="of this call, at most; the same command goes on from there")
+    parser.add_argument(
+        "--published",
+        choices=["diffusion", "autoregressive"],
+        help="instead, measure --steps steps of the published 26B shape with random weights; needs a GPU of 80 GB",
+    )
+    parser.add_argument("--json", type=Path, help="file for what --published measured")
+
+
 def run_lora(options: argparse.Namespace) -> int:
-    """Returns the exit code: 0, or 2 with a sentence on standard error, or 130 where the user stopped it."""
+    """Returns the exit code: 0, or 130 where the user stopped it."""
     # Batches are made beside the device's work; the tokenizer's own threads would fight for the same cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
@@ -26,9 +45,6 @@ def run_lora(options: argparse.Namespace) -> int:
             recipe = load_recipe(options.recipe) if options.recipe else None
             return measure_steps(options.published, options.steps or 3, options.json, recipe, say)
         _train(options)
-    except (TrainingError, ModelError, SetError) as error:
-        say(f"python -m model: {error}")
-        return 2
     except KeyboardInterrupt:
         say("Stopped. The same command goes on from the last state that was saved.")
         return 130
@@ -45,10 +61,10 @@ def _train(options: argparse.Namespace) -> None:
     lessons = [lesson for folder in options.data for lesson in lessons_in(folder, recipe)]
     seed = recipe.seeds[0] if options.seed is None else options.seed
     # Only now, because it loads torch's distributed part and finds the devices.
-    from model.training.lora.run import new_accelerator, train_lora
+    from model.training.lora.run import LoraRun, new_accelerator, train_lora
 
-    accelerator = new_accelerator(cpu=options.device == "cpu")
-    train_lora(str(options.model or DEFAULT_MODEL), recipe, lessons, options.out, seed, accelerator, say, options.steps)
+    run = LoraRun(str(options.model or DEFAULT_MODEL), recipe, lessons, options.out, seed)
+    train_lora(run, new_accelerator(cpu=options.cpu), say, options.steps)
 
 
 def lessons_in(folder: Path, recipe: LoraRecipe) -> list[Lesson]:
@@ -60,3 +76,6 @@ def lessons_in(folder: Path, recipe: LoraRecipe) -> list[Lesson]:
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+COMMAND = Command(_declare, run_lora, (TrainingError, ModelError, SetError))

@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -214,37 +215,44 @@ def demand_shareable(student: Student, recipe: LoraRecipe, accelerator: Accelera
         raise TrainingError(f"A LoRA run cannot be shared by way of {accelerator.distributed_type.value}.")
 
 
-def train_lora(
-    source: str,
-    recipe: LoraRecipe,
-    lessons: Sequence[Lesson],
-    out: Path,
-    seed: int,
-    accelerator: Accelerator,
-    report: Report,
-    stop_after: int | None = None,
-) -> None:
+@dataclass(frozen=True)
+class LoraRun:
+    """What a run is made of. `source`: the checkpoint's folder or hub id; `out`: the run's own folder."""
+
+    source: str
+    recipe: LoraRecipe
+    lessons: Sequence[Lesson]
+    out: Path
+    seed: int = 0
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What a state must have been made of to go on from it."""
+        return {
+            "model": Path(self.source).name,
+            "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "seed": self.seed,
+            "data": digest(self.lessons),
+        }
+
+
+def train_lora(run: LoraRun, accelerator: Accelerator, report: Report, stop_after: int | None = None) -> None:
     """Train an adapter, or go on where `out` was left, up to the recipe's last step or, of this call, `stop_after`.
 
     `out` then holds `adapter/`, the log, a plot of it, and the state to go on from. Raises TrainingError or ModelError,
     a sentence each, where that cannot be.
     """
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    run = {
-        "model": Path(source).name,
-        "recipe": json.loads(json.dumps(asdict(recipe))),
-        "seed": seed,
-        "data": digest(lessons),
-    }
-    state = load_state(out, run)
+    recipe = run.recipe
+    with writing(run.out):
+        run.out.mkdir(parents=True, exist_ok=True)
+    state = load_state(run.out, run.identity)
     sharded = accelerator.distributed_type == DistributedType.FSDP
-    student = load_student(source, recipe, torch.device("cpu") if sharded else accelerator.device)
+    student = load_student(run.source, recipe, torch.device("cpu") if sharded else accelerator.device)
     demand_shareable(student, recipe, accelerator)
     room = recipe.canvas - len(student.before) - len(student.after)
-    course = Course(lessons, recipe, seed, student.encode, room)
+    course = Course(run.lessons, recipe, run.seed, student.encode, room)
     steps = recipe.steps_for(len(course))
-    trainer = Trainer(student, recipe, seed, accelerator)
+    trainer = Trainer(student, recipe, run.seed, accelerator)
     if state is not None:
         trainer.restore(state)
     first = state.steps if state is not None else 0
@@ -252,22 +260,28 @@ def train_lora(
     main = accelerator.is_main_process
     say = report if main else lambda line: None
     say(
-        f"{student.source}: {student.family}, {weights:,} weights in adapters; {len(course):,} of {len(lessons):,}"
-        f" lessons, {steps} steps of {recipe.examples_a_step}, seed {seed}"
+        f"{student.source}: {student.family}, {weights:,} weights in adapters; {len(course):,} of {len(run.lessons):,}"
+        f" lessons, {steps} steps of {recipe.examples_a_step}, seed {run.seed}"
         + (f"; goes on after step {first}" if first else "")
     )
-    log = Log(out, first) if main else None
+    log = Log(run.out, first) if main else None
     if log is not None and not first:
-        told = {"lessons": len(course), "left_out": len(lessons) - len(course), "weights": weights, "steps": steps}
+        told = {"lessons": len(course), "left_out": len(run.lessons) - len(course), "weights": weights, "steps": steps}
         log.add(
-            {"run": run, "family": student.family, **told, "versions": _versions(), "devices": _devices(accelerator)}
+            {
+                "run": run.identity,
+                "family": student.family,
+                **told,
+                "versions": _versions(),
+                "devices": _devices(accelerator),
+            }
         )
 
     def save(number: int) -> None:
-        kept = trainer.state(run, number)
+        kept = trainer.state(run.identity, number)
         if main:
-            kept.save(out)
-            save_adapter(out, trainer.tuned, kept.weights, student, _readme(student, recipe, seed))
+            kept.save(run.out)
+            save_adapter(run.out, trainer.tuned, kept.weights, student, _readme(student, recipe, run.seed))
         accelerator.wait_for_everyone()
 
     end = steps if stop_after is None else min(steps, first + stop_after)
@@ -297,7 +311,7 @@ def train_lora(
                 saved = done
     save(end)
     if main and find_spec("matplotlib"):
-        plot(out)
+        plot(run.out)
 
 
 def digest(lessons: Sequence[Lesson]) -> str:

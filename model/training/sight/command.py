@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -21,9 +22,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import DiffusionGemmaForBlockDiffusion
 
+from model.commands import Command
 from model.synthetic.cases import LABELS, SOURCES, case_to_array, labels_of, sample_case
 from model.synthetic.radiographs import SPLITS, Radiographs, load_radiographs
 from model.training.sight.heart import heart_shares, learn_masks
+from model.training.sight.readings import READINGS_FILE, TOWER_FILE, WHOLE
 from model.training.sight.teachers import (
     Pool,
     Repeated,
@@ -37,13 +40,13 @@ from model.training.sight.tower import ReadingTower, seeing_step
 from model.training.small.fresh import Shape, fresh_model
 from model.training.small.step import fast_layers
 
-TOWER_FILE = "tower.safetensors"
-READINGS_FILE = "readings.npz"
 LOG_FILE = "log.jsonl"
 # Of which the masks of heart and lungs are told, and which teachers learn from: chests taken from the front.
 _CHESTS = ("adult_normal", "child_normal", "child_pneumonia", "nih_labelled", "covid", "wingspan")
-# Labels without side and size.
-WHOLE = ("cardiomegaly", "edema", "opacity", "effusion", "pneumothorax", "atelectasis", "nodule", "mass")
+# Of the time of a run that is given minutes.
+_TEACHERS_SHARE = 0.5
+# Steps before the step is timed, which compile and allocate, and steps that are timed.
+_BEFORE_MEASURING, _MEASURED = 10, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,10 @@ class SightRecipe:
     paint.
     """
 
-    mask_steps: int = 1_200
-    teachers: int = 4
+    mask_steps: int = 500
+    mask_batch: int = 32
+    mask_width: int = 24
+    teachers: int = 3
     teacher_steps: int = 3_000
     tower_steps: int = 4_000
     batch: int = 128
@@ -86,8 +91,11 @@ def train_sight(
     device: torch.device,
     teacher_widths: tuple[int, ...] = (64, 128, 256, 512),
     measure: Callable[[str, nn.Module], None] | None = None,
+    minutes: float | None = None,
 ) -> Sighted:
     """Train teachers and tower on the pictures for training; write what `out` is to hold.
+
+    With `minutes` the recipe's numbers of steps give way to as many as that time allows; the log says how many.
 
     `measure` is called with a name and a network whenever one is done.
     """
@@ -116,11 +124,18 @@ def train_sight(
         logits = torch.zeros(len(pictures), len(LABELS), device=device)
         teachers = []
         for part in range(recipe.teachers):
-            teacher = cast(Any, Teacher(len(LABELS), teacher_widths)).to(device, memory_format=torch.channels_last)
+            teacher = Teacher(len(LABELS), teacher_widths).to(device)
+            if device.type == "cuda":
+                cast(Any, teacher).to(memory_format=torch.channels_last)
             teacher.train()
             step = teaching_step(teacher, pool.without(folds == part), recipe.batch, recipe.painted)
             taught = Repeated(teacher, step, recipe.teacher_rate, 0.05)
-            _repeat(taught, recipe.teacher_steps, f"teacher {part}", told)
+            until = None
+            if minutes is not None:
+                # The teachers have half of the time, each an equal part of what is left of it.
+                left = started + 60 * minutes * _TEACHERS_SHARE - time.monotonic()
+                until = time.monotonic() + left / (recipe.teachers - part)
+            _repeat(taught, recipe.teacher_steps, f"teacher {part}", told, until)
             grown = taught.averaged
             assert isinstance(grown, Teacher)
             teachers.append(grown)
@@ -139,7 +154,7 @@ def train_sight(
         if device.type == "cuda":
             # After the averages' copy was made, which is not to be compiled.
             fast_layers(cast(Any, reader.tower).encoder.layers)
-        _repeat(taught, recipe.tower_steps, "tower", told)
+        _repeat(taught, recipe.tower_steps, "tower", told, None if minutes is None else started + 60 * minutes)
         seeing = taught.averaged
         assert isinstance(seeing, ReadingTower)
         weights = {name: value.to("cpu", torch.bfloat16).contiguous() for name, value in seeing.state_dict().items()}
@@ -150,6 +165,25 @@ def train_sight(
     return Sighted(seeing, logits.cpu().numpy(), shares)
 
 
+def _declare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, required=True, help="packed radiographs, see python -m model.synthetic.radiographs"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tower, the readings and the log")
+    parser.add_argument("--minutes", type=float, help="as many steps as this time allows, instead of the recipe's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _run(options: argparse.Namespace) -> int:
+    recipe = SightRecipe(seed=options.seed)
+    train_sight(options.data, options.out, Shape(), recipe, torch.device(options.device), minutes=options.minutes)
+    return 0
+
+
+SIGHT = Command(_declare, _run, (FileNotFoundError,))
+
+
 def load_splits(data: Path) -> NDArray[np.int8]:
     """The split of every picture of a pack, as a position in `SPLITS`: (count,)."""
     with np.load(data) as packed:
@@ -157,14 +191,22 @@ def load_splits(data: Path) -> NDArray[np.int8]:
     return splits
 
 
-def _repeat(taught: Repeated, steps: int, name: str, told: Callable[..., None]) -> None:
-    started = time.monotonic()
-    for number in range(steps):
+def _repeat(taught: Repeated, steps: int, name: str, told: Callable[..., None], until: float | None = None) -> None:
+    """Take so many steps, or, with `until`, as many as fit before that moment of the monotonic clock."""
+    started, number, measured = time.monotonic(), 0, 0.0
+    while number < steps:
         taught.run(number, steps)
-        if number in (20, steps - 1) or number % 500 == 0:
-            told(
-                trained=name, step=number, loss=round(float(taught.loss), 4), took=round(time.monotonic() - started, 1)
-            )
+        number += 1
+        if number in (_BEFORE_MEASURING, _BEFORE_MEASURING + _MEASURED) and until is not None:
+            # Reading the loss waits for the device.
+            float(taught.loss)
+            if number > _BEFORE_MEASURING:
+                each = (time.monotonic() - measured) / _MEASURED
+                steps = number + max(int((until - time.monotonic()) / each), 1)
+            measured = time.monotonic()
+        if number == steps or number % 500 == 0:
+            took = round(time.monotonic() - started, 1)
+            told(trained=name, step=number, of=steps, loss=round(float(taught.loss), 4), took=took)
 
 
 def _shares(radiographs: Radiographs, pictures: Tensor, recipe: SightRecipe) -> NDArray[np.float32]:
@@ -174,7 +216,7 @@ def _shares(radiographs: Radiographs, pictures: Tensor, recipe: SightRecipe) -> 
         return shares
     rows = torch.from_numpy(radiographs.masked).to(pictures.device)
     masks = torch.from_numpy(radiographs.masks).to(pictures.device)
-    network = learn_masks(pictures[rows], masks, recipe.mask_steps, recipe.seed)
+    network = learn_masks(pictures[rows], masks, recipe.mask_steps, recipe.mask_batch, recipe.mask_width, recipe.seed)
     # Of children the share means something else.
     grown = [SOURCES.index(source) for source in ("adult_normal", "nih_labelled", "covid", "wingspan")]
     wanted = np.flatnonzero(np.isin(radiographs.sources, grown))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from model.synthetic.radiographs import HEART, LEFT_LUNG, MASK_SIDE, RIGHT_LUNG
 
 CLASSES = 4
-BATCH = 32
 # A column belongs to an organ from so many of its pixels on; fewer are specks.
 _LEAST_PIXELS = 5
 # A chest narrower than this share of the picture, or a heart of a smaller area, was not found.
@@ -53,22 +52,24 @@ def standardized(pictures: Tensor) -> Tensor:
     return (pictures - mean) / (pictures.std((1, 2, 3), keepdim=True) + 1e-3)
 
 
-def learn_masks(pictures: Tensor, masks: Tensor, steps: int, seed: int = 0) -> MaskNetwork:
+def learn_masks(
+    pictures: Tensor, masks: Tensor, steps: int, batch: int = 32, width: int = 24, seed: int = 0
+) -> MaskNetwork:
     """A network that finds heart and lungs.
 
     `pictures`: (count, 1, side, side) uint8; `masks`: (count, 256, 256) uint8, values as in `Radiographs.masks`; both
-    on the device that trains.
+    on the device that trains. `width`: channels of the first level.
     """
     torch.manual_seed(seed)
     device = pictures.device
-    network = MaskNetwork().to(device).train()
+    network = MaskNetwork(width).to(device).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     small = functional.interpolate(pictures.float() / 255, (MASK_SIDE, MASK_SIDE), mode="bilinear", antialias=True)
     for _ in range(steps):
-        chosen = torch.randint(len(small), (BATCH,), device=device)
+        chosen = torch.randint(len(small), (batch,), device=device)
         shown, wanted = _moved(small[chosen], masks[chosen].float()[:, None])
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(_exposed(shown))
         loss = functional.cross_entropy(logits.float(), wanted[:, 0].long())
         optimizer.zero_grad(set_to_none=True)
@@ -120,7 +121,7 @@ def heart_shares(network: MaskNetwork, pictures: Tensor, at_once: int = 256) -> 
     shares = []
     for part in pictures.split(at_once):
         small = functional.interpolate(part.float() / 255, (MASK_SIDE, MASK_SIDE), mode="bilinear", antialias=True)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
             logits = network(small) + network(small.flip(-1)).flip(-1)[:, [0, RIGHT_LUNG, LEFT_LUNG, HEART]]
         shares.append(shares_of(logits.argmax(dim=1)))
     return torch.cat(shares)

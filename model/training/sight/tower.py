@@ -53,17 +53,17 @@ def seeing_step(
     def step() -> Tensor:
         with torch.no_grad():
             pictures, targets, known = drawn(pool, batch, painted)
-            with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
                 seen = [teacher(pictures) for teacher in teachers]
             logits = torch.stack([whole for whole, _ in seen]).mean(0)
             places = torch.stack([part for _, part in seen]).mean(0).clamp(-_SURE, _SURE)
             cells = GRID // POOL
             places = functional.interpolate(places, (cells, cells), mode="bilinear", align_corners=False)
             believed = logits.sigmoid()
-            real = (torch.arange(batch, device=device) < batch - made)[:, None]
+            real = (torch.arange(batch, device=device) >= made)[:, None]
             own = torch.where(real, _OWN_WORD * known, known)
             wanted = torch.lerp(believed, targets, own)
-        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
             read, read_places = reader(pictures)
         loss = functional.binary_cross_entropy_with_logits(read.float(), wanted)
         distance = functional.mse_loss(read_places.float(), places) / _SURE

@@ -21,12 +21,25 @@ from transformers import PreTrainedTokenizerFast
 
 from drafting.study import StudyFacts
 from model.network.prefix import instruction
-from model.synthetic.cases import LABELS, REPORTED, SOURCES, Case, case_to_array, labels_of, sample_case, visible
+from model.synthetic.cases import (
+    LABELS,
+    REPORTED,
+    SIDES,
+    SOURCES,
+    Case,
+    Lung,
+    case_to_array,
+    labels_of,
+    sample_case,
+    visible,
+)
 from model.synthetic.grammar import write_report
-from model.synthetic.questions import Asked, as_answer, question_of_labels, questions_of
+from model.synthetic.questions import NO, YES, Asked, as_answer, question_of_labels, questions_of
 from model.synthetic.radiographs import Question, Radiographs, labelled_case, source_case
+from model.synthetic.strange import frontal_question
+from model.training.sight.readings import WHOLE, Readings, completed
 from model.training.small.fresh import fresh_tokenizer
-from model.training.small.tasks import Task, Words, facts_of, question_task, report_task
+from model.training.small.tasks import Task, Words, facts_of, not_frontal_task, question_task, report_task, told_task
 
 Arrays: TypeAlias = Mapping[str, "NDArray[Any]"]
 Lay: TypeAlias = Callable[[Sequence[Task], Words, Random], "Arrays | None"]
@@ -40,19 +53,22 @@ MOST_TRIES = 200
 class Mixture:
     """What a batch is made of, as shares of its pictures; the rest are adults with painted findings.
 
-    `children`: real pictures of children, as they are. `real`: real pictures of adults as they are, whose reports say
-    what their labels do. `labelled`: real pictures of which labels or answers are known, asked about only. `empty`:
-    pictures that show nothing, beside reports and questions of random cases, and of the tasks, `without_image`, those
-    whose image is not given. Both so that nothing is guessed from blankness. `hinted`: pictures whose report has hints
-    at its gaps.
+    `real`: real pictures of adults as they are, whose reports say what is known of them. `children`: real pictures of
+    children, as they are. `strange`: pictures that are no frontal chest radiographs, half of them of nothing at all,
+    whose reports say so. `labelled`: real pictures of which labels or answers are known, asked about only. Of the
+    tasks, `without_image`: those whose image is not given; `hinted`: those whose gaps have hints; `told`: painted
+    pictures that show less than their report, which a locked sentence tells; `projection`: how often it is asked
+    whether a picture is a frontal chest radiograph.
     """
 
-    children: float = 0.10
-    real: float = 0.06
-    labelled: float = 0.08
-    empty: float = 0.03
+    real: float = 0.34
+    children: float = 0.07
+    strange: float = 0.05
+    labelled: float = 0.06
     without_image: float = 0.05
-    hinted: float = 0.15
+    hinted: float = 0.2
+    told: float = 0.2
+    projection: float = 0.04
 
 
 A = TypeVar("A")
@@ -63,9 +79,9 @@ B = TypeVar("B")
 class HostBatch(Generic[A]):
     """A batch as the workers hand it over, all arrays with the batch first.
 
-    `index` (pictures,) chooses radiographs and `cases` (pictures, fields) says what to paint on them; `empty`
-    (pictures,) bool. `labels`: (pictures, len(LABELS)) 0, 1, or -1 where unknown. `reports` and `questions` are the
-    objective's arrays, a row a picture: reports of the first pictures, a question of every picture.
+    `index` (pictures,) chooses radiographs and `cases` (painted, fields) says what to paint on the first of them;
+    `empty` (pictures,) bool. `labels`: (pictures, len(LABELS)) probabilities, or -1 where unknown. `reports` and
+    `questions` are the objective's arrays, a row a picture: reports of the first pictures, a question of every picture.
     """
 
     index: A
@@ -96,16 +112,27 @@ class HostBatch(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What is known of the radiographs, less their pixels: sources, labels, facts and questions, by picture."""
+    """What is known of the radiographs, less their pixels: sources, labels, facts and questions, by picture.
+
+    `labels`: (count, len(LABELS)) int8, what reports and questions say, 1, 0 or -1 where unknown; `soft`: the same as
+    the label head learns it, probabilities, or -1. `chest`: (count,) whether the picture is a chest radiograph.
+    """
 
     sources: NDArray[np.int64]
     labels: NDArray[np.int8]
+    soft: NDArray[np.float32]
+    chest: NDArray[np.bool_]
     facts: tuple[StudyFacts, ...]
     questions: tuple[Question, ...]
 
     @classmethod
-    def of(cls, radiographs: Radiographs) -> Pictures:
-        return cls(radiographs.sources, radiographs.labels, radiographs.facts, radiographs.questions)
+    def of(cls, radiographs: Radiographs, readings: Readings | None = None) -> Pictures:
+        """`readings`: what completes the collections' labels."""
+        if readings is None:
+            labels, soft = radiographs.labels, radiographs.labels.astype(np.float32)
+        else:
+            labels, soft = completed(radiographs, readings)
+        return cls(radiographs.sources, labels, soft, radiographs.chest, radiographs.facts, radiographs.questions)
 
     @property
     def asked_about(self) -> dict[int, tuple[Question, ...]]:
@@ -118,12 +145,18 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """One picture of a batch: `case` None where it has none, `labels` what is known of it."""
+    """One picture of a batch.
+
+    `case`: what its report says, None where there is none to say; `shown`: what is painted; `labels`: what is known of
+    the picture; `empty`: nothing is shown; `strange`: it is no frontal chest radiograph.
+    """
 
     picture: int
     case: Case | None
     labels: NDArray[np.float32]
-    empty: bool
+    shown: Case | None = None
+    empty: bool = False
+    strange: bool = False
 
 
 class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
@@ -170,12 +203,19 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         self._children = [self._of("child_normal"), self._of("child_pneumonia")]
         others = [self._of(source) for source in SOURCES if source not in REPORTED]
         self._labelled = [[picture for picture in own if self._can_be_asked(picture)] for own in others]
-        self._real = [[picture for picture in own if labelled_case(pictures.labels[picture])] for own in others]
+        self._real, self._real_sums = self._reportable()
+        self._strange = [picture for picture in self._of("vqa_rad") if not pictures.chest[picture]]
         self._beside = {number: self._of(source) for number, source in enumerate(SOURCES)}
         if not self._adults:
             raise ValueError("The pack has no radiographs of adults to paint on.")
-        labelled = round(size * mixture.labelled) if any(self._labelled) else 0
-        self._reported, self._size = size - labelled, size
+        # Of each kind as many in every batch, so that which pictures are painted on is known ahead.
+        self._counts = {
+            "real": round(size * mixture.real) if self._real else 0,
+            "children": round(size * mixture.children) if any(self._children) else 0,
+            "strange": round(size * mixture.strange),
+            "labelled": round(size * mixture.labelled) if any(self._labelled) else 0,
+        }
+        self._counts = {"painted": size - sum(self._counts.values()), **self._counts}
 
     def __iter__(self) -> Iterator[HostBatch[NDArray[Any]]]:
         worker = get_worker_info()
@@ -191,15 +231,23 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         drawn: list[_Drawn] = []
         reports: list[Arrays] = []
         questions: list[Arrays] = []
-        for place in range(self._size):
-            one = self._case_drawn(random) if place < self._reported else self._labelled_drawn(random)
+        # In this order: what is painted first, what has no report last.
+        draw = {
+            "painted": self._painted_drawn,
+            "real": self._real_drawn,
+            "children": self._child_drawn,
+            "strange": self._strange_drawn,
+            "labelled": self._labelled_drawn,
+        }
+        for kind in (kind for kind, count in self._counts.items() for _ in range(count)):
+            one = draw[kind](random)
             drawn.append(one)
-            if one.case is not None:
-                reports.append(self._laid(partial(self._reports, one.case, random), self._lay_report, words, random))
+            if kind != "labelled":
+                reports.append(self._laid(partial(self._reports, one, random), self._lay_report, words, random))
             questions.append(self._laid(partial(self._question, one, random), self._lay_question, words, random))
         return HostBatch(
             index=np.array([one.picture for one in drawn]),
-            cases=case_to_array([one.case or _AS_IT_IS for one in drawn]),
+            cases=case_to_array([one.shown for one in drawn if one.shown is not None]),
             empty=np.array([one.empty for one in drawn]),
             labels=np.stack([one.labels for one in drawn]),
             reports=_stacked(reports),
@@ -215,20 +263,38 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
     def _sees(self, random: Random) -> bool:
         return random.random() >= self._mixture.without_image
 
-    def _case_drawn(self, random: Random) -> _Drawn:
-        share = random.random() * (1 - self._mixture.labelled)
-        children = [kind for kind in self._children if kind] if share < self._mixture.children else []
-        real = 0 <= share - self._mixture.children < self._mixture.real and any(self._real)
-        if real:
-            picture = _of_any(self._real, random)
-            case = self._real_case(picture, random)
-            labels = self._pictures.labels[picture].astype(np.float32)
-        else:
-            picture = random.choice(random.choice(children) if children else self._adults)
-            case = source_case(int(self._pictures.sources[picture]), random)
-            labels = labels_of([case])[0]
-        empty = random.random() < self._mixture.empty
-        return _Drawn(picture, case, _NOTHING_KNOWN if empty else labels, empty)
+    def _reportable(self) -> tuple[list[int], list[float]]:
+        """The real pictures of which enough is known for a report, and sums of how often each is drawn.
+
+        Rare findings are drawn more often, by the root of how rare they are.
+        """
+        own = [row for source in SOURCES if source not in REPORTED for row in self._of(source)]
+        rows = [row for row in own if labelled_case(self._pictures.labels[row]) is not None]
+        there = self._pictures.labels[rows][:, _WHOLE] == 1
+        counts = there.sum(axis=0).clip(1)
+        nothing = ~there.any(axis=1)
+        weights = (there / np.sqrt(counts)).sum(axis=1) + nothing / max(float(nothing.sum()), 1.0) ** 0.5
+        return rows, np.cumsum(weights).tolist()
+
+    def _painted_drawn(self, random: Random) -> _Drawn:
+        case = sample_case(random)
+        told = case.has_finding and random.random() < self._mixture.told
+        shown = _shown_of(case, random) if told else case
+        return _Drawn(random.choice(self._adults), case, labels_of([shown])[0], shown=shown)
+
+    def _real_drawn(self, random: Random) -> _Drawn:
+        picture = random.choices(self._real, cum_weights=self._real_sums)[0]
+        return _Drawn(picture, self._real_case(picture, random), self._pictures.soft[picture])
+
+    def _child_drawn(self, random: Random) -> _Drawn:
+        picture = random.choice(random.choice([kind for kind in self._children if kind]))
+        case = source_case(int(self._pictures.sources[picture]), random)
+        return _Drawn(picture, case, labels_of([case])[0])
+
+    def _strange_drawn(self, random: Random) -> _Drawn:
+        empty = not self._strange or random.random() < 0.5
+        picture = random.choice(self._adults if empty else self._strange)
+        return _Drawn(picture, None, _NOTHING_KNOWN, empty=empty, strange=True)
 
     def _real_case(self, picture: int, random: Random) -> Case:
         case = labelled_case(self._pictures.labels[picture])
@@ -247,20 +313,33 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
     def _labelled_drawn(self, random: Random) -> _Drawn:
         """A picture of a collection with labels or questions."""
         picture = _of_any(self._labelled, random)
-        return _Drawn(picture, None, self._pictures.labels[picture].astype(np.float32), empty=False)
+        return _Drawn(picture, None, self._pictures.soft[picture])
 
-    def _reports(self, case: Case, random: Random) -> list[Task]:
+    def _reports(self, one: _Drawn, random: Random) -> list[Task]:
+        if one.case is None:
+            facts = self._header(random.choice(self._adults), random)
+            return [not_frontal_task(facts, random) for _ in range(self._cuts)]
+        if one.shown is not None and one.shown is not one.case:
+            return [told_task(one.case, one.shown, random) for _ in range(self._cuts)]
         sees = self._sees(random)
         if random.random() < self._mixture.hinted:
             # The cuts of a picture share their prefix, and hints stand in it: one cut, with other widths and noise.
-            return [report_task(case, sees, random, with_hints=True)] * self._cuts
-        return [report_task(case, sees, random) for _ in range(self._cuts)]
+            return [report_task(one.case, sees, random, with_hints=True)] * self._cuts
+        return [report_task(one.case, sees, random) for _ in range(self._cuts)]
 
     def _question(self, one: _Drawn, random: Random) -> list[Task]:
+        if one.strange:
+            own = self._asked.get(one.picture, ())
+            if own and not one.empty and random.random() < 0.3:
+                return [self._own(one.picture, random.choice(own))]
+            return [question_task(StudyFacts(), "", (frontal_question(random), NO), sees=True)]
         if one.case is not None:
+            told = facts_of(one.case)
+            if random.random() < self._mixture.projection:
+                return [question_task(told, "", (frontal_question(random), YES), sees=True)]
             indication = one.case.indication or "" if random.random() < 0.5 else ""
-            asked = questions_of(visible(one.case), random)
-            return [question_task(facts_of(one.case), indication, asked, self._sees(random))]
+            asked = questions_of(visible(one.shown or one.case), random)
+            return [question_task(told, indication, asked, self._sees(random))]
         own = self._asked.get(one.picture, ())
         of_labels = question_of_labels(self._pictures.labels[one.picture], random)
         if of_labels is None or (own and random.random() < 0.8):
@@ -280,9 +359,23 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
         raise ValueError(f"Of {MOST_TRIES} tries to ask about a picture none fits: {make()}")
 
 
-# Nothing is painted on a picture that has no case.
-_AS_IT_IS = Case()
+_WHOLE = [LABELS.index(finding) for finding in WHOLE]
 _NOTHING_KNOWN = np.full(len(LABELS), -1, dtype=np.float32)
+
+
+def _shown_of(case: Case, random: Random) -> Case:
+    """The case without one or more of its findings, as a picture that does not show what is known otherwise."""
+    lungs = {}
+    for side in SIDES:
+        lung = case.lung(side)
+        kept = {name: value for name in _LUNG_FIELDS if (value := getattr(lung, name)) and random.random() < 0.5}
+        lungs[side] = Lung(**kept)
+    heart = case.cardiomegaly if random.random() < 0.5 else 0
+    edema = case.edema if random.random() < 0.5 else 0
+    return replace(case, right=lungs["right"], left=lungs["left"], cardiomegaly=heart, edema=edema)
+
+
+_LUNG_FIELDS = ("effusion", "pneumothorax", "atelectasis", "opacities", "nodules")
 
 
 def _of_any(collections: Sequence[Sequence[int]], random: Random) -> int:

@@ -102,10 +102,12 @@ def train_default(
     minutes: float | None,
     tokenizer_of: Path | None = None,
     start: Path | None = None,
+    sight: Path | None = None,
+    fit: bool = False,
 ) -> None:
     """Train the default model, or go on where `out` was left; see `trainer.train`."""
 
     def make(vocabulary: int) -> Denoising:
         return Denoising(fresh_model(shape, vocabulary, recipe.seed), shape.canvas_length)
 
-    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start)
+    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start, sight, fit)

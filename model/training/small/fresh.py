@@ -53,8 +53,8 @@ class Shape:
     experts: int = 4
     experts_used: int = 2
     expert_mlp: int = 192
-    vision_hidden: int = 192
-    vision_layers: int = 8
+    vision_hidden: int = 256
+    vision_layers: int = 10
     vocabulary: int = 2560
     canvas_length: int = 160
     steps: int = 48
@@ -196,7 +196,7 @@ def save_checkpoint(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder, max_shard_size="15MB")
-    write_checksums(folder)
     tokenizer.save_pretrained(folder)
     Gemma4ImageProcessorPil(max_soft_tokens=70).save_pretrained(folder)
     Traits(square_picture=True, fitted_canvas=True).save(folder)
+    write_checksums(folder)

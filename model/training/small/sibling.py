@@ -162,10 +162,12 @@ def train_sibling(
     minutes: float | None,
     tokenizer_of: Path | None = None,
     start: Path | None = None,
+    sight: Path | None = None,
+    fit: bool = False,
 ) -> None:
     """Train the sibling, or go on where `out` was left; see `trainer.train`."""
 
     def make(vocabulary: int) -> NextToken:
         return NextToken(fresh_sibling(shape, vocabulary, recipe.seed))
 
-    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start)
+    train(make, data, out, shape, recipe, device, workers, minutes, tokenizer_of, start, sight, fit)

@@ -10,18 +10,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from transformers import AutoConfig, DiffusionGemmaForBlockDiffusion, PreTrainedModel, PreTrainedTokenizerFast
 
+from model.training.sight.readings import TOWER_FILE
+
+SIGHT = ("vision_tower.", "embed_vision.")
 EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight")
 
 
 @torch.no_grad()
-def start_from(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, checkpoint: Path) -> None:
+def start_from(
+    network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, checkpoint: Path, but_sight: bool = False
+) -> None:
     """Give `network` the weights of a checkpoint folder, of its own kind or, a Gemma 4, of a DiffusionGemma's encoder.
 
-    A token that the checkpoint's tokenizer spells in pieces begins as the mean of their embeddings. Raises ValueError
-    where anything but the number of tokens differs in shape.
+    A token that the checkpoint's tokenizer spells in pieces begins as the mean of their embeddings. `but_sight`: the
+    vision tower, and what fits its output to the text, keep the network's own weights. Raises ValueError where anything
+    but the number of tokens differs in shape.
     """
     from_diffusion = AutoConfig.from_pretrained(checkpoint).model_type == "diffusion_gemma"
     kind = DiffusionGemmaForBlockDiffusion if from_diffusion else type(network)
@@ -31,12 +38,25 @@ def start_from(network: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, che
     own = network.state_dict()
     pieces = spelled(tokenizer, PreTrainedTokenizerFast.from_pretrained(checkpoint))
     for name, weight in own.items():
+        if but_sight and any(part in name for part in SIGHT):
+            continue
         source = trained.get(name)
         if source is not None and name.endswith(EMBEDDINGS) and source.shape[1:] == weight.shape[1:]:
             source = torch.stack([source[ids].mean(dim=0) for ids in pieces])
         if source is None or source.shape != weight.shape:
             raise ValueError(f"{checkpoint} is of another shape: its {name} does not fit.")
         weight.copy_(source)
+
+
+@torch.no_grad()
+def start_seeing(tower: nn.Module, head: nn.Module, folder: Path) -> None:
+    """Give a vision tower, and the head that reads labels off it, the weights that `train sight` left in a folder.
+
+    Raises RuntimeError where they are of another shape.
+    """
+    weights = load_file(folder / TOWER_FILE)
+    for module, prefix in ((tower, "tower."), (head, "head.")):
+        module.load_state_dict({name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)})
 
 
 def spelled(tokenizer: PreTrainedTokenizerFast, other: PreTrainedTokenizerFast) -> list[Tensor]:

@@ -96,7 +96,7 @@ def layers_of(network: DiffusionGemmaForBlockDiffusion) -> Iterator[nn.Module]:
     model = network.model
     yield from model.encoder.vision_tower.encoder.layers
     yield from model.encoder.language_model.layers
-    yield from model.network.decoder.layers
+    yield from model.decoder.layers
 
 
 class LabelHead(nn.Module):

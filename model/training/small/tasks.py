@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -24,9 +25,10 @@ from model.engine.layout import GAP_IN_LINE, GAP_OF_SECTION, Place, lay_out
 from model.network.loading import user_turn
 from model.network.prefix import instruction
 from model.network.tokens import BEGIN_IMAGE, BLANK, END_IMAGE, END_TURN, IMAGE, PAD
-from model.synthetic.cases import Case, visible
-from model.synthetic.grammar import WrittenReport, write_report
+from model.synthetic.cases import SIDES, Case, visible
+from model.synthetic.grammar import Sentence, WrittenReport, write_report
 from model.synthetic.questions import Asked
+from model.synthetic.strange import write_not_frontal
 from model.training.small.hints import hinted
 
 # 64 image tokens, their markers, and the longest instruction with a question.
@@ -37,6 +39,10 @@ ANSWER_WIDTH = 24
 # The share of reports of which a part is shown, as of one in progress. Without them a gap behind a lone sentence was
 # taken for the end of the report and came back as a full stop.
 IN_PROGRESS = 0.2
+# The share of reports of which one sentence was typed first and all behind it is open.
+TYPED_FIRST = 0.12
+# The share of reports that stand under a template's headings, where what is said allows it.
+TEMPLATED = 0.12
 
 Range = tuple[int, int]
 Cut = Callable[[WrittenReport, Random], list[Range]]
@@ -97,6 +103,161 @@ class Words:
         return [*ids[:at], BEGIN_IMAGE, *[IMAGE] * IMAGE_TOKENS, END_IMAGE, *ids[at + 1 :]]
 
 
+def not_frontal_task(facts: StudyFacts, random: Random) -> Task:
+    """The report of a picture that is no frontal chest radiograph, open as a whole or in its sections."""
+    written = write_not_frontal(random)
+    ranges = _whole(written, random) if random.random() < 0.3 else _sections(written, random)
+    return Task(facts, "", "", True, opened(written.text, ranges))
+
+
+def told_task(case: Case, shown: Case, random: Random) -> Task:
+    """The report of a case of which the picture shows less: a locked sentence tells of the rest, and all else that
+    speaks of it is open and must follow that sentence.
+
+    `shown`: the case without what only the sentence tells.
+    """
+    written = _first_said(write_report(case, random), random) if random.random() < 0.5 else write_report(case, random)
+    told = _keys_beyond(case, shown)
+    tellers = [each for each in written.sentences if set(each.keys) & told]
+    findings = [each for each in tellers if each.section == "findings"]
+    kept = random.choice(findings or tellers) if tellers else random.choice(written.sentences)
+    decided = set(kept.keys)
+    # Else nothing that is open may speak of what neither the picture nor a locked sentence tells.
+    unseen = [each for each in tellers if each is not kept and not set(each.keys) & told <= decided]
+    locked = {id(kept), *map(id, unseen)}
+    share = random.choice((1.0, 1.0, 0.6))
+    ranges = [
+        (each.start, each.end)
+        for each in written.sentences
+        if id(each) not in locked and (random.random() < share or set(each.keys) & told)
+    ]
+    ranges = _joined(_without_unseen(written, ranges), written, random)
+    report = opened(written.text, ranges or _end(written, random))
+    return Task(facts_of(case), case.indication or "", "", True, report)
+
+
+def _keys_beyond(case: Case, shown: Case) -> set[str]:
+    """The keys of what a case has and `shown` has not."""
+    keys: set[str] = set()
+    for side in SIDES:
+        ours, theirs = case.lung(side), shown.lung(side)
+        pairs = {
+            "effusion": (ours.effusion, theirs.effusion),
+            "pneumothorax": (ours.pneumothorax, theirs.pneumothorax),
+            "atelectasis": (ours.atelectasis, theirs.atelectasis),
+            "opacity": (ours.opacities, theirs.opacities),
+            "nodule": (ours.nodules, theirs.nodules),
+        }
+        for name, (own, other) in pairs.items():
+            if own != other:
+                keys |= {name, f"{name}_{side}", *({"mass", f"mass_{side}"} if name == "nodule" else ())}
+    for name in ("cardiomegaly", "edema"):
+        if getattr(case, name) != getattr(shown, name):
+            keys.add(name)
+    return keys
+
+
+def _first_said(written: WrittenReport, random: Random) -> WrittenReport:
+    """The report with one sentence of its findings said first, as who types what matters and leaves the rest."""
+    findings = [each for each in written.sentences if each.section == "findings"]
+    if len(findings) < 2:
+        return written
+    start, end = findings[0].start, findings[-1].end
+    texts = [written.text[each.start : each.end] for each in findings]
+    between = [written.text[a.end : b.start] for a, b in pairwise(findings)]
+    first = random.randrange(1, len(findings))
+    order = [first, *(number for number in range(len(findings)) if number != first)]
+    text, moved = written.text[:start], []
+    for place, number in enumerate(order):
+        text += between[place - 1] if place else ""
+        moved.append(replace(findings[number], start=len(text), end=len(text) + len(texts[number])))
+        text += texts[number]
+    assert len(text) == end
+    others = [each for each in written.sentences if each.section != "findings"]
+    sentences = sorted([*others, *moved], key=lambda each: each.start)
+    return WrittenReport(text + written.text[end:], tuple(sentences))
+
+
+def _joined(ranges: Sequence[Range], written: WrittenReport, random: Random) -> list[Range]:
+    """Ranges with nothing but white space between them as one; half of the time those with a heading between, too."""
+    with_headings = random.random() < 0.3
+    joined: list[Range] = []
+    for start, end in sorted(ranges):
+        between = written.text[joined[-1][1] : start] if joined else ""
+        sentence_between = joined and any(joined[-1][1] <= each.start < start for each in written.sentences)
+        if joined and not sentence_between and ("\n" not in between or with_headings):
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+# Headings of a template with a line for each organ, and the keys that belong to it.
+_ORGANS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        ("Lines and tubes", "Devices", "Support devices", "Lines/tubes"),
+        ("endotracheal_tube", "central_line", "nasogastric_tube", "pacemaker", "sternal_wires", "devices"),
+    ),
+    (
+        ("Lungs", "Lungs and airways", "LUNGS", "Lung fields", "Lungs and airspaces"),
+        ("lungs", "opacity", "nodule", "mass", "atelectasis", "edema"),
+    ),
+    (("Pleura", "Pleural spaces", "PLEURA", "Pleural space"), ("effusion", "pneumothorax", "tension", "diaphragm")),
+    (
+        ("Heart and mediastinum", "Heart", "Cardiomediastinal silhouette", "HEART AND MEDIASTINUM", "Heart size"),
+        ("cardiomegaly", "mediastinum"),
+    ),
+    (("Bones", "Bones and soft tissues", "BONES", "Skeleton", "Osseous structures"), ("bones",)),
+)
+
+
+def _templated(written: WrittenReport, random: Random) -> tuple[WrittenReport, list[Range]] | None:
+    """The report's findings under a template's headings, a line for each organ, and the ranges of those lines.
+
+    None where the report has no findings, or says something that belongs to no organ's line.
+    """
+    findings = [each for each in written.sentences if each.section == "findings"]
+    impression = [each for each in written.sentences if each.section == "impression"]
+    lines: dict[int, list[Sentence]] = {}
+    for each in findings:
+        stems = [key.removesuffix("_right").removesuffix("_left") for key in each.keys]
+        organ = next((number for number, (_, keys) in enumerate(_ORGANS) if stems and stems[0] in keys), None)
+        if organ is None:
+            return None
+        lines.setdefault(organ, []).append(each)
+    if len(lines) < 2:
+        return None
+    text = random.choice(("FINDINGS:\n", "Findings:\n", ""))
+    if random.random() < 0.3:
+        view = random.choice(("Single portable AP view of the chest.", "Frontal view of the chest."))
+        text = f"TECHNIQUE:\n{view}\n\n{text}"
+    sentences: list[Sentence] = []
+    ranges: list[Range] = []
+    for number, (headings, _) in enumerate(_ORGANS):
+        own = lines.get(number, [])
+        if not own:
+            continue
+        text += f"{random.choice(headings)}: "
+        begin = len(text)
+        for place, each in enumerate(own):
+            text += " " if place else ""
+            said = written.text[each.start : each.end]
+            sentences.append(replace(each, start=len(text), end=len(text) + len(said)))
+            text += said
+        ranges.append((begin, len(text)))
+        text += "\n"
+    if impression:
+        text += random.choice(("\nIMPRESSION:\n", "\nImpression:\n", "\nImpression: "))
+        begin = len(text)
+        for place, each in enumerate(impression):
+            text += " " if place else ""
+            said = written.text[each.start : each.end]
+            sentences.append(replace(each, start=len(text), end=len(text) + len(said)))
+            text += said
+        ranges.append((begin, len(text)))
+    return WrittenReport(text.rstrip(), tuple(sentences)), ranges
+
+
 def facts_of(case: Case) -> StudyFacts:
     """What the header of a case's study would tell."""
     return StudyFacts(age=case.age, sex=case.sex, view=case.view)
@@ -108,6 +269,20 @@ def report_task(case: Case, sees: bool, random: Random, with_hints: bool = False
     Where the image is seen, what it does not show (`cases.visible`) is opened only where another sentence that stays
     locked says it too: from an image alone nobody could write it.
     """
+    if not with_hints and random.random() < TEMPLATED:
+        templated = _templated(write_report(visible(case), random), random)
+        if templated is not None:
+            written, ranges = templated
+            # Most lines open, some already dictated.
+            ranges = [each for each in ranges if random.random() < 0.8] or ranges
+            return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
+    if not with_hints and random.random() < TYPED_FIRST:
+        # Only what the picture shows: all behind the sentence is to be written from it.
+        written = _first_said(write_report(visible(case), random), random)
+        first = next(each for each in written.sentences if each.section in ("findings", "impression"))
+        ranges = _joined([(e.start, e.end) for e in written.sentences if e.start > first.start], written, random)
+        if ranges:
+            return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
     in_progress = random.random() < IN_PROGRESS
     cut = random.choice((_end, _end, _sentences, _phrases)) if in_progress else _cut(random)
 

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -30,9 +30,10 @@ from model.network.experts import ALL_EXPERTS
 from model.synthetic.cases import LABELS
 from model.synthetic.painting import empty_pictures, paint
 from model.synthetic.radiographs import Radiographs, load_radiographs
+from model.training.sight.readings import READINGS_FILE, load_readings
 from model.training.small.batches import Arrays, Examples, HostBatch, Mixture, Pictures, learn_tokenizer
 from model.training.small.fresh import Shape
-from model.training.small.start import start_from
+from model.training.small.start import start_from, start_seeing
 from model.training.small.step import LabelHead, fast_layers, label_loss, see
 from model.training.small.tasks import Task, Words
 
@@ -43,6 +44,9 @@ CHECKPOINT = "checkpoint"
 LOGGED_EVERY = 100
 # A run that is cut off loses no more than this.
 SAVED_EVERY_SECONDS = 150.0
+# A run that is fitted to its time measures its steps between these, and keeps so many seconds for saving.
+FIT_FROM, FIT_TO = 100, 300
+LEFT_TO_SAVE = 12.0
 # Processes agree this often on whether time is up, for which the device is waited for.
 AGREED_EVERY = 20
 
@@ -238,6 +242,12 @@ class Trainer:
         self._parts = [self._work] if self._exchanged is None else [self._grade, self._learn]
         self._graphs: list[torch.cuda.CUDAGraph] = []
 
+    def see_as(self, sight: Path) -> None:
+        """Begin with the vision tower, and the head that reads labels off it, of a folder that `train sight` left."""
+        start_seeing(self.objective.tower, self.head, sight)
+        for average, parameter in zip(self.averages, self._parameters, strict=True):
+            average.copy_(parameter.detach())
+
     def step(self, number: int, host: HostBatch[NDArray[Any]]) -> None:
         """Step `number` of the run, on a batch."""
         self._hold(host)
@@ -401,6 +411,24 @@ class Trainer:
             group["fused"] = group["capturable"] = self._on_gpu
 
 
+@dataclass(slots=True)
+class _Pace:
+    """How fast steps are: looked at after `FIT_FROM` and after `FIT_TO` steps."""
+
+    since: float = 0.0
+
+    def steps_for(self, number: int, seconds: float, device: torch.device) -> int | None:
+        """After `number` steps: how many there are in all with so many seconds left; None at the first look."""
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.monotonic()
+        if number == FIT_FROM:
+            self.since = now
+            return None
+        each = (now - self.since) / (FIT_TO - FIT_FROM)
+        return number + max(int((seconds - LEFT_TO_SAVE) / each), 1)
+
+
 def train(
     make: Callable[[int], Objective],
     data: Path,
@@ -412,13 +440,18 @@ def train(
     minutes: float | None,
     tokenizer_of: Path | None = None,
     start: Path | None = None,
+    sight: Path | None = None,
+    fit: bool = False,
 ) -> None:
     """Train, or go on where `out` was left, until the recipe's last step or until `minutes` have passed.
 
     `make` gives the objective for a vocabulary of so many tokens. `tokenizer_of`: a folder whose tokenizer is
     used; without one it is learned. `start`: a checkpoint of the same shape whose weights a new run begins with;
-    without one they are random. `out` then holds the checkpoint folder, the log, a plot of it, and the state to go on
-    from.
+    without one they are random. `sight`: the folder that `train sight` left, whose vision tower a new run begins with
+    and whose readings complete the labels. `out` then holds the checkpoint folder, the log, a plot of it, and the state
+    to go on from.
+
+    With `fit` a new run has as many steps, instead of the recipe's, as `minutes` allow; the log says how many.
 
     Started by torchrun, each process takes batches of its own, and only the first one writes. The log says how many
     there were; a run that goes on with as many is the run that was never cut off.
@@ -440,8 +473,13 @@ def train(
         tokenizer = learn_tokenizer(shape.vocabulary, recipe.tokenizer_reports, recipe.seed, radiographs.questions)
     objective = make(len(tokenizer))
     if start is not None and not going_on:
-        start_from(objective.network, tokenizer, start)
+        start_from(objective.network, tokenizer, start, but_sight=sight is not None)
     trainer = Trainer(objective, radiographs.images, shape, recipe, processes)
+    readings = None
+    if sight is not None:
+        readings = load_readings(sight / READINGS_FILE)
+        if not going_on:
+            trainer.see_as(sight)
     first = 0
     if going_on:
         state = TrainingState.load(out / STATE_FILE, device)
@@ -456,7 +494,7 @@ def train(
 
     examples = Examples(
         tokenizer,
-        Pictures.of(radiographs),
+        Pictures.of(radiographs, readings),
         recipe.mixture,
         recipe.batch,
         recipe.cuts,
@@ -475,6 +513,7 @@ def train(
             print(f"The step cannot be captured and is launched piece by piece, which is slower: {error}", flush=True)
     loader = DataLoader(examples, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None)
     number, saved = first, time.monotonic()
+    measuring = _Pace()
     writes = processes.rank == 0
     with (out / LOG_FILE).open("a", encoding="utf-8") if writes else nullcontext() as log:
         if log is not None:
@@ -490,6 +529,12 @@ def train(
             torch.manual_seed(recipe.seed * 1_000_003 + number * processes.count + processes.rank)
             trainer.step(number, host)
             number += 1
+            if fit and minutes is not None and first == 0 and number in (FIT_FROM, FIT_TO):
+                steps = measuring.steps_for(number, 60 * minutes - (time.monotonic() - started), device)
+                if steps is not None:
+                    recipe = trainer.recipe = replace(recipe, steps=steps)
+                    if log is not None:
+                        log.write(json.dumps({"fitted": asdict(recipe)}) + "\n")
             if log is not None and (number % LOGGED_EVERY == 0 or number == first + 1):
                 row = {"step": number, "seconds": round(time.monotonic() - started, 1), **trainer.measured()}
                 log.write(json.dumps(row) + "\n")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-import stat
+import os
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Generator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,24 +337,51 @@ def test_a_study_that_is_put_away_while_it_is_prepared_is_released_afterwards() 
     assert engine.released == [study.id, study.id]
 
 
-def test_an_arriving_file_is_private_and_gone_afterwards() -> None:
+def test_one_file_arrives_at_a_time_and_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     session = a_session(ScriptedEngine())
-    with session.arriving_file() as path:
-        path.write_bytes(b"pixels")
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with session.arriving_file() as file:
+        file.write(b"pixels")
+        file.flush()
+        assert list(tmp_path.iterdir()) == []
         with pytest.raises(BusyError), session.arriving_file():
             pass
-    assert not path.parent.exists()
-    with session.arriving_file():
-        pass
+    with session.arriving_file() as file:
+        assert file.read() == b""
 
 
-def test_closing_a_session_removes_a_file_that_is_arriving() -> None:
+def test_closing_a_session_empties_a_file_that_is_arriving() -> None:
     session = a_session(ScriptedEngine())
-    with session.arriving_file() as path:
-        path.write_bytes(b"pixels")
+    with session.arriving_file() as file:
+        file.write(b"pixels")
+        file.flush()
         session.close()
-        assert not path.parent.exists()
+        assert os.fstat(file.fileno()).st_size == 0
+
+
+def test_nothing_of_a_file_is_left_when_the_process_is_killed_while_it_arrives(tmp_path: Path) -> None:
+    program = """
+from drafting.desk.sessions import Sessions
+from tests.drafting.scripted_engine import ScriptedEngine
+with Sessions(ScriptedEngine()).open().arriving_file() as file:
+    file.write(b"Doe^Jane" * 10**5)
+    file.flush()
+    print("written", flush=True)
+    input()
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    root = Path(__file__).parents[3]
+    receiving = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env=environment
+    )
+    assert receiving.stdin
+    assert receiving.stdout
+    assert receiving.stdout.readline() == b"written\n"
+    receiving.kill()
+    receiving.wait()
+    receiving.stdin.close()
+    receiving.stdout.close()
+    assert list(tmp_path.rglob("*")) == []
 
 
 # ---- the end of a session

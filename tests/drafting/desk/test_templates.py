@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from drafting.desk.templates import TemplateError, parse_template, templates
+from drafting.ui.web import WebDesk
+from tests.drafting.scripted_engine import ScriptedEngine
 
 
 def test_every_template_is_in_order_and_nothing_in_it_is_anybody_elses() -> None:
@@ -41,3 +45,17 @@ def test_fields_and_brackets_are_open_and_the_rest_is_locked() -> None:
 def test_a_file_that_is_not_in_order_is_named(text: str) -> None:
     with pytest.raises(TemplateError, match=r"mine\.txt"):
         parse_template(text, "mine.txt")
+
+
+@pytest.mark.parametrize("content", [b"code: x\n", b"code: x\ntitle: t\n---\n\xff"])
+def test_a_broken_template_is_told_when_the_desk_is_made_and_not_later(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.txt").write_bytes(content)
+    monkeypatch.setattr("drafting.desk.templates.FOLDER", tmp_path)
+    templates.cache_clear()
+    try:
+        with pytest.raises(TemplateError, match=r"mine\.txt"):
+            WebDesk(ScriptedEngine())
+    finally:
+        templates.cache_clear()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +20,7 @@ from pydicom.uid import (
 
 from drafting.imaging import open as imaging
 from drafting.imaging.open import Limits, open_study
-from drafting.study import Study
+from drafting.study import Study, StudyError
 from tests.drafting.imaging.files import (
     dicom_dataset,
     opened_or_refused,
@@ -25,6 +28,8 @@ from tests.drafting.imaging.files import (
     refusal,
     saved,
 )
+
+FULL = Path("/dev/full")
 
 
 def test_other_formats_are_refused_by_name(tmp_path: Path) -> None:
@@ -79,6 +84,7 @@ def test_size_is_judged_by_the_header_before_any_decoding(tmp_path: Path) -> Non
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
             "The image decoder failed on this file, which is probably damaged.",
         ),
+        (f"raise SystemExit({imaging.EXIT_DISK_FULL})", imaging.DISK_FULL),
         ("raise SystemExit(3)", "The image decoder failed on this file, which is probably damaged."),
         ("print('nothing to say')", "The image decoder gave no usable result for this file."),
     ],
@@ -89,6 +95,28 @@ def test_a_worker_that_fails_gives_its_sentence(
     path = saved(dicom_dataset(ramp()), tmp_path / "Doe^Jane")
     monkeypatch.setattr(imaging, "WORKER", (sys.executable, "-c", program))
     assert refusal(path, Limits(seconds=0.5)) == sentence
+
+
+def test_a_disk_that_is_full_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(dicom_dataset(ramp()), tmp_path / "Doe^Jane")
+    if not FULL.exists():
+        pytest.skip("this system has no device that is always full")
+    # The result of the decoding process goes to a device without room.
+    with monkeypatch.context() as full:
+        full.setattr(imaging, "TemporaryFile", lambda: FULL.open("r+b", buffering=0))
+        assert refusal(path) == imaging.DISK_FULL
+    # What arrived does not get into its file.
+    with suppress(OSError), FULL.open("wb") as arrived:
+        arrived.write(path.read_bytes())
+        with pytest.raises(StudyError, match="disk of the workstation is full"):
+            open_study(arrived)
+
+
+def test_an_open_file_opens_as_one_with_a_name(tmp_path: Path) -> None:
+    path = saved(dicom_dataset(ramp()), tmp_path / "Doe^Jane")
+    with TemporaryFile() as file:
+        file.write(path.read_bytes())
+        assert np.array_equal(open_study(file).pictures[0].values, ramp())
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

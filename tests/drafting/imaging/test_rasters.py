@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drafting.imaging.open import open_study
+from drafting.imaging.open import Limits, open_study
 from drafting.study import StudyFacts
 from tests.drafting.imaging.files import (
     ramp,
+    refusal,
 )
 
 
@@ -60,3 +61,16 @@ def test_exif_orientation_is_followed(tmp_path: Path) -> None:
     values = open_study(tmp_path / "Doe^Jane").pictures[0].values
     assert values.shape == (20, 16)
     assert np.abs(values.astype(int) - np.rot90(ramp("uint8", 0, 255), -1)).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("mode", "bytes_per_pixel"), [("1", 1), ("L", 1), ("LA", 4), ("P", 3), ("RGB", 3), ("RGBA", 4), ("I;16", 2)]
+)
+def test_a_pixel_counts_as_what_is_kept_of_it(tmp_path: Path, mode: str, bytes_per_pixel: int) -> None:
+    path = tmp_path / "Doe^Jane"
+    colours = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    image = Image.fromarray(ramp(shape=(4, 4))) if mode == "I;16" else colours.convert(mode)
+    image.save(path, "PNG")
+    (picture,) = open_study(path, Limits(decoded_bytes=16 * bytes_per_pixel)).pictures
+    assert picture.values.nbytes <= 16 * bytes_per_pixel
+    assert "too large" in refusal(path, Limits(decoded_bytes=16 * bytes_per_pixel - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -558,15 +559,21 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_other_weights_than_the_checksums_tell_of_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "drafting.json", "tokenizer.json"])
+def test_a_file_that_differs_from_its_checksum_is_refused(file: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "changed"
     shutil.copytree(tiny_checkpoint, folder)
-    weights = folder / "model.safetensors"
-    whole = bytearray(weights.read_bytes())
-    whole[-1] ^= 1
-    weights.write_bytes(whole)
-    with pytest.raises(ModelError, match=r"model\.safetensors.*SHA256SUMS"):
+    # White space at the end leaves a JSON file as good as it was: nothing but its checksum can tell.
+    (folder / file).write_bytes((folder / file).read_bytes() + b"\n")
+    with pytest.raises(ModelError, match=rf"{re.escape(file)}.*SHA256SUMS"):
         load(folder)
+
+
+def test_a_checkpoint_is_taken_without_checksums_but_not_with_broken_ones(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(tiny_checkpoint, folder)
     (folder / CHECKSUMS).write_text("no sums\n", encoding="ascii")
     with pytest.raises(ModelError):
         load(folder)

@@ -16,9 +16,10 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from drafting.engine import DraftSettings
 from drafting.report import parse_markup
-from model.__main__ import SPEED_PARTS, main
+from model.__main__ import main
 from model.evaluation.engine import EvaluationEngine
 from model.evaluation.publish.card import BEGIN, END, with_figures
+from model.evaluation.reading.indiana import LaidReport, Part
 from model.evaluation.reading.labeler import (
     BOTH,
     FINDINGS,
@@ -34,12 +35,14 @@ from model.evaluation.reading.labeler import (
 from model.evaluation.reading.wording import is_broken, is_empty, known_pairs, repeats, written_reports
 from model.evaluation.record import EvaluationError, load_rows
 from model.evaluation.reports import infill, labels
+from model.evaluation.reports.gaps import Gaps, Hole
+from model.evaluation.reports.methods import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS
 from model.evaluation.reports.studies import UNPICTURED, truth_of
 from model.evaluation.sibling import Sibling
 from model.evaluation.speed import compare
 from model.evaluation.speed import steps as speed
 from model.evaluation.statistics import balanced, median, share
-from model.evaluation.vqa.vqa import QUESTIONS_A_PICTURE
+from model.evaluation.vqa.questions import QUESTIONS_A_PICTURE
 from model.network.published import published_config, random_model
 from model.synthetic.cases import Case, Lung, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport, write_report
@@ -272,7 +275,9 @@ def test_an_evaluation_leaves_rows_and_what_they_depend_on(
     else:
         questions = [row["count"] for row in saved["rows"] if row["subject"] == "its own image"]
         assert 2 < sum(questions[:2]) <= 2 * QUESTIONS_A_PICTURE
-        lines = sum(row["count"] for row in saved["rows"] if row["measure"] != "open, exact match")
+        asked = [row for row in saved["rows"] if row["measure"] == "all, exact match" and "less" not in row["subject"]]
+        # The settings before them.
+        lines = 1 + sum(row["count"] for row in asked)
     assert len(drafts.read_text(encoding="utf-8").splitlines()) == lines
     card = with_figures(f"before{BEGIN}old figures{END}after", [load_rows(out)])
     assert card.startswith("before")
@@ -308,12 +313,12 @@ def test_the_sibling_and_real_reports_stand_beside_the_model(
     methods = {row["images"]: set() for row in saved["rows"]}
     for row in saved["rows"]:
         methods[row["images"]].add(row["subject"])
-    baselines = {name for _, name in infill.SIBLINGS} | {infill.FREQUENT}
+    baselines = {name for _, name in SIBLINGS} | {FREQUENT}
     assert methods["any sentence, Indiana reports without their images"] == baselines | {
-        infill.DIFFUSION,
-        infill.ORIGINAL,
+        DIFFUSION,
+        ORIGINAL,
     }
-    assert methods["gap decided by locked text, generated reports"] == baselines | {infill.DIFFUSION}
+    assert methods["gap decided by locked text, generated reports"] == baselines | {DIFFUSION}
 
 
 def test_an_evaluation_that_was_stopped_goes_on_and_makes_nothing_twice(
@@ -384,11 +389,12 @@ def test_what_other_weights_made_is_not_taken_for_these(
 
 
 def test_a_hint_is_in_the_report_only_where_it_is_told() -> None:
-    gap = infill.Gap("one", "Clear lungs. Normal heart.", 0, 12, "findings", (), hint="lungs?")
-    assert [span.hint for span in gap.report.spans] == ["", ""]
-    told = replace(gap, told=True).report
+    report = LaidReport("one", "", "Clear lungs. Normal heart.", {}, (Part(0, 12, "findings"),))
+    gap = Gaps(report, (Hole(0, 12, "findings", "a sentence"),), hint="lungs?")
+    assert [span.hint for span in gap.drafted_on.spans] == ["", ""]
+    told = replace(gap, told=True).drafted_on
     assert [span.hint for span in told.spans] == ["lungs?", ""]
-    assert told.locked_text == gap.report.locked_text
+    assert told.locked_text == gap.drafted_on.locked_text
 
 
 @pytest.mark.parametrize("arguments", [["--data", "nowhere.npz"], ["--data", __file__]])
@@ -471,8 +477,7 @@ def test_both_siblings_are_timed_at_the_same_work(
     assert same[0] == same[1]
 
 
-def test_the_parts_of_speed_are_those_the_command_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert SPEED_PARTS == speed.PARTS
+def test_a_part_of_speed_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "speed", "--parts", "steps,nonsense"]) == 2
     assert "no part nonsense" in capsys.readouterr().err
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,22 +17,29 @@ from PIL import Image
 from drafting.engine import DraftSettings
 from drafting.report import Report
 from drafting.study import Study, StudyFacts
-from model.evaluation.engine import EvaluationEngine
-from model.evaluation.reading.indiana import IndianaReport, Part
+from model.evaluation.reading.indiana import LaidReport, Part
+from model.evaluation.reading.statements import statements
 from model.evaluation.reading.wording import broken_words, known_words, most_frequent_sentences
+from model.evaluation.reading.wordwise import is_same, token_f1
 from model.evaluation.record import EvaluationError, Row, done_together
 from model.evaluation.reports import infill
-from model.evaluation.reports.infill import ORIGINAL, SIBLINGS, Gap, InfillSettings, evaluate_infill
+from model.evaluation.reports.gaps import Gaps, Hole, written_gaps
+from model.evaluation.reports.infill import InfillSettings, decided_rows, sentences_again
+from model.evaluation.reports.methods import ORIGINAL, SIBLINGS, Filled
 from model.evaluation.reports.studies import UNPICTURED, HeldOut, labelled, truth_of
+from model.evaluation.sibling import Filling
 from model.evaluation.statistics import auroc, f1, pooled
-from model.evaluation.vqa import asked
-from model.evaluation.vqa.asked import AskedSettings, ask_labels
-from model.evaluation.vqa.vqa import VqaSettings, evaluate_vqa, is_same, token_f1
+from model.evaluation.task import Context, DraftedSettings
+from model.evaluation.vqa import yes_or_no
+from model.evaluation.vqa.answers import Contender, answer_all
+from model.evaluation.vqa.questions import OTHER, VqaSettings, packed_groups
+from model.evaluation.vqa.scores import group_rows
+from model.evaluation.vqa.yes_or_no import ask_labels
 from model.network.loading import DraftingModel
 from model.synthetic.cases import LABELS, SOURCES, Case, Lung, Other, sample_case
 from model.synthetic.grammar import Sentence, WrittenReport
 from model.synthetic.questions import canonical_question
-from model.synthetic.radiographs import Question, Radiographs, answers_of
+from model.synthetic.radiographs import MASK_SIDE, Question, Radiographs, answers_of
 
 EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
@@ -138,9 +146,15 @@ def pictures(sources: Sequence[str], shades: Sequence[int], findings: Sequence[d
         np.array([SOURCES.index(source) for source in sources]),
         np.array([f"p{number}.png" for number in range(count)]),
         np.array([answers_of(each) for each in findings], dtype=np.int8).reshape(count, len(LABELS)),
-        (StudyFacts(age=40),) * count,
-        np.array([True] * count),
-        tuple(Question(row, "How bright is it?", f"{shade} of 255", False) for row, shade in enumerate(shades)),
+        read=np.zeros(count, dtype=bool),
+        folds=np.zeros(count, dtype=np.int8),
+        facts=(StudyFacts(age=40),) * count,
+        chest=np.array([True] * count),
+        questions=tuple(
+            Question(row, "How bright is it?", f"{shade} of 255", False) for row, shade in enumerate(shades)
+        ),
+        masks=np.zeros((0, MASK_SIDE, MASK_SIDE), dtype=np.uint8),
+        masked=np.zeros(0, dtype=np.int64),
     )
 
 
@@ -166,13 +180,21 @@ def by_name(rows: Sequence[Row]) -> dict[tuple[str, str, str], Row]:
     return {(row.images, row.subject, row.measure): row for row in rows}
 
 
+def with_engine(engine: object) -> Context[DraftedSettings]:
+    context = Context(DraftedSettings())
+    context.engine = engine
+    return context
+
+
+def flat(batches: Iterable[Sequence[Row]]) -> list[Row]:
+    return [row for rows in batches for row in rows]
+
+
 def test_real_labels_are_asked_about_and_a_blank_image_tells_nothing() -> None:
     shades = [200, 210, 220, 230, 240, 10, 20, 30, 40, 215]
     there = [{"effusion": shade > 100 and number < 9} for number, shade in enumerate(shades)]
     engine = BrightnessEngine()
-    rows = by_name(
-        ask_labels(engine, pictures(["nih_labelled"] * 10, shades, there), AskedSettings(10, 10, 0, 1))  # type: ignore[arg-type]
-    )
+    rows = by_name(flat(ask_labels(with_engine(engine), pictures(["nih_labelled"] * 10, shades, there), 10, 10)))
     images = "questions: adults of ChestX-ray14, real pictures of 64 px"
     # Of the 25 pairs those three are out of order in which the last picture outshines one with an effusion; see above.
     wanted = 1 - 2 / 25
@@ -186,7 +208,7 @@ def test_real_labels_are_asked_about_and_a_blank_image_tells_nothing() -> None:
 def test_a_finding_with_too_few_pictures_is_not_asked_about() -> None:
     engine = BrightnessEngine()
     few = [{"effusion": number == 0} for number in range(8)]
-    assert ask_labels(engine, pictures(["covid"] * 8, [9] * 8, few), AskedSettings(8, 8, 0, 1)) == []  # type: ignore[arg-type]
+    assert flat(ask_labels(with_engine(engine), pictures(["covid"] * 8, [9] * 8, few), 8, 8)) == []
     assert engine.asked == []
 
 
@@ -205,8 +227,8 @@ def test_a_side_is_asked_of_pictures_that_have_the_finding_on_one_side() -> None
         Case(Lung(effusion=1), Lung(effusion=1)),
     ]
     studies = [HeldOut(f"{number}", case, grey).labelled for number, case in enumerate(cases)]
-    scores = [asked._scored(engine, [], 0, study) for study in studies]  # type: ignore[arg-type]
-    rows = by_name(asked._rows("pictures", [], studies, scores))
+    scores = [yes_or_no._scored(engine, [], study, DraftSettings()) for study in studies]  # type: ignore[arg-type]
+    rows = by_name(yes_or_no._rows("pictures", [], studies, scores))
     side = rows["pictures", "side of effusion", "side right where one side has it"].estimate
     assert (side.value, side.count) == (pytest.approx(2 / 3, abs=1e-4), 3)
     assert scores[3] == {}
@@ -218,32 +240,28 @@ def test_labels_that_are_unknown_are_left_out() -> None:
     assert one.facts.age == 40
 
 
-class AnsweringEngine:
+def brightness(study: Study, question: str, settings: DraftSettings) -> str:
     """Stands in for a model that answers: it tells how bright the picture is."""
-
-    def answer(self, study: Study, question: str, settings: DraftSettings) -> object:
-        def steps() -> object:
-            yield None
-            return type("Told", (), {"texts": {"answer": f"{study.model_picture.mean():.0f} of 255."}})
-
-        return steps()
-
-    def release(self, study: Study) -> None:
-        pass
+    return f"{study.model_picture.mean():.0f} of 255."
 
 
 def test_questions_have_a_blank_image_and_anothers_as_controls() -> None:
     radiographs = pictures(["vqa_rad"] * 3, [10, 20, 30], [{}] * 3)
-    rows = by_name(evaluate_vqa(AnsweringEngine(), radiographs, VqaSettings(limit=0)))  # type: ignore[arg-type]
+    settings = VqaSettings(limit=0)
+    (group,) = packed_groups(radiographs, settings)
+    said = answer_all([group], [Contender("", {}, lambda together: (brightness, together))], settings, None)
+    rows = by_name(group_rows(group, [""], said, None))
     images = "VQA-RAD, held-out chest radiographs"
-    exact = {subject: rows[images, subject, "open, exact match"].estimate for _, subject, _ in rows}
+    exact = {subject: row.estimate for (_, subject, measure), row in rows.items() if measure == "open, exact match"}
     assert exact["its own image"].value == 1.0
     assert exact["blank image"].value == 0.0
     assert exact["another's image"].value == 0.0
     assert exact["its own image"].count == 3
+    # The picture is another's, what the header tells is not.
+    assert group.asked[0].study(OTHER).facts == group.asked[0].picture.facts
     # 'of' and '255' stay right.
     assert rows[images, "another's image", "open, token F1"].estimate.value == pytest.approx(2 / 3, abs=1e-4)
-    assert rows[images, "its own image", "closed, exact match"].estimate.value is None
+    assert (images, "its own image", "closed, exact match") not in rows
 
 
 # Methods side by side
@@ -255,18 +273,17 @@ class Parrot:
     def __init__(self) -> None:
         self.asked: list[tuple[str, bool]] = []
 
-    def fill(
+    def fill_all(
         self, study: Study | None, report: Report, sides: str, settings: DraftSettings, indication: str = ""
-    ) -> str:
+    ) -> dict[str, Filling]:
         self.asked.append((sides, study is not None))
-        return "The heart is normal in size." if sides == "both" else "Cardiomegaly."
+        text = "The heart is normal in size." if sides == "both" else "Cardiomegaly."
+        return {span.id: Filling(text, False) for span in report.open_spans}
 
 
-def real_reports() -> list[IndianaReport]:
+def real_reports() -> list[LaidReport]:
     text = "FINDINGS:\nThe heart is normal in size.\n\nIMPRESSION:\nXXXX normal heart."
-    return [
-        IndianaReport(number, "", text, (Part(10, 38, "findings"), Part(52, 70, "impression"))) for number in (2, 4)
-    ]
+    return [LaidReport(number, "", text, {}, (Part(10, 38, "findings"), Part(52, 70, "impression"))) for number in "24"]
 
 
 def small_settings(together: int = 1) -> InfillSettings:
@@ -280,23 +297,25 @@ def painted(tmp_path: Path) -> Radiographs:
     return radiographs
 
 
+def infilled(
+    model: DraftingModel,
+    radiographs: Radiographs,
+    settings: InfillSettings,
+    drafts: Path | None = None,
+    sibling: Parrot | None = None,
+) -> list[Row]:
+    context = Context(settings, Namespace(drafts=drafts))
+    context.__dict__ |= {"model": model, "radiographs": radiographs, "sibling": sibling, "real": real_reports()}
+    with context.files:
+        return flat(sentences_again(context))
+
+
 def test_every_method_fills_the_same_gaps(
     tiny_model: DraftingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
     parrot, written = Parrot(), tmp_path / "drafts.jsonl"
-    with written.open("w", encoding="utf-8") as drafts:
-        rows = by_name(
-            evaluate_infill(
-                EvaluationEngine(tiny_model),
-                tiny_model,
-                painted(tmp_path),
-                small_settings(),
-                drafts,
-                parrot,
-                real_reports(),
-            )
-        )
+    rows = by_name(infilled(tiny_model, painted(tmp_path), small_settings(), written, parrot))
     lines = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
     for images in {line["images"] for line in lines}:
         filled: dict[str, set[tuple[str, str]]] = {}
@@ -323,19 +342,7 @@ def test_drafting_several_at_a_time_changes_no_row(
     tiny_model: DraftingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
-    # The tokenizer keeps a setting between calls, so threads must not share it with the encoder of prefixes.
-    own = copy.deepcopy(tiny_model.tokenizer)
-    monkeypatch.setattr(
-        EvaluationEngine,
-        "_encode",
-        lambda self, text: own(text, add_special_tokens=False, split_special_tokens=True)["input_ids"],
-    )
-    one, several = (
-        evaluate_infill(
-            EvaluationEngine(tiny_model), tiny_model, painted(tmp_path), small_settings(together), real=real_reports()
-        )
-        for together in (1, 4)
-    )
+    one, several = (infilled(tiny_model, painted(tmp_path), small_settings(together)) for together in (1, 4))
     assert one == several
 
 
@@ -358,23 +365,22 @@ def test_a_gap_is_decided_where_the_other_section_alone_says_what_is_missing() -
     random = Random(3)
     for number in range(40):
         study = HeldOut(str(number), sample_case(random), np.zeros((32, 32), dtype=np.uint8))
-        decided, free = infill.written_gaps(study, random)
+        decided, free = written_gaps(study, random)
         assert decided.decided
         assert not free.decided
-        called = {finding for finding, is_called in infill.statements(decided.original) if is_called}
+        called = {finding for finding, is_called in statements(decided.original) if is_called}
         elsewhere = {section: set() for section in ("findings", "impression")}
         for section, sentence in decided.standing:
-            elsewhere[section] |= {finding for finding, is_called in infill.statements(sentence) if is_called}
+            elsewhere[section] |= {finding for finding, is_called in statements(sentence) if is_called}
         (other,) = set(elsewhere) - {decided.section}
         assert called <= elsewhere[other]
         assert not called & elsewhere[decided.section]
         # What was taken out agrees with itself and with the rest.
-        filled = infill.Filled(decided, decided.original)
-        judge = infill._Judge(frozenset(), small_settings(), None)
-        rows = by_name(infill._decided_rows("x", "y", [filled], judge))
+        filled = Filled.of(decided, {"g0": decided.original})
+        rows = by_name(decided_rows("x", "y", [filled], frozenset()))
         assert rows["x", "y", "finding, negation and side agree"].estimate.value == 1.0
-        silent = infill.Filled(decided, "Recommend follow-up.")
-        rows = by_name(infill._decided_rows("x", "y", [silent], judge))
+        silent = Filled.of(decided, {"g0": "Recommend follow-up."})
+        rows = by_name(decided_rows("x", "y", [silent], frozenset()))
         assert rows["x", "y", "finding, negation and side agree"].estimate.value == 0.0
 
 
@@ -391,15 +397,18 @@ def test_a_gap_is_decided_where_the_other_section_alone_says_what_is_missing() -
 )
 def test_finding_negation_and_side_must_agree(text: str, agrees: float) -> None:
     whole = "FINDINGS:\nThere is a small left pleural effusion.\n\nIMPRESSION:\nLeft effusion."
-    gap = Gap("x", whole, 10, 49, "findings", (("impression", "Left effusion."),), decided=True)
+    parts = (Part(10, 49, "findings"), Part(63, 77, "impression"))
+    hole = Hole(10, 49, "findings", "a sentence")
+    gap = Gaps(LaidReport("x", "", whole, {}, parts), (hole,), decided=True)
     assert gap.original == "There is a small left pleural effusion."
-    judge = infill._Judge(frozenset(), small_settings(), None)
-    rows = by_name(infill._decided_rows("x", "y", [infill.Filled(gap, text)], judge))
+    assert gap.standing == (("impression", "Left effusion."),)
+    rows = by_name(decided_rows("x", "y", [Filled.of(gap, {"g0": text})], frozenset()))
     assert rows["x", "y", "finding, negation and side agree"].estimate.value == agrees
 
 
 def test_locked_text_is_told_from_text_that_changed() -> None:
     text = "FINDINGS:\nThe heart is large. The lungs are clear."
-    gap = Gap("x", text, 10, 29, "findings", (("findings", "The lungs are clear."),))
+    gap = Gaps(LaidReport("x", "", text, {}, ()), (Hole(10, 29, "findings", "a sentence"),))
     assert gap.original == "The heart is large."
-    assert infill.Filled(gap, "Cardiomegaly.").unchanged
+    assert Filled.of(gap, {"g0": "Cardiomegaly."}).unchanged
+    assert not replace(Filled.of(gap, {"g0": ""}), written=text.replace("lungs", "lung")).unchanged

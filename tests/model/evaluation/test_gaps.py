@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -16,31 +17,26 @@ from drafting.report import Report, merge_draft, parse_markup
 from model.__main__ import main
 from model.engine import windows
 from model.evaluation.engine import EvaluationEngine
+from model.evaluation.reading.indiana import LaidReport, laid_out
 from model.evaluation.record import EvaluationError
-from model.evaluation.reports import foreign, gaps
+from model.evaluation.reports import foreign, infill, sizes
 from model.evaluation.reports.foreign import load_scores, scored
-from model.evaluation.reports.gaps import (
-    CONTRADICTS,
-    EXACT,
+from model.evaluation.reports.gaps import KINDS, Gaps, Hole, drawn_gaps, words_of
+from model.evaluation.reports.methods import (
+    DIFFUSION,
     FIXED,
-    KINDS,
+    FREQUENT,
+    ORIGINAL,
     REWRITTEN,
-    UNCHANGED,
+    SIBLINGS,
     Filled,
-    Gaps,
-    Hole,
-    RealReport,
-    drawn_gaps,
     kept_around,
-    laid_out,
-    part_of,
-    read_set,
-    rouge_l,
-    words_of,
 )
-from model.evaluation.reports.infill import DIFFUSION, FREQUENT, ORIGINAL, SIBLINGS
+from model.evaluation.reports.sizes import CONTRADICTS, EXACT, UNCHANGED, part_of, read_set, rouge_l
+from model.evaluation.reports.studies import finished
 from model.evaluation.sibling import Sibling, load_sibling
 from model.evaluation.statistics import Estimate
+from model.evaluation.task import Context, Settings
 from model.network.loading import DraftingModel
 from model.network.sibling import REWRITE, SiblingCheckpoint
 from model.sets.reports import SetReport, load_reports
@@ -56,7 +52,7 @@ FINDINGS = (
 IMPRESSION = "No acute cardiopulmonary abnormality. Stable exam."
 
 
-def a_report(name: str = "r", findings: str = FINDINGS, impression: str = IMPRESSION) -> RealReport:
+def a_report(name: str = "r", findings: str = FINDINGS, impression: str = IMPRESSION) -> LaidReport:
     report = laid_out(SetReport(name, (), "", findings, impression, "Cough", "all"))
     assert report is not None
     return report
@@ -127,7 +123,7 @@ def test_a_gap_is_read_in_its_sentence() -> None:
     (run,) = own.touched
     assert own.read_in(run, ("right",)) == "Small right pleural effusion."
     assert own.standing == (("findings", "Clear lungs."), ("impression", "Left effusion."))
-    wrong, right = (gaps._measured([Filled(own, (text,), (), "")]) for text in ("right", "Left"))
+    wrong, right = (sizes._measured([Filled(own, (text,), (), "")]) for text in ("right", "Left"))
     assert wrong.contradicting == [True]
     assert right.contradicting == [False]
     assert (wrong.exact, right.exact) == ([0], [1])
@@ -195,7 +191,7 @@ def test_several_gaps_are_asked_as_they_were_trained(
 
     monkeypatch.setattr(SiblingCheckpoint, "write", written)
     fillings = sibling.fill_all(None, parse_markup(EMPTIED), sides, DraftSettings())
-    task = Task(gaps.SetReport("", (), "", "", "", "", "").facts, "", "", False, parse_markup(MARKUP))
+    task = Task(SetReport("", (), "", "", "", "", "").facts, "", "", False, parse_markup(MARKUP))
     made = sequence(task, own, 2000, show)
     assert made is not None
     ids, wanted = made
@@ -232,7 +228,7 @@ def test_slots_of_exact_width_are_filled_to_the_end(tiny_model: DraftingModel, m
     own = [len(engine.bench.encode(text)) for text in (" is normal in size", " The lungs are clear.", "No acute")]
     assert list(widths.values()) == own
     for seed in range(4):
-        draft = gaps.finished(engine.draft_exactly(None, emptied, widths, DraftSettings(seed=seed, steps=3)))
+        draft = finished(engine.draft_exactly(None, emptied, widths, DraftSettings(seed=seed, steps=3)))
         assert (draft.widenings, draft.full) == (0, frozenset())
         assert merge_draft(emptied, draft.texts).locked_text == emptied.locked_text
         # No position is left blank.
@@ -280,9 +276,9 @@ def test_a_set_is_measured_on_what_it_keeps_for_that(tmp_path: Path) -> None:
 def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
     tiny_checkpoint: Path, sibling_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gaps, "REFERENCE_REPORTS", 50)
+    monkeypatch.setattr(infill, "REFERENCE_REPORTS", 50)
     monkeypatch.setattr("model.evaluation.sibling.MOST_NEW_TOKENS", 4)
-    monkeypatch.setattr(gaps, "KINDS", {kind: KINDS[kind] for kind in ("a word", "a sentence", "2 gaps")})
+    monkeypatch.setattr(sizes, "KINDS", {kind: KINDS[kind] for kind in ("a word", "a sentence", "2 gaps")})
     # The tiny checkpoint's tokens are short, and its canvas too.
     (tmp_path / "set").mkdir()
     for number in (2, 4):
@@ -350,10 +346,10 @@ def test_a_full_disk_is_one_line_and_not_a_traceback() -> None:
         def write(self, text: str) -> int:
             raise OSError(28, "No space left on device")
 
-    drawn = drawn_gaps(a_report(), "a word", 0)
-    assert drawn is not None
+    context = Context(Settings(), Namespace(drafts=Path("drafts.jsonl")))
+    context.__dict__["_drafts"] = Full()
     with pytest.raises(EvaluationError, match="No space left"):
-        gaps._write_down("a word", DIFFUSION, Filled(drawn, ("x",), (), "x"), Full())  # type: ignore[arg-type]
+        context.write_down({"kind": "a word"})
 
 
 # Other people's scores
@@ -431,7 +427,7 @@ def test_a_package_that_fails_says_so_and_the_rest_is_kept(
     (called, score) = next(iter(load_scores(["ratescore"]).items()))
     drawn = [drawn_gaps(a_report(str(n)), "a word", 0) for n in range(2)]
     done = [Filled(each, each.originals, (), each.report.text) for each in drawn if each]
-    rows = {row.measure: row.estimate for row in gaps._rows("x", DIFFUSION, done, {called: score})}
+    rows = {row.measure: row.estimate for row in sizes._rows("x", DIFFUSION, done, {called: score})}
     assert rows[called].value is None
     assert rows[EXACT].value == 1.0
     assert capsys.readouterr().err == "RaTEScore cannot be told: ValueError: 1 scores for 2 texts\n"

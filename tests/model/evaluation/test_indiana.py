@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from model.evaluation.reading.indiana import even_files, read_report, read_reports, sentence_ranges
+from model.evaluation.reading.statements import contradicts, statements
 from model.evaluation.record import EvaluationError
-from model.evaluation.reports.infill import contradicts, real_gaps, statements
+from model.evaluation.reports.gaps import real_gaps
 
 
 def write(folder: Path, number: int, findings: str, impression: str, indication: str = "Cough") -> Path:
@@ -26,12 +27,12 @@ def test_an_odd_report_is_neither_listed_nor_read(tmp_path: Path) -> None:
     odd = write(tmp_path, 3, "Clear lungs.", "Normal.")
     with pytest.raises(EvaluationError, match="odd number"):
         read_report(odd)
-    with pytest.raises(EvaluationError, match="no reports"):
+    with pytest.raises(EvaluationError, match="even number"):
         even_files(tmp_path)
     # What is not opened need not be readable.
     odd.write_text("not XML", encoding="utf-8")
     write(tmp_path, 4, "Clear lungs.", "Normal.")
-    assert [report.number for report in read_reports(tmp_path)] == [4]
+    assert [report.name for report in read_reports(tmp_path)] == ["4"]
 
 
 @pytest.mark.parametrize("name", ["4.xml", "report.xml"])
@@ -78,8 +79,8 @@ def test_a_gap_takes_one_whole_sentence_and_leaves_all_else_locked(tmp_path: Pat
     write(tmp_path, 4, "XXXX.", "XXXX, unchanged.")
     (gap,) = real_gaps(read_reports(tmp_path), 10, 0)
     assert gap.original == "There is a left effusion."
-    assert gap.report.locked_text == ("FINDINGS:\nXXXX is small. ", " XXXX.\n\nIMPRESSION:\nLeft effusion XXXX.")
-    assert [span.is_gap for span in gap.report.spans] == [False, True, False]
+    assert gap.drafted_on.locked_text == ("FINDINGS:\nXXXX is small. ", " XXXX.\n\nIMPRESSION:\nLeft effusion XXXX.")
+    assert [span.is_gap for span in gap.drafted_on.spans] == [False, True, False]
     assert gap.study is None
     assert real_gaps(read_reports(tmp_path), 10, 0, lambda gap: False) == []
 
@@ -88,21 +89,21 @@ def test_gaps_follow_from_the_seed_and_the_number_alone(tmp_path: Path) -> None:
     for number in range(2, 22, 2):
         write(tmp_path, number, "The heart is large. The lungs are clear. No effusion.", "Cardiomegaly.")
     reports = read_reports(tmp_path)
-    some = {gap.name: gap.start for gap in real_gaps(reports, 10, 0)}
-    fewer = {gap.name: gap.start for gap in real_gaps(reports, 4, 0)}
+    some = {gap.name: gap.holes for gap in real_gaps(reports, 10, 0)}
+    fewer = {gap.name: gap.holes for gap in real_gaps(reports, 4, 0)}
     assert len(some) == 10
     assert fewer.items() <= some.items()
-    assert some != {gap.name: gap.start for gap in real_gaps(reports, 10, 1)}
+    assert some != {gap.name: gap.holes for gap in real_gaps(reports, 10, 1)}
 
 
 def test_a_sentence_is_held_against_what_stays_locked(tmp_path: Path) -> None:
     write(tmp_path, 2, "There is a large left pleural effusion. XXXX.", "Large left pleural effusion, XXXX.")
     (gap,) = real_gaps(read_reports(tmp_path), 1, 0)
     assert gap.section == "findings"
-    assert contradicts(gap, "No pleural effusion.")
-    assert contradicts(gap, "Moderate right pleural effusion.")
-    assert not contradicts(gap, "No pneumothorax.")
-    assert not contradicts(gap, gap.original)
+    assert contradicts("No pleural effusion.", gap.section, gap.standing)
+    assert contradicts("Moderate right pleural effusion.", gap.section, gap.standing)
+    assert not contradicts("No pneumothorax.", gap.section, gap.standing)
+    assert not contradicts(gap.original, gap.section, gap.standing)
 
 
 def test_a_sentence_is_taken_as_what_it_calls_and_what_it_denies() -> None:

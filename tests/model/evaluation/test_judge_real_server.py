@@ -22,7 +22,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from model.__main__ import main
-from model.evaluation.judge.local_judge import LocalJudge
+from model.evaluation.judge.local import LocalJudge
 from model.evaluation.record import EvaluationError
 from model.training.small.fresh import fresh_tokenizer
 from tests.model.conftest import TEXTS

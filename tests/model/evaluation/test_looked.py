@@ -8,7 +8,9 @@ import pytest
 from drafting.engine import AttentionMap
 from drafting.report import Report
 from drafting.study import Study
-from model.evaluation.reports.looked import BEFORE, LookedSettings, evaluate_looked, right_share
+from model.evaluation.reports.looked import BEFORE, LookedSettings, right_share
+from model.evaluation.reports.looked import measure as looked
+from model.evaluation.task import Context
 from tests.model.evaluation.test_evaluation_measures import pictures
 
 SETTINGS = LookedSettings(limit=12, seed=0)
@@ -32,7 +34,9 @@ class BrighterSide:
 
 def test_a_map_that_follows_the_picture_is_told_from_one_that_does_not() -> None:
     radiographs = pictures(["adult_normal"] * 12, [60] * 12, [{}] * 12)
-    rows = {(row.subject, row.measure): row.estimate for row in evaluate_looked(BrighterSide(), radiographs, SETTINGS)}  # type: ignore[arg-type]
+    context = Context(SETTINGS)
+    context.__dict__ |= {"engine": BrighterSide(), "radiographs": radiographs}
+    rows = {(row.subject, row.measure): row.estimate for rows in looked(context) for row in rows}
     effusion = rows["effusion", "map on the finding's side, its sentence"]
     assert effusion.count >= 1
     # Beside other findings an effusion does not always make its side the brighter one.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model.sets.files import SetError
 from model.synthetic.closeness import TrigramModel, closeness, main, read_reports, words_of, written_reports
 
 REPORT = (
@@ -68,7 +69,7 @@ def test_only_even_reports_are_read(tmp_path: Path) -> None:
     for given in (folder, tmp_path):
         texts = list(read_reports(given))
         assert sorted(text.strip() for text in texts) == ["Clear lungs.", "Normal heart."]
-    with pytest.raises(ValueError, match="even"):
+    with pytest.raises(SetError, match="even"):
         list(read_reports(collection(tmp_path / "odd", {5: "Odd words."})))
 
 

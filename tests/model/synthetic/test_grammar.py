@@ -23,7 +23,7 @@ from model.synthetic.cases import (
     Other,
     Unplaced,
     case_from_labels,
-    case_of_findings,
+    case_of_answers,
     case_to_array,
     labels_of,
     main_finding,
@@ -32,6 +32,7 @@ from model.synthetic.cases import (
     visible,
 )
 from model.synthetic.grammar import LEAST_WORDS, MOST_WORDS, WrittenReport, article, write_report
+from model.synthetic.radiographs import answers_of
 
 REPORTS = 4000
 HEADINGS = (
@@ -699,7 +700,7 @@ def test_reports_of_real_pictures_say_what_their_labels_say(seed: int) -> None:
             findings["nodule"] = True
         if len(findings) < 4:
             continue
-        case = case_of_findings(findings)
+        case = case_of_answers(dict(zip(LABELS, answers_of(findings), strict=True)))
         written = write_report(case, random)
         assert len(written.text.split()) >= LEAST_WORDS, written.text
         mentions = read(written.text)

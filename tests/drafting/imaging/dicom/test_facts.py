@@ -74,3 +74,29 @@ def test_a_description_that_repeats_anything_of_the_patient_is_not_kept(
 ) -> None:
     dataset = dicom_dataset(ramp(), StudyDescription=description, PatientName="Doe^Jane", PatientID="4711")
     assert open_study(saved(dataset, tmp_path / "Doe^Jane")).facts.description == kept
+
+
+def test_no_text_of_the_header_repeats_anything_of_the_patient(tmp_path: Path) -> None:
+    dataset = dicom_dataset(
+        ramp(),
+        PatientName="Doe^Jane",
+        PatientID="471147",
+        Modality="DOE",
+        BodyPartExamined="CHEST JANE",
+        ViewPosition="PA DOE",
+        SeriesDescription="Series of Jane",
+        StudyDescription="Jane",
+        WindowCenter=[40, 50, 60, 70],
+        WindowWidth=[400, 400, 400, 400],
+        WindowCenterWidthExplanation=["SOFT TISSUE", "JANE DOE", "ID 471147", "12.03.1957"],
+    )
+    study = open_study(saved(dataset, tmp_path / "Doe^Jane"))
+    assert study.facts == StudyFacts()
+    assert study.pictures[0].label == ""
+    assert [window.name for window in study.pictures[0].windows] == ["SOFT TISSUE", "", "", ""]
+
+
+def test_two_letters_of_a_name_take_no_view_away(tmp_path: Path) -> None:
+    dataset = dicom_dataset(ramp(), PatientName="Phantom^PA", Modality="CR", ViewPosition="PA")
+    facts = open_study(saved(dataset, tmp_path / "Doe^Jane")).facts
+    assert (facts.modality, facts.view) == ("CR", "PA")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -17,12 +19,17 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from drafting.imaging.open import open_study
+from drafting.imaging.dicom.pixels import DECODERS
+from drafting.imaging.open import Limits, open_study
+from drafting.imaging.series import decode
 from drafting.study import Window
 from tests.drafting.imaging.files import (
+    PYDICOM_FILES,
     dicom_dataset,
+    lookup_table,
     modality_values,
     ramp,
+    refusal,
     saved,
 )
 
@@ -114,6 +121,21 @@ def test_wide_integers_and_floats_are_spread_over_sixteen_bits(tmp_path: Path) -
     assert picture.windows[0].bounds() == (0, 1)
 
 
+def test_a_pixel_counts_as_what_is_kept_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "Doe^Jane"
+    tables: dict[str, Any] = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for colour in ("Red", "Green", "Blue"):
+        tables[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tables[f"{colour}PaletteColorLookupTableData"] = np.arange(256, dtype="<u2").tobytes()
+    curve = lookup_table("VOILUTSequence", range(256))
+    sigmoid = {"WindowCenter": 100, "WindowWidth": 50, "VOILUTFunction": "SIGMOID"}
+    for attributes, bytes_per_pixel in ((tables, 3), (curve, 2), (sigmoid, 2), ({}, 1)):
+        saved(dicom_dataset(ramp("uint8", 0, 255), **attributes), path)
+        limit = 320 * bytes_per_pixel
+        assert open_study(path, Limits(decoded_bytes=limit)).pictures[0].values.nbytes == limit
+        assert "too large" in refusal(path, Limits(decoded_bytes=limit - 1))
+
+
 def test_palette_colours_become_rgb_in_either_byte_order(tmp_path: Path) -> None:
     pixels = ramp("uint8", 0, 255)
     tables = {"Red": np.arange(256) * 257, "Green": np.arange(256)[::-1] * 257, "Blue": np.full(256, 0x1234)}
@@ -152,3 +174,37 @@ def test_one_pixel_is_an_image(tmp_path: Path) -> None:
     study = open_study(saved(dicom_dataset(np.array([[7]], dtype=np.uint16)), tmp_path / "Doe^Jane"))
     assert study.pictures[0].values.tolist() == [[7]]
     assert study.model_picture.shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [
+        ("JPEG2000.dcm", "pillow"),
+        ("693_J2KI.dcm", "pillow"),
+        ("MR_small_jpeg_ls_lossless.dcm", "pyjpegls"),
+        ("SC_rgb_jpeg_dcmtk.dcm", "pillow"),
+        ("JPGExtended.dcm", "gdcm"),
+        # What Pillow cannot read.
+        ("GDCMJ2K_TextGBR.dcm", "pylibjpeg"),
+    ],
+)
+def test_compressed_pixels_are_read_by_the_newest_maintained_decoder(
+    monkeypatch: pytest.MonkeyPatch, name: str, decoder: str
+) -> None:
+    path = PYDICOM_FILES / name
+    if not path.exists():
+        pytest.skip("this version of pydicom does not bring this file")
+    used = []
+    for syntax in DECODERS:
+        decoders = get_decoder(pydicom.uid.UID(syntax))._available
+        for plugin, decode_frame in list(decoders.items()):
+
+            def watched(source: bytes, runner: Any, plugin: str = plugin, decode_frame: Any = decode_frame) -> Any:
+                decoded = decode_frame(source, runner)
+                used.append(plugin)
+                return decoded
+
+            monkeypatch.setitem(decoders, plugin, watched)
+    with path.open("rb") as file:
+        assert decode(file, Limits()).pictures
+    assert set(used) == {decoder}

@@ -40,7 +40,7 @@ def test_the_command_trains_and_goes_on(
 ) -> None:
     recipe = recipe_file(tmp_path / "recipe.toml", seeds=[4])
     told = ["--model", str(checkpoints["diffusion"]), "--recipe", str(recipe), "--data", str(set_folder)]
-    out = ["--out", str(tmp_path / "out"), "--device", "cpu"]
+    out = ["--out", str(tmp_path / "out"), "--cpu"]
     assert main(["train", "lora", *told, *out, "--steps", "1"]) == 0
     assert main(["train", "lora", *told, *out]) == 0
     printed = capsys.readouterr()
@@ -72,9 +72,8 @@ def test_a_wrong_path_is_one_line_and_exit_code_2(
         "--recipe": str(recipe_file(tmp_path / "recipe.toml")),
         "--data": str(set_folder),
         "--out": str(tmp_path / "out"),
-        "--device": "cpu",
     } | changed
-    assert main(["train", "lora", *(word for pair in told.items() for word in pair)]) == 2
+    assert main(["train", "lora", "--cpu", *(word for pair in told.items() for word in pair)]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("python -m model: ")]
     assert len(lines) == 1
     assert sentence in lines[0]
@@ -130,7 +129,7 @@ def test_reports_are_lessons_too(
     assert [lesson.picture and lesson.picture.name for lesson in lessons] == [picture.name, None]
     assert [lesson.text for lesson in lessons] == [text, text]
     recipe = recipe_file(tmp_path / "recipe.toml", infill=1.0)
-    told = ["--model", str(checkpoints["diffusion"]), "--recipe", str(recipe), "--device", "cpu"]
+    told = ["--model", str(checkpoints["diffusion"]), "--recipe", str(recipe), "--cpu"]
     folders = ["--data", str(set_folder), str(reports), "--out", str(tmp_path / "out")]
     assert main(["train", "lora", *told, *folders]) == 0
     assert "17 of 17 lessons" in capsys.readouterr().err
@@ -141,7 +140,7 @@ def test_two_processes_share_a_run_and_end_where_one_does(
 ) -> None:
     recipe = recipe_file(tmp_path / "recipe.toml", accumulation=2, infill=0.3, checkpointing=True)
     told = ["train", "lora", "--model", str(checkpoints["diffusion"]), "--recipe", str(recipe)]
-    told += ["--data", str(set_folder), "--device", "cpu", "--out"]
+    told += ["--data", str(set_folder), "--cpu", "--out"]
     assert main([*told, str(tmp_path / "one")]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "model"]
     ended = subprocess.run(

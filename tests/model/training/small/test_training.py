@@ -667,8 +667,8 @@ def test_a_captured_step_is_the_step(tokenizer: PreTrainedTokenizerFast, radiogr
 def test_the_commands_train_a_tokenizer_and_with_it_both_models(
     radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("model.training.small.fresh.Shape", lambda: SHAPE)
-    monkeypatch.setattr("model.training.small.trainer.Recipe", partial(Recipe, tokenizer_reports=300, warm_up=1))
+    monkeypatch.setattr("model.training.small.command.Shape", lambda: SHAPE)
+    monkeypatch.setattr("model.training.small.command.Recipe", partial(Recipe, tokenizer_reports=300, warm_up=1))
     given = ["--data", str(radiographs)]
     assert main(["train", "tokenizer", *given, "--out", str(tmp_path / "learned")]) == 0
     learned = (tmp_path / "learned" / "tokenizer.json").read_text(encoding="utf-8")

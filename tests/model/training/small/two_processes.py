@@ -20,10 +20,10 @@ import torch
 from torch.distributed import barrier
 from transformers import PreTrainedTokenizerFast
 
-import model.training.small.fresh
 import model.training.small.trainer as room
 from model.__main__ import main
 from model.synthetic.radiographs import load_radiographs
+from model.training.small import command
 from model.training.small.batches import Examples, HostBatch, Pictures
 from model.training.small.default import Denoising
 from model.training.small.fresh import fresh_model
@@ -80,8 +80,8 @@ def runs(rank: int, radiographs: Path, tokenizer: Path, out: Path) -> None:
     Trainer.step = step  # type: ignore[method-assign]
     room.time = clock  # type: ignore[assignment]
     room.AGREED_EVERY = 2
-    model.training.small.fresh.Shape = lambda: SHAPE  # type: ignore[assignment, misc]
-    room.Recipe = partial(Recipe, warm_up=2, average=0.5)  # type: ignore[assignment, misc]
+    command.Shape = lambda: SHAPE  # type: ignore[assignment, misc]
+    command.Recipe = partial(Recipe, warm_up=2, average=0.5)  # type: ignore[assignment, misc]
 
     def run(name: str, *told: str) -> list[tuple[int, list[int]]]:
         taken.clear()

@@ -1,0 +1,55 @@
+// Why nothing happened, said for a moment at the caret.
+
+import { el } from "../dom.js";
+import { printedKey } from "./keys.js";
+
+const SHOWN_MS = 3500;
+
+export const HINTS = {
+  locked: `Locked. ${printedKey("Mod-e")} to edit, ${printedKey("Mod-u")} to unlock.`,
+  "locked-other": `Locked. ${printedKey("Mod-u")} to unlock.`,
+  drafted: "The model is writing here. Press Stop (Esc) to edit it.",
+  frame: "A frame of the last run. Keep it, or press Esc to leave it.",
+  undo: "Undo stopped: it would change locked text. Unlock it first.",
+  "nothing-to-lock": "Locked already: what you type is locked at once.",
+  "nothing-to-unlock": "Nothing locked here.",
+  "gap-here": "There is a gap here already.",
+  "no-gap-left": "No gap and no unreviewed text left.",
+  "nothing-to-accept": "No unreviewed text of the model here.",
+  "nothing-open": "Nothing is open here: insert a gap or unlock text first.",
+  busy: "A draft is being written. Stop it first (Esc).",
+  opening: "A study is being opened. Wait until it is on screen.",
+  "no-word": "No word of open text here.",
+  "word-gone": "The word has changed meanwhile; choose it again.",
+  "no-draft": "No draft has changed anything yet.",
+  "no-code": "No template has this code.",
+  "nothing-to-undo": "Nothing to undo.",
+  "nothing-to-redo": "Nothing to redo.",
+};
+
+/** @param {{body: HTMLElement, whereCaretIs: () => {left: number, top: number, bottom: number}|null}} place */
+export function createHints({ body, whereCaretIs }) {
+  const node = el("div", { class: "hint", role: "status", hidden: true });
+  let timer = 0;
+  const hide = () => {
+    node.hidden = true;
+  };
+  return {
+    node,
+    hide,
+    /** @param {keyof typeof HINTS} name */
+    show(name) {
+      node.textContent = HINTS[name];
+      node.hidden = false;
+      clearTimeout(timer);
+      timer = window.setTimeout(hide, SHOWN_MS);
+      const caret = whereCaretIs(),
+        box = body.getBoundingClientRect();
+      if (!caret) return;
+      const { offsetWidth: width, offsetHeight: height } = node;
+      const below = caret.bottom - box.top + 8;
+      node.style.left = `${Math.max(8, Math.min(box.width - width - 8, caret.left - box.left - 12))}px`;
+      node.style.top = `${Math.max(8, below + height < box.height ? below : caret.top - box.top - height - 8)}px`;
+    },
+  };
+}

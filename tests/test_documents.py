@@ -11,7 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 # Those that tell a newcomer where things are.
-GUIDES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/deployment.md", "docs/usage.md"]
+GUIDES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/api.md",
+    "docs/architecture.md",
+    "docs/deployment.md",
+    "docs/usage.md",
+]
 # Files that the reader makes.
 READERS_OWN = {"REPORT.txt", "space.py"}
 NAMED_FILE = re.compile(r"`((?:[\w.-]+/)*(?:[\w.-]+\.(?:py|js|md|json|txt|lock)|[\w-]+/))`")

@@ -29,8 +29,8 @@ _SEEN = 0.6
 # nothing where the teachers hardly tell the named from the others, as it does from the second AUROC on to the first.
 _MOST_ADDED = 0.6
 _BLIND, _SURE = 0.65, 0.75
-# It is absent below this quantile of those that it is named of.
-_UNSEEN = 0.2
+# It is absent below this quantile of those that it is named of, and below the second of those that it is not.
+_UNSEEN, _MOST_UNSEEN = 0.2, 0.6
 # A side or zone is told from this probability on, if the other side's is below the second.
 _PLACED, _NOT_PLACED = 0.5, 0.25
 # The heart's share of the chest's width from which an enlarged heart is markedly so, and up to which it is not.
@@ -99,7 +99,8 @@ def _decided(own: NDArray[np.int8], chance: NDArray[np.float32], read: NDArray[n
     decided[read] = own[read]
     decided[named & (chance > np.quantile(chance[silent], _SPOKEN_AGAINST))] = 1
     decided[silent & (chance > seen)] = 1
-    decided[silent & (chance < np.quantile(chance[named], _UNSEEN))] = 0
+    unseen = min(np.quantile(chance[named], _UNSEEN), np.quantile(chance[silent], _MOST_UNSEEN))
+    decided[silent & (chance <= unseen)] = 0
     return decided
 
 

@@ -19,11 +19,12 @@ from model.synthetic.cases import (
     Opacity,
     Unplaced,
     case_from_labels,
-    case_of_findings,
+    case_of_answers,
     labels_of,
     sample_case,
 )
 from model.synthetic.questions import as_answer, canonical_question, question_of_labels, questions_of
+from model.synthetic.radiographs import answers_of
 
 MANY = 3000
 
@@ -155,7 +156,9 @@ def test_nothing_is_asked_of_a_case_of_which_nothing_is_known() -> None:
 
 @pytest.mark.parametrize("finding", get_args(Unplaced))
 def test_a_finding_without_a_place_is_not_passed_over(finding: Unplaced) -> None:
-    case = case_of_findings({each: each == finding for each in get_args(Unplaced)})
+    case = case_of_answers(
+        dict(zip(LABELS, answers_of({each: each == finding for each in get_args(Unplaced)}), strict=True))
+    )
     for seed in range(300):
         question, answer = questions_of(case, Random(seed))
         assert answer != "No abnormality.", question

@@ -18,7 +18,7 @@ import { createExport } from "./export.js";
 import { HINTS, createHints } from "./hints.js";
 import { shownKey } from "./keys.js";
 import { createLists } from "./lists.js";
-import { createRun } from "./run.js";
+import { CUT_OFF, createRun } from "./run.js";
 import { askedBefore, createSaving } from "./saving.js";
 import { createSettings } from "./settings.js";
 import { mountShell } from "./shell.js";
@@ -240,8 +240,10 @@ export function mountEditor({ element }) {
       fail(error, asked) {
         saving.forgotten();
         cutOff = asked;
+        // A reload may come before it is asked for again.
+        askedBefore.set(asked);
         // Where the server is in reach again, that it was not is no news.
-        if (asked && !desk.connection.isLost()) offerAgain(error.message);
+        if (asked && !desk.connection.isLost()) offerAgain(CUT_OFF);
         else failed(error);
       },
     },

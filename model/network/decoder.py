@@ -1,9 +1,9 @@
-"""Decoder passes: what the network believes of the free positions of several canvases, computed together.
+"""Decoder passes: what the network believes of the free positions of several canvases.
 
-Positions of a canvas attend to each other, to their own prefix and to nothing of another canvas. The canvases' rows are
-packed one after the other, so that nothing is padded, and free rows come before pinned ones, because only they are
-read. A pass either takes a whole canvas and keeps the keys and values of its pinned rows, or its free rows alone and
-reuses those.
+Positions of a canvas attend to each other, to their own prefix and to nothing of another canvas. Where canvases are
+computed together, their rows are packed one after the other, so that nothing is padded. Free rows come before pinned
+ones, because only they are read. A pass either takes a whole canvas and keeps the keys and values of its pinned rows,
+or its free rows alone and reuses those.
 
 This module knows nothing of text, of drawing tokens over time, or of who wants a draft.
 """
@@ -24,14 +24,6 @@ from model.network.joined import JoinedLayer, product_dtype
 from model.network.loading import DraftingModel, layer_kinds
 from model.network.prefix import KeysValues, Prefix
 from model.network.reading import Reading, State, read
-
-# With fewer, a CPU's library adds up float32 products in another order (fewer than twelve on an EPYC, not in multiples
-# of four; fewer than sixteen on a Xeon with 512-bit vectors): an ulp off what the same row gives among others, and a
-# draft among others would not be the draft alone. Rounded to bfloat16 an ulp can become a 250th: a draft of three free
-# tokens differed by 0.001 nats a token so. A step of four rows alone takes 8.4 ms so instead of 6.2 on the Xeon.
-LEAST_ROWS = 16
-# With more (from 192 on the Xeon) it adds up in another order again where there are many terms, as in beliefs.
-MOST_ROWS = 128
 
 Route = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
 """(router, rows (rows, hidden)) -> shares and experts, each (rows, experts used)."""
@@ -150,23 +142,19 @@ class PackedDecoder:
     def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
         # Nothing is left to the device to do by itself.
         meanwhile()
-        hidden = self._forward(entries)
-        logits = by_rows(lambda rows: capped_logits(self._network, rows), hidden)
-        openings = torch.cat([entry.slot.opening for entry in entries]).to(logits.device)
-        logits = bar(logits, self._barred, openings, self._blank_id)
-        counts = [len(entry.slot.free) for entry in entries]
-        temperatures = torch.tensor([entry.temperature for entry in entries], dtype=torch.float32)
-        *told, probabilities = read(
-            logits,
-            temperatures.repeat_interleave(torch.tensor(counts)).to(logits.device),
-            torch.cat([entry.uniform for entry in entries]).to(logits.device),
-        )
-        belief = by_rows(lambda rows: expected_embedding(self._network, rows), probabilities)
-        columns = [column.cpu().split(counts) for column in told]
-        return [
-            Reading(best, log_probability, sampled, entropy, own_belief)
-            for best, log_probability, sampled, entropy, own_belief in zip(*columns, belief.split(counts), strict=True)
-        ]
+        # Each canvas by itself: how a library adds up a row's terms depends on the rows beside it and on the threads.
+        # On a Xeon a row of 768 terms in bfloat16 came out otherwise among 25 to 32 rows than among others, in float32
+        # among fewer than 16; with 16 threads also among 20, 64 and 128, and so did GELU. An ulp in float32 can become
+        # a 250th in bfloat16, and that another token: a draft among others would not be the draft alone.
+        return [self._reading(entry) for entry in entries]
+
+    def _reading(self, entry: DecoderInput) -> Reading:
+        logits = capped_logits(self._network, self._forward([entry]))
+        logits = bar(logits, self._barred, entry.slot.opening.to(logits.device), self._blank_id)
+        temperatures = torch.full((len(logits),), entry.temperature, dtype=torch.float32, device=logits.device)
+        *found, probabilities = read(logits, temperatures, entry.uniform.to(logits.device))
+        best, log_probability, sampled, entropy = (column.cpu() for column in found)
+        return Reading(best, log_probability, sampled, entropy, expected_embedding(self._network, probabilities))
 
     @torch.inference_mode()
     def score(self, slot: DecoderSlot, canvas: Tensor | None = None) -> Tensor:
@@ -206,7 +194,7 @@ class PackedDecoder:
             spans.append((at, at + len(rows)))
             at += len(rows)
             beliefs.append(None if reading is None else reading.belief)
-        ids = padded(torch.cat(tokens)).to(device)
+        ids = torch.cat(tokens).to(device)
         embedded = embed(ids)
         # Before the first reading the network is told nothing of any position, pinned ones included, as in training.
         signal = embedded.clone()
@@ -229,16 +217,13 @@ class PackedDecoder:
                 own_keys = torch.cat([*(k for k, _ in seen), keys[start:stop]])
                 own_values = torch.cat([*(v for _, v in seen), values[start:stop]])
                 taken.append(attention(queries[start:stop], own_keys, own_values))
-            if at < len(queries):
-                taken.append(torch.zeros_like(queries[at:]))
             return torch.cat(taken) if len(taken) > 1 else taken[0]
 
         free = torch.cat(
             [torch.arange(s, s + len(entry.slot.free)) for (s, _), entry in zip(spans, entries, strict=True)]
         )
-        count, free = len(free), padded(free)
         hidden = network.model.decoder.self_conditioning(embedded, signal)
-        rotary = rotary_tables(network, hidden, padded(torch.cat(positions)).to(device))
+        rotary = rotary_tables(network, hidden, torch.cat(positions).to(device))
         last = len(self._layers) - 1
         for index, (layer, kind) in enumerate(zip(self._layers, layer_kinds(network), strict=True)):
             queries, keys, values = layer.inputs(hidden, *rotary[kind])
@@ -250,18 +235,7 @@ class PackedDecoder:
         for entry, context, is_whole in zip(entries, kept, whole, strict=True):
             if is_whole:
                 entry.slot.pinned_context, entry.slot.context_of = context, entry.state
-        return network.model.decoder.norm(hidden)[:count]
-
-
-def padded(rows: Tensor) -> Tensor:
-    """Rows (rows, ...), the last one again until they are `LEAST_ROWS`."""
-    spare = LEAST_ROWS - len(rows)
-    return torch.cat([rows, rows[-1:].expand(spare, *rows.shape[1:])]) if spare > 0 and len(rows) else rows
-
-
-def by_rows(product: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """A product of each row, which does not depend on how many rows there are."""
-    return torch.cat([product(padded(some))[: len(some)] for some in rows.split(MOST_ROWS)])
+        return network.model.decoder.norm(hidden)
 
 
 def barred_tokens(drafting_model: DraftingModel) -> Tensor:

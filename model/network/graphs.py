@@ -46,6 +46,10 @@ PLACES = 8
 ROWS_STEP = 32
 READ_SIZES = (32,)
 CONTEXT_STEP = 128
+# Up to so many bytes of weights a pass is bound by its launches, and computing all places costs little. With more, a
+# pass at eight places takes two to three times as long as at one; there a draft among others may differ from the draft
+# alone by rounding, and so by a word.
+ALIKE_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +96,41 @@ class GraphDecoder:
     `places`: so many canvases are read together; more are read in turns.
     """
 
-    def __init__(self, drafting_model: DraftingModel, places: int = PLACES, compiled: bool = True) -> None:
+    def __init__(
+        self, drafting_model: DraftingModel, places: int = PLACES, compiled: bool = True, alike: bool | None = None
+    ) -> None:
+        """`alike`: whether a canvas is computed at the same sizes whoever is computed with it; None: where it costs
+        little, which is with weights up to `ALIKE_BYTES`.
+        """
         self._network = drafting_model.network
         self._device = drafting_model.device
         self._longest = _up(drafting_model.canvas_length, ROWS_STEP)
         self._slots: list[weakref.ref[DecoderSlot] | None] = [None] * places
         self._context = 0
+        # What every canvas takes of it at least, so that warmed-up sizes serve most.
+        self._least_context = 0
         self._keys_values: list[tuple[Tensor, Tensor]] = []
         self._graphs: dict[Size, Graph] = {}
         self._pool: Any = None
         self._packed = PackedDecoder(drafting_model)
+        weights = sum(weight.numel() * weight.element_size() for weight in drafting_model.network.parameters())
+        self._alike = weights <= ALIKE_BYTES if alike is None else alike
         self._pass = _Pass(drafting_model, compiled and self._device.type == "cuda")
 
     @torch.inference_mode()
     def __call__(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile = do_nothing) -> list[Reading]:
+        self._make_room(max(entry.slot.prefix.length for entry in entries))
         most = len(self._slots)
-        return [
-            reading
-            for at in range(0, len(entries), most)
-            for reading in self._together(entries[at : at + most], meanwhile if at == 0 else do_nothing)
-        ]
+        groups: dict[Size | None, list[int]] = {}
+        for number, entry in enumerate(entries):
+            groups.setdefault(self._size([entry], most) if self._alike else None, []).append(number)
+        readings: dict[int, Reading] = {}
+        for numbers in groups.values():
+            for at in range(0, len(numbers), most):
+                some = numbers[at : at + most]
+                found = self._together([entries[number] for number in some], do_nothing if readings else meanwhile)
+                readings |= dict(zip(some, found, strict=True))
+        return [readings[number] for number in range(len(entries))]
 
     def score(self, slot: DecoderSlot, canvas: Tensor | None = None) -> Tensor:
         return self._packed.score(slot, canvas)
@@ -122,22 +141,18 @@ class GraphDecoder:
     @torch.inference_mode()
     def warm_up(self, prefix_length: int) -> None:
         """Capture what drafts with prefixes up to a length begin with, so that none of them waits for it."""
+        self._least_context = _up(prefix_length, CONTEXT_STEP)
         self._make_room(prefix_length)
         for places in sorted({_power_of_two(count, len(self._slots)) for count in range(1, len(self._slots) + 1)}):
+            if self._alike and places < len(self._slots):
+                continue
             for rows in range(ROWS_STEP, self._longest + 1, ROWS_STEP):
                 for count in sorted({_read_size(free, rows) for free in range(1, rows + 1)}):
                     self._graph(Size(places, rows, count, self._context))
 
     def _together(self, entries: Sequence[DecoderInput], meanwhile: Meanwhile) -> list[Reading]:
-        self._make_room(max(entry.slot.prefix.length for entry in entries))
         places = self._take_places([entry.slot for entry in entries])
-        rows = max(_up(len(entry.slot.tokens), ROWS_STEP) for entry in entries)
-        size = Size(
-            places=_power_of_two(max(places) + 1, len(self._slots)),
-            rows=rows,
-            read=_read_size(max(len(entry.slot.free) for entry in entries), rows),
-            context=self._context,
-        )
+        size = self._size(entries, len(self._slots) if self._alike else max(places) + 1)
         graph, inputs, outputs = self._graph(size)
         _fill(inputs, size, entries, places)
         if graph is None or outputs is None:
@@ -160,10 +175,28 @@ class GraphDecoder:
             for place, count in zip(places, (len(entry.slot.free) for entry in entries), strict=True)
         ]
 
+    def _size(self, entries: Sequence[DecoderInput], places: int) -> Size:
+        """What is computed for entries together, at least so many places.
+
+        Another size is another order of additions. So where canvases are to be alike, it follows from the canvas alone:
+        of the room for prefixes it takes what its own needs, however much longer ones have needed since.
+        """
+        rows = max(_up(len(entry.slot.tokens), ROWS_STEP) for entry in entries)
+        needed = max(entry.slot.prefix.length for entry in entries)
+        return Size(
+            places=_power_of_two(places, len(self._slots)),
+            rows=rows,
+            read=_read_size(max(len(entry.slot.free) for entry in entries), rows),
+            context=max(_up(needed, CONTEXT_STEP), self._least_context) if self._alike else self._context,
+        )
+
     def _take_places(self, slots: Sequence[DecoderSlot]) -> list[int]:
         """The places where the slots' prefixes are, or are put now: low ones first, so that few are computed."""
         held = [reference() if reference else None for reference in self._slots]
         free = [place for place, slot in enumerate(held) if slot is None or slot not in slots]
+        if self._alike:
+            # All places are computed in any case, so nobody's prefix is put away for one that finds another place.
+            free.sort(key=lambda place: held[place] is not None)
         places = []
         for slot in slots:
             place = held.index(slot) if slot in held else free.pop(0)
@@ -230,7 +263,10 @@ class GraphDecoder:
             free=zeros(size.read, dtype=torch.bool),
             opening=zeros(size.read, dtype=torch.bool),
             unseen=zeros(size.context + size.rows, dtype=torch.float32),
-            keys_values=tuple((keys[: size.places], values[: size.places]) for keys, values in self._keys_values),
+            keys_values=tuple(
+                (keys[: size.places, :, : size.context], values[: size.places, :, : size.context])
+                for keys, values in self._keys_values
+            ),
             step=step,
             belief=zeros(size.read, text_config(self._network).hidden_size, dtype=self._network.dtype),
             slots=[None] * size.places,

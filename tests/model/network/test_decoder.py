@@ -23,6 +23,11 @@ def any_model(request: pytest.FixtureRequest, tiny_model: DraftingModel) -> Draf
     return tiny_model if request.param == "tiny" else load(device="cpu")
 
 
+@pytest.fixture(scope="module")
+def default_model() -> DraftingModel:
+    return load(device="cpu")
+
+
 def a_prefix(model: DraftingModel, indication: str = "") -> Prefix:
     picture = np.random.default_rng(0).integers(0, 255, (90, 70), dtype=np.uint8)
     return encode_prefix(model, Study(pictures=(), model_picture=picture, facts=StudyFacts(age=60)), indication)
@@ -119,6 +124,38 @@ def test_packed_with_others_a_canvas_is_read_as_alone(any_model: DraftingModel) 
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_among_others_a_canvas_is_read_bit_for_bit_as_alone_however_many_threads_compute(
+    default_model: DraftingModel, threads: int
+) -> None:
+    decoder, prefix = PackedDecoder(default_model), a_prefix(default_model)
+    slots = [
+        a_slot(default_model, prefix, 20, [3, 4, 5]),
+        a_slot(default_model, prefix, 60, list(range(24))),
+        a_slot(default_model, prefix, 150, list(range(136))),
+    ]
+    states = [a_state(default_model, len(slot.free), seed=number) for number, slot in enumerate(slots)]
+
+    def read(numbers: list[int]) -> list[Reading]:
+        return decoder([entry(slots[number], states[number]) for number in numbers])
+
+    own = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for _ in range(2):
+            alone = [read([number])[0] for number in range(3)]
+            for numbers in ([0, 1], [2, 0, 1]):
+                for number, reading in zip(numbers, read(numbers), strict=True):
+                    for field in ("best", "log_probability", "sampled", "entropy", "belief"):
+                        assert torch.equal(getattr(reading, field), getattr(alone[number], field)), field
+            states = [
+                replace(state, number=state.number + 1, reading=reading)
+                for state, reading in zip(states, alone, strict=True)
+            ]
+    finally:
+        torch.set_num_threads(own)
+
+
 def test_free_rows_alone_read_the_same_while_nothing_else_has_moved(any_model: DraftingModel) -> None:
     """A pass of the free rows reuses pinned keys and values; while the canvas is what it was, nothing may differ."""
     slot = a_slot(any_model, a_prefix(any_model), 30, [3, 4, 5, 11])
@@ -164,6 +201,31 @@ def test_graphs_compute_what_packed_rows_do(any_model: DraftingModel) -> None:
             assert same(one, other)
             assert torch.equal(one.sampled, other.sampled)
             states[chosen[number]] = replace(states[chosen[number]], number=1, reading=one)
+
+
+def test_a_graph_computes_a_canvas_at_the_same_sizes_whoever_is_beside_it(tiny_model: DraftingModel) -> None:
+    near, far = a_prefix(tiny_model), a_prefix(tiny_model, "Shortness of breath and fever for three days. " * 9)
+    slots = [
+        a_slot(tiny_model, near, 30, [3, 4, 5, 11]),
+        a_slot(tiny_model, far, 90, list(range(40))),
+        a_slot(tiny_model, near, 64, list(range(64))),
+    ]
+    entries = [entry(slot, a_state(tiny_model, len(slot.free), seed=at)) for at, slot in enumerate(slots)]
+    graphs, sizes = GraphDecoder(tiny_model, places=4, alike=True), []
+    captured = graphs._graph
+    graphs._graph = lambda size: sizes.append(size) or captured(size)  # type: ignore[method-assign]
+    alone = []
+    for one in entries:
+        graphs([one])
+        alone.append(sizes.pop())
+    assert len(set(alone)) == 3
+    # A longer prefix has come meanwhile, and several canvases come together: each at the size that it had alone.
+    for numbers in ([0], [1, 0], [2, 1, 0, 0]):
+        readings = graphs([entries[number] for number in numbers])
+        assert set(sizes) == {alone[number] for number in numbers}
+        assert [len(reading.best) for reading in readings] == [len(slots[number].free) for number in numbers]
+        sizes.clear()
+    assert {size.places for size in alone} == {4}
 
 
 def test_more_canvases_than_places_are_read_in_turns(tiny_model: DraftingModel) -> None:

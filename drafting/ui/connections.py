@@ -139,4 +139,4 @@ class Complaints:
         now = time.monotonic()
         if now - self._said_at >= COMPLAINT_SECONDS:
             self._said_at = now
-            logger.error("The system refuses further connections: %s. Trying again.", error.strerror)
+            logger.error("The system accepts no more connections: %s. Retrying.", error.strerror)

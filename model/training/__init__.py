@@ -8,7 +8,7 @@ TRAININGS = {
     "sibling": ("model.training.small.command:SIBLING", "its autoregressive sibling, for comparison"),
     "tokenizer": (
         "model.training.small.command:TOKENIZER",
-        "their tokenizer alone, ahead of time, where time on a GPU is dear",
+        "only their tokenizer, ahead of time",
     ),
     "lora": ("model.training.lora.command:COMMAND", "a LoRA adapter of any DiffusionGemma or Gemma 4 checkpoint"),
 }

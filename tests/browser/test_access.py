@@ -107,7 +107,7 @@ def test_axe_finds_nothing_serious_at_the_study_and_in_what_is_said_of_it(
     panels.look("prior")
     (tmp_path / "letter.dcm").write_bytes(b"Dear colleague")
     viewer.page.set_input_files("input[type=file]:not([data-for])", tmp_path / "letter.dcm")
-    viewer.page.get_by_text("The study on screen is as it was.").wait_for()
+    viewer.page.get_by_text("The study on screen is unchanged.").wait_for()
     panels.look("wrong file")
     assert {panel: found for panel, found in panels.findings.items() if found} == {}
 

@@ -210,7 +210,7 @@ def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> No
     assert saved(desk) == before
     press(desk, "Alt+t", *["ArrowLeft"] * 200)
     first = desk.text
-    desk.button("Keep this").click()
+    desk.button("Use this version").click()
     assert desk.text == first
     press(desk, "Control+z")
     assert desk.text == ended
@@ -220,7 +220,7 @@ def test_a_run_goes_on_from_a_frame_and_locked_text_stays(desk: Desk) -> None:
     drafted(desk)
     press(desk, "Alt+t", "Home")
     with desk.page.expect_request("**/gradio_api/queue/join") as joined, desk.page.expect_response("**/desk/frames"):
-        desk.button("Continue from here").click()
+        desk.button("Redraft from this step").click()
         desk.finish()
     assert r"\"start\":{\"run\":\"d1\",\"step\":1}" in joined.value.post_data
     desk.page.get_by_text(re.compile("Draft ready")).first.wait_for()
@@ -291,7 +291,7 @@ def test_a_question_without_a_study_is_one_sentence(desk: Desk) -> None:
     press(desk, "Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     press(desk, "Enter")
-    desk.page.get_by_text("There is no image to ask about: open a study first.").wait_for()
+    desk.page.get_by_text("Open a study before you ask about it.").wait_for()
 
 
 def test_what_a_draft_changed_is_shown_word_by_word(desk: Desk) -> None:

@@ -202,7 +202,7 @@ def test_a_prior_is_there_again_after_a_reload(viewer: Viewer, tmp_path: Path) -
     viewer.page.locator(".side.prior").wait_for()
     viewer.settle()
     assert [viewer.gray(0.5, 0.6), viewer.gray(0.5, 0.6, pane=1)] == [0, 255]
-    assert viewer.page.get_by_text("Prior from before the reload").first.is_visible()
+    assert viewer.page.get_by_text("Prior study restored after the reload").first.is_visible()
     assert viewer.page.locator(PRIOR).count() == 1
 
 

@@ -314,7 +314,7 @@ def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[
     guide.get_by_text("The example has stopped").wait_for(timeout=1_000)
     desk.page.wait_for_timeout(3_000)
     assert desk.button("Draft").is_visible()
-    desk.button("Go on with this one").click()
+    desk.button("Continue with this report").click()
     guide.wait_for(state="detached")
     assert "x" not in desk.text.replace("EX", "")
 
@@ -383,7 +383,7 @@ def test_what_is_typed_before_the_report_is_back_does_not_replace_it(quiet: Call
     desk.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
     desk.page.wait_for_timeout(600)
     assert desk.text == "Typed early."
-    desk.button("Show the other").click()
+    desk.button("Show the other version").click()
     desk.wait_until(lambda: desk.text == SENTENCE)
 
 
@@ -455,14 +455,14 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     second.type(" Written beside.")
     second.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
     assert second.text == "Written first. Written beside."
-    second.button("Show the other").click()
+    second.button("Show the other version").click()
     second.wait_until(lambda: second.text == "Written first. More of it.")
     second.type(" And on.")
     second.wait_until(lambda: "And on." in json.dumps(second.saved[-1]))
     second.page.get_by_text("Saved", exact=True).wait_for()
     first.page.bring_to_front()
     first.type(" Mine.")
-    first.button("Keep this one").click()
+    first.button("Keep this version").click()
     first.page.get_by_text("Saved", exact=True).wait_for()
     first.wait_until(lambda: "Mine." in json.dumps(first.saved[-1]))
 
@@ -517,7 +517,7 @@ def test_a_lost_connection_is_said_and_goes_away_by_itself(quiet: Callable[..., 
     notice.wait_for()
     desk.page.get_by_text("Not saved: no connection").wait_for()
     desk.page.context.set_offline(False)
-    desk.page.get_by_text("The connection is back.").wait_for()
+    desk.page.get_by_text("Connected again.").wait_for()
     assert notice.count() == 0
     desk.page.get_by_text("Saved", exact=True).wait_for()
     desk.wait_until(lambda: "Typed offline." in json.dumps(desk.saved[-1]))

@@ -234,7 +234,7 @@ def test_a_study_that_cannot_be_opened_leaves_everything_as_it_was(desk: Desk, t
     (tmp_path / "letter.dcm").write_bytes(b"Dear colleague")
     desk.page.set_input_files("input[type=file]:not([data-for])", tmp_path / "letter.dcm")
     desk.button("Clear report").click()
-    desk.page.get_by_text("The study on screen is as it was.").wait_for()
+    desk.page.get_by_text("The study on screen is unchanged.").wait_for()
     assert desk.text == f"{TYPED}."
     assert desk.page.get_by_label("Indication").input_value() == INDICATION
     desk.wait_until(lambda: desk.saved[-1]["indication"] == INDICATION)

@@ -331,7 +331,7 @@ def test_several_files_are_a_series_in_its_own_order(viewer: Viewer, tmp_path: P
         seen.append(viewer.gray(0.5, 0.5))
     assert seen == sorted(set(seen))
     assert name.inner_text() == "Image 5 / 5"
-    assert viewer.pane.get_by_text("The model looks at image 1 only").is_visible()
+    assert viewer.pane.get_by_text("The model sees image 1 only").is_visible()
     viewer.pane.get_by_label("Image of the study").fill("1")
     viewer.settle()
     assert viewer.gray(0.5, 0.5) == 0
@@ -383,7 +383,7 @@ def test_a_prior_lies_beside_the_study_and_is_gone_when_it_is_closed(viewer: Vie
     with viewer.page.expect_response(
         lambda answer: answer.request.method == "DELETE" and answer.url.endswith("/desk/prior")
     ):
-        viewer.desk.button("Close prior").click()
+        viewer.desk.button("Close prior study").click()
     viewer.settle()
     assert not prior.is_visible()
     assert prior.evaluate("(one) => one.width * one.height") == 0

@@ -112,7 +112,7 @@ def test_escape_leaves_everything_and_typing_goes_on_in_the_report(desk: Desk) -
 def test_a_key_lists_the_words_at_the_caret_and_locked_words_have_none(desk: Desk) -> None:
     drafted(desk)
     press(desk, "Control+Home", "Alt+o")
-    desk.page.get_by_text("No word of open text here.").wait_for()
+    desk.page.get_by_text("There is no word of open text here.").wait_for()
     click_word(desk, "pneumothorax")
     desk.page.wait_for_timeout(500)
     assert desk.page.get_by_role("option").count() == 0

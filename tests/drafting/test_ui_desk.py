@@ -175,7 +175,7 @@ def test_an_upload_that_is_too_large_is_broken_off(
         headers = {"Content-Length": str(1000 * 2**16)} if announced else {}
         try:
             answer = tab.request("POST", "/desk/study", headers=headers, content=chunks())
-            assert (answer.status_code, answer.json()["error"]) == (413, "This is too large to be received.")
+            assert (answer.status_code, answer.json()["error"]) == (413, "The request is too large.")
         except (httpx.WriteError, httpx.ReadError):
             # The server has hung up while the rest was still being sent.
             pass
@@ -266,7 +266,7 @@ def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() 
 
     def refuse(step: int) -> None:
         if busy.is_set() and step == 1:
-            raise EngineBusyError("The model is busy with other drafts; try again in a moment.")
+            raise EngineBusyError("The model is busy with other drafts. Try again in a moment.")
 
     engine = ScriptedEngine(steps=500, seconds_a_step=0.02, before_step=refuse)
     with (
@@ -291,7 +291,7 @@ def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() 
     ("error", "sentence"),
     [
         (EngineError("The report has too many open spans."), "The report has too many open spans."),
-        (ValueError("No pneumothorax."), "The draft failed; the report is as it was. Try again."),
+        (ValueError("No pneumothorax."), "The draft failed. The report is unchanged. Try again."),
     ],
 )
 def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence: str) -> None:
@@ -525,7 +525,7 @@ def test_where_the_model_looked_is_told_for_the_version_that_the_page_has(site: 
     for wrong in ({"span": 7}, {"part": [1]}, {"part": ["a", 2]}, {"part": [-1, 2]}, {"version": None}):
         assert tab.request("POST", "/desk/looked", json=asked | wrong).status_code == 422
     nobody = tab.request("POST", "/desk/looked", json=asked | {"span": "c9"})
-    assert nobody.json() == {"error": "There is no text of the model here."}
+    assert nobody.json() == {"error": "The model wrote no text here."}
 
 
 def test_a_prior_is_told_to_a_page_that_comes_back(tab: Tab) -> None:

@@ -30,7 +30,7 @@ def declare_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge-tokens", type=count, default=64, help="tokens of a verdict at most (default 64)")
     parser.add_argument("--judge-timeout", type=float, default=120.0, help="seconds for one verdict (default 120)")
     parser.add_argument(
-        "--judge-tries", type=count, default=6, help="how often to ask a server that fails, ever later (default 6)"
+        "--judge-tries", type=count, default=6, help="attempts for a failing server, with growing pauses (default 6)"
     )
     parser.add_argument("--judge-together", type=count, default=4, help="verdicts under way at a time (default 4)")
     parser.add_argument(

@@ -86,7 +86,7 @@ class Endpoint:
             if httpx.URL(url).scheme not in ("http", "https") or not httpx.URL(url).host:
                 raise EndpointError(f"{url} is no address of a server, such as http://127.0.0.1:8000/v1.")
             if httpx.URL(url).userinfo:
-                raise EndpointError("The server's address must not hold a password: it would stand in the results.")
+                raise EndpointError("The server's address must not contain a password, because results record the address.")
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             # The environment would name proxies and passwords that the user did not name here.
             self._client = httpx.Client(headers=headers, timeout=patience.seconds, trust_env=False)
@@ -156,7 +156,7 @@ def _content(body: bytes) -> str:
     try:
         return _Completion.model_validate_json(body).choices[0].message.content or ""
     except ValidationError as error:
-        raise _MayPassError(f"what it says is no chat completion: {_line(body.decode('utf-8', 'replace'))}") from error
+        raise _MayPassError(f"the response is not a chat completion: {_line(body.decode('utf-8', 'replace'))}") from error
 
 
 def _told(body: bytes | bytearray) -> str:

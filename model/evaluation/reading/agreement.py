@@ -80,7 +80,7 @@ def labelled_sentences(path: Path, reports: Path | None = None) -> list[Sentence
         if "text" in entry:
             return str(entry["text"])
         if reports is None:
-            raise EvaluationError(f"{path} holds no text: name the folder of the reports.")
+            raise EvaluationError(f"{path} contains no text. Name the reports' folder.")
         number, place = cast(int, entry["number"]), cast(int, entry["sentence"])
         if number not in held:
             held[number] = _report(reports, number)

@@ -77,7 +77,7 @@ def read_report(path: Path) -> LaidReport | None:
     if not named:
         raise EvaluationError(f"{path} is not named like a report of the collection.")
     if int(named.group(1)) % 2:
-        raise EvaluationError(f"Report {path.stem} has an odd number: it is kept back and not read.")
+        raise EvaluationError(f"Report {path.stem} is not read: odd-numbered reports are reserved.")
     try:
         read = read_open_i(path)
     except SetError as error:

@@ -288,7 +288,7 @@ def test_any_other_failure_is_one_sentence_and_is_logged_without_its_message(
     session = a_session(failing(KeyError(LOCKED)))
     with caplog.at_level(logging.DEBUG), pytest.raises(RunFailedError) as caught:
         finish(session.run(DraftSettings()))
-    assert str(caught.value) == "The draft failed; the report is as it was. Try again."
+    assert str(caught.value) == "The draft failed. The report is unchanged. Try again."
     assert "KeyError" in caplog.text
     assert "scripted_engine.py" in caplog.text
     assert "pneumothorax" not in caplog.text + "".join(capfd.readouterr())

@@ -48,9 +48,9 @@ def test_what_is_no_image_file_at_all_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "bare") == "This file is neither DICOM, PNG nor JPEG."
     (tmp_path / "Poe^Jane").touch()
     assert refusal(tmp_path / "Poe^Jane") == "This file is empty."
-    assert refusal(tmp_path) == "This is not a file."
+    assert refusal(tmp_path) == "This is a folder or a device, not a file."
     os.mkfifo(tmp_path / "pipe")
-    assert refusal(tmp_path / "pipe") == "This is not a file."
+    assert refusal(tmp_path / "pipe") == "This is a folder or a device, not a file."
     assert refusal(tmp_path / "missing") == "This file cannot be opened: No such file or directory."
 
 
@@ -78,15 +78,15 @@ def test_size_is_judged_by_the_header_before_any_decoding(tmp_path: Path) -> Non
         ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-            "Opening this file was stopped by the operating system, probably for want of memory.",
+            "The operating system stopped the decoder, probably because memory ran out.",
         ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
-            "The image decoder failed on this file, which is probably damaged.",
+            "The image decoder failed. The file is probably damaged.",
         ),
         (f"raise SystemExit({imaging.EXIT_DISK_FULL})", imaging.DISK_FULL),
-        ("raise SystemExit(3)", "The image decoder failed on this file, which is probably damaged."),
-        ("print('nothing to say')", "The image decoder gave no usable result for this file."),
+        ("raise SystemExit(3)", "The image decoder failed. The file is probably damaged."),
+        ("print('nothing to say')", "The image decoder returned no usable result for this file."),
     ],
 )
 def test_a_worker_that_fails_gives_its_sentence(

@@ -88,7 +88,7 @@ def test_files_of_two_patients_are_refused(tmp_path: Path) -> None:
 
 def test_archives_that_hold_nothing_to_show_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "Doe^Jane"
-    assert refusal(zipped(path, {})) == "This archive holds no file."
+    assert refusal(zipped(path, {})) == "This archive is empty."
     assert refusal(zipped(path, {"a": b"text" * 200})) == "This file is neither DICOM, PNG nor JPEG."
     assert refusal(zipped(path, {"a": b"text" * 200, "b": b""})).startswith("None of these 2 files can be opened.")
     path.write_bytes(zipped(path, {"1": dicom(1)}).read_bytes()[:-30])
@@ -103,7 +103,7 @@ def test_bombs_are_refused_by_what_comes_out_of_them(tmp_path: Path) -> None:
     bomb = zipped(tmp_path / "Doe^Jane", {"1": bytes(80 * 2**20)})
     assert bomb.stat().st_size < 2**20
     sentence = refusal(bomb, Limits(file_bytes=2**20))
-    assert sentence == "This archive is too large when unpacked; the limit is 2 MB."
+    assert sentence == "This archive is too large when unpacked. The limit is 2 MB."
     # Its own header says that there is nothing in it.
     lying = bytearray(bomb.read_bytes())
     at = lying.index(b"PK\x01\x02") + 24
@@ -111,8 +111,8 @@ def test_bombs_are_refused_by_what_comes_out_of_them(tmp_path: Path) -> None:
     bomb.write_bytes(lying)
     refusal(bomb, Limits(file_bytes=2**20))
     many = zipped(tmp_path / "Doe^John", {str(n): b"" for n in range(30)})
-    assert refusal(many, Limits(frames=20)) == "These are too many files at once; the limit is 20."
-    assert refusal(many, Limits(frames=5)) == "These are too many files at once; the limit is 5."
+    assert refusal(many, Limits(frames=20)) == "Too many files at once. The limit is 20."
+    assert refusal(many, Limits(frames=5)) == "Too many files at once. The limit is 5."
 
 
 def test_files_that_are_too_large_together_are_refused(tmp_path: Path) -> None:

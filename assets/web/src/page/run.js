@@ -2,7 +2,7 @@
 // connection, the server or the page. Knows nothing of how the report keeps its text, nor of the page's buttons.
 
 const STOP_PATIENCE_MS = 5000;
-export const CUT_OFF = "The draft was cut off; the report is as it was.";
+export const CUT_OFF = "The draft was interrupted. The report is unchanged.";
 
 /** What a draft was asked for, so that it can be asked for again: spans by id, or null for all that is open, and the frame
  * that it goes on from. @typedef {{only: string[]|null, start: {run: string, step: number}|null}} Asked */

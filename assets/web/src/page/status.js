@@ -7,7 +7,7 @@ import { NOTICE } from "../report/text.js";
 /** A run may end before its last step, when nothing changes any more. @param {{step: number, steps: number, seconds: number}} frame */
 export function timeLeft({ step, steps, seconds }) {
   const left = (seconds / step) * (steps - step);
-  return seconds > 0.5 && left >= 1 ? ` · at most ${Math.ceil(left)} s left` : "";
+  return seconds > 0.5 && left >= 1 ? ` · up to ${Math.ceil(left)} s left` : "";
 }
 
 /** @param {{certaintyButton: HTMLElement, changesButton: HTMLElement}} buttons */
@@ -17,9 +17,9 @@ export function createStatus({ certaintyButton, changesButton }) {
   const legend = el(
     "div",
     { class: "legend" },
-    bead("locked", "Locked", "No draft and no key changes it"),
+    bead("locked", "Locked", "Neither drafts nor typing change it"),
     bead("open", "Open", "The model may rewrite it"),
-    bead("unreviewed", "Model text, not reviewed", "Lock or edit it once you have read it"),
+    bead("unreviewed", "AI draft, unreviewed", "Text by the model, not reviewed: read it, then lock or edit it"),
   );
   const scale = el(
     "div",
@@ -35,7 +35,7 @@ export function createStatus({ certaintyButton, changesButton }) {
       "span",
       { class: "legend-item" },
       el("span", { class: "swatch unaccepted", "aria-hidden": "true" }, "abc"),
-      "not accepted yet",
+      "still changing",
     ),
   );
   const live = el("div", { class: "live", role: "status", "aria-live": "polite" });

@@ -61,7 +61,7 @@ test("lists say which text stands there now and what share each has", () => {
 test("what is left to do is said to whoever takes the report away", () => {
   assert.equal(reminder({ gaps: 0, unreviewed: 0 }), "");
   assert.equal(reminder({ gaps: 1, unreviewed: 0 }), " (1 gap left)");
-  assert.equal(reminder({ gaps: 2, unreviewed: 1 }), " (2 gaps left, model text not reviewed)");
+  assert.equal(reminder({ gaps: 2, unreviewed: 1 }), " (2 gaps left, unreviewed AI draft)");
 });
 
 test("numbers that are typed are whole and within their bounds, or none", () => {

@@ -38,7 +38,7 @@ def test_a_dataset_without_preamble_and_meta_information_is_dicom(tmp_path: Path
 
 
 def test_dicom_without_an_image_names_its_modality() -> None:
-    assert refusal(PYDICOM_FILES / "test-SR.dcm") == "This DICOM file holds no image (Modality SR)."
+    assert refusal(PYDICOM_FILES / "test-SR.dcm") == "This DICOM file contains no image (Modality SR)."
     with pytest.raises(StudyError, match="This is a DICOM directory"):
         open_study(PYDICOM_FILES / "dicomdirtests" / "DICOMDIR")
 
@@ -79,25 +79,25 @@ def test_damaged_headers_are_named(tmp_path: Path) -> None:
 def test_image_data_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = saved(dicom_dataset(ramp()), tmp_path / "Doe^Jane")
     path.write_bytes(path.read_bytes()[:-100])
-    assert refusal(path) == "The image data is damaged or cut off."
+    assert refusal(path) == "The image data is damaged or incomplete."
     path.write_bytes(path.read_bytes()[:200])
-    assert refusal(path) == "This DICOM file is damaged or cut off."
+    assert refusal(path) == "This DICOM file is damaged or incomplete."
 
     dataset = dicom_dataset(ramp(shape=(64, 64)))
     dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
     codestream = dataset.PixelData[16:]
     dataset.PixelData = encapsulate([codestream[: len(codestream) // 2]])
-    assert refusal(saved(dataset, path)) == "The compressed image data is damaged or cut off."
+    assert refusal(saved(dataset, path)) == "The compressed image data is damaged or incomplete."
 
     dataset = dicom_dataset(ramp(shape=(3, 16, 20)))
     dataset.compress(RLELossless, generate_instance_uid=False)
     dataset.NumberOfFrames = 5
-    assert refusal(saved(dataset, path)) == "The compressed image data is damaged or cut off."
+    assert refusal(saved(dataset, path)) == "The compressed image data is damaged or incomplete."
 
     for name in ("PNG", "JPEG"):
         Image.fromarray(ramp("uint8", 0, 255, shape=(100, 100))).save(path, name)
         path.write_bytes(path.read_bytes()[:-30])
-        assert refusal(path) == f"The image data of this {name} file is damaged or cut off."
+        assert refusal(path) == f"The image data of this {name} file is damaged or incomplete."
         path.write_bytes(path.read_bytes()[:12])
         assert refusal(path) == f"The header of this {name} file is damaged."
 
@@ -122,7 +122,7 @@ def test_a_deflated_bomb_is_refused_without_being_inflated_or_else_for_want_of_m
     bomb += b"".join(deflater.compress(zeros) for _ in range(256)) + deflater.flush()
     path.write_bytes(meta + bomb)
     little = Limits(file_bytes=100 * 2**20, memory_bytes=300 * 10**6)
-    assert refusal(path, little) == "This file is too large when inflated; the limit is 105 MB."
+    assert refusal(path, little) == "This file is too large when decompressed. The limit is 105 MB."
     wanting = Limits(memory_bytes=400 * 10**6)
     assert refusal(path, wanting) == "Opening this file takes more than 400 MB of memory, which is the limit."
 
@@ -143,4 +143,4 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
         nested = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff" + item + b"\xfe\xff\xdd\xe0\0\0\0\0"
     path = saved(dicom_dataset(ramp()), tmp_path / "Doe^Jane")
     path.write_bytes(path.read_bytes() + nested)
-    assert refusal(path) == "The DICOM header is nested too deeply to be read."
+    assert refusal(path) == "The DICOM header is nested too deeply."

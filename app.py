@@ -1,4 +1,4 @@
-"""Starts the web app: wires an engine to the web desk and serves it until it is told to end.
+"""Starts the web app: connects an engine to the web desk and serves it until a signal ends it.
 
 An entry point: it knows both the drafting side and the engine.
 """
@@ -42,9 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=16,
         help="bits for each weight of the experts (default: 16); fewer bits need less GPU memory",
     )
-    parser.add_argument(
-        "--engine", choices=["local"], default="local", help="where the model runs (default: local)"
-    )
+    parser.add_argument("--engine", choices=["local"], default="local", help="where the model runs (default: local)")
     parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free port from 7860)")
     parser.add_argument(
         "--framed-by",

@@ -1,4 +1,4 @@
-"""The work of the web app from the command line: `python -m drafting draft IMAGE REPORT.txt`.
+"""Drafting from the command line: `python -m drafting draft IMAGE REPORT.txt`.
 
 An entry point: it knows both the drafting side and the engine, and wires them.
 """
@@ -60,11 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--strength",
         type=float,
         default=1.0,
-        help="share of an open span's tokens that are rewritten, 0 to 1; the least probable first (default: 1, all)",
+        help="share of an open span's tokens to rewrite, 0 to 1 (default); the least probable first",
     )
     draft.add_argument("--indication", default="", help="reason for the examination; the model reads it")
     draft.add_argument("--json", action="store_true", help="print one JSON object")
-    draft.add_argument("--frames", type=Path, metavar="FILE.jsonl", help="write every frame to this file, one on each line")
+    draft.add_argument(
+        "--frames", type=Path, metavar="FILE.jsonl", help="write every frame to this file, one on each line"
+    )
     draft.add_argument(
         "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the model in this repository)"
     )

@@ -1,4 +1,4 @@
-"""A session: one study being reported, with the report as it stands and the run under way.
+"""A session: one study, its current report and the run in progress.
 
 A session is known by its token alone, lives in memory and is forgotten when it closes. This module knows nothing of
 HTTP, Gradio or torch, nor of other sessions.
@@ -284,7 +284,7 @@ class Session:
                 tape, first = self._found(*start)
                 run = self._begin(writer, None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
-        with self._one_sentence(run, "draft"):
+        with self._one_sentence(run, "The draft"):
             tape = Tape(run, lambda amount: self._has_room("run", amount))
             for frame in former:
                 tape.add(frame)
@@ -305,7 +305,7 @@ class Session:
         if not 1 <= count <= MOST_ALTERNATIVES:
             raise RunFailedError(f"Ask for 1 to {MOST_ALTERNATIVES} alternatives.")
         run = self._begin(writer, {id})
-        with self._one_sentence(run, "draft of alternatives"):
+        with self._one_sentence(run, "Drafting alternatives"):
             drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
             try:
                 while True:
@@ -321,7 +321,9 @@ class Session:
             finally:
                 drafts.close()
             if any(draft.texts.keys() - {id} for draft in found):
-                raise RunFailedError("The model returned alternatives for other text than you asked about. They were discarded.")
+                raise RunFailedError(
+                    "The model returned alternatives for other text than you asked about. They were discarded."
+                )
             said = next(span.text for span in run.report.open_spans if span.id == id)
             if not said or _says_something(said):
                 found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
@@ -344,7 +346,7 @@ class Session:
             if version != self._version:
                 raise VersionConflictError("The report has changed. Choose the word again.")
             run = self._begin(self._writer, None, word_apart(self._report, id, start, end, word))
-        with self._one_sentence(run, "list of words"):
+        with self._one_sentence(run, "Listing words"):
             words = self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
             self._refuse_if_overtaken(run)
             return words
@@ -362,7 +364,7 @@ class Session:
         with self._lock:
             # The report is no part of a question, so it does not matter whose it is.
             run = self._begin(self._writer, None)
-        with self._one_sentence(run, "answer"):
+        with self._one_sentence(run, "The answer"):
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
 
@@ -374,7 +376,7 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if (version, writer) != (self._version, self._writer):
-                raise VersionConflictError("Another tab saved a different version of this report in the meantime.")
+                raise VersionConflictError("The report has changed in the meantime.")
             study, report, indication = self._study, self._report, self._indication
         if study is None:
             raise NotLookedError("Open a study first: without one the model looks at nothing.")
@@ -493,7 +495,7 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if self._study is not run.study:
-                raise RunFailedError("Another study was opened in the meantime, so the draft was discarded.")
+                raise RunFailedError("Another study was opened in the meantime, so the result was discarded.")
 
     @contextmanager
     def _one_sentence(self, run: Run, what: str) -> Iterator[None]:
@@ -507,7 +509,7 @@ class Session:
         except EngineError as error:
             raise RunFailedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
-            log_failure(logger, f"A run ({what})", error)
+            log_failure(logger, what, error)
             raise RunFailedError(f"{what} failed. The report is unchanged. Try again.") from None
         finally:
             self._end(run)
@@ -608,7 +610,9 @@ class Session:
     def _keep(self, run: Run, outcome: Outcome) -> None:
         """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""
         if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
-            raise RunFailedError("The model returned text for a locked span. The draft was discarded and the report is unchanged.")
+            raise RunFailedError(
+                "The model returned text for a locked span. The draft was discarded and the report is unchanged."
+            )
         with self._lock:
             self._refuse_if_overtaken(run)
             if self._writer != run.writer:
@@ -617,7 +621,9 @@ class Session:
                 )
             for report in (run.report, self._report):
                 if _locked(merge_draft(report, outcome.texts)) != _locked(report):
-                    raise RunFailedError("The draft would have changed locked text. It was discarded and the report is unchanged.")
+                    raise RunFailedError(
+                        "The draft would have changed locked text. It was discarded and the report is unchanged."
+                    )
             self._change(merge_draft(self._report, outcome.texts), self._indication)
 
     def _change(self, report: Report, indication: str) -> None:

@@ -1,4 +1,4 @@
-"""The files inside a ZIP or TAR file, one after the other, under limits. Knows nothing of what the files hold.
+"""The files inside a ZIP or TAR file, one after the other, under limits. Knows nothing of their contents.
 
 Used by the decoding process alone: nothing is written to a disk, no name of a file is used for anything but its order,
 and what an archive says of its sizes is not believed: what comes out of it is counted.

@@ -1,4 +1,4 @@
-"""What one opened file holds, and what the readers of all formats share: the size limit and the automatic window.
+"""The contents of one opened file, and what the readers of all formats share: the size limit and the automatic window.
 
 This module knows no file format.
 """

@@ -1,4 +1,4 @@
-"""A file or an archive of files -> one study, its pictures in the order in which they are looked through.
+"""A file or an archive of files -> one study, its pictures in viewing order.
 
 This module tells the formats apart by their first bytes and knows nothing else of them. Used by the decoding process
 alone.
@@ -70,7 +70,9 @@ def _open_several(stream: IO[bytes], head: bytes, limits: Limits) -> tuple[list[
         first = file.read(512)
         file.seek(0)
         if not first or is_archive(first):
-            reasons.append("This file is empty." if not first else "This archive contains another archive. Unpack it first.")
+            reasons.append(
+                "This archive contains another archive. Unpack it first." if first else "This file is empty."
+            )
             continue
         try:
             one = _open_one(file, first, left)
@@ -103,8 +105,8 @@ def _open_several(stream: IO[bytes], head: bytes, limits: Limits) -> tuple[list[
         raise StudyError("These files belong to more than one patient. Open one patient at a time.")
     note = ""
     if reasons:
-        were = "file was" if len(reasons) == 1 else "files were"
-        note = f"{len(reasons):,} {were} left out of {len(reasons) + len(opened):,}. The first: {reasons[0]}"
+        total, were = len(reasons) + len(opened), "was" if len(reasons) == 1 else "were"
+        note = f"{len(reasons):,} of {total:,} files {were} not opened. The first reason: {reasons[0]}"
     return _in_order(opened), note
 
 

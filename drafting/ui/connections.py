@@ -1,5 +1,5 @@
-"""How many connections a server takes, how long a client may take over a request's head, and what happens when the
-system has no file descriptors left.
+"""Limits on connections: their number, the time for a request's head, and what happens when the system has no file
+descriptors left.
 
 uvicorn, which Gradio starts with its own settings, waits for a half-sent request head for ever. And asyncio tries as
 often as its backlog is long to accept a connection for which there is no descriptor, and logs every try. So a launched

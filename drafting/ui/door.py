@@ -1,4 +1,4 @@
-"""The door of Gradio's queue: what may be put into it, and how far its streams are read.
+"""The entrance to Gradio's queue: checks what is put into it and counts how far its streams are read.
 
 Gradio takes any JSON for the values of an event. It fetches the address in a value that looks like one of its files,
 and it fails on numbers and names of the wrong kind. So a request to join the queue is read here in full, and Gradio is
@@ -86,7 +86,8 @@ class QueueDoor:
             await JSONResponse({"error": "The request is too large."}, 413)(scope, receive, send)
             return
         except BodyTooSlowError:
-            await JSONResponse({"error": "The request stopped arriving before it was complete."}, 408)(scope, receive, send)
+            error = "The request stopped arriving before it was complete."
+            await JSONResponse({"error": error}, 408)(scope, receive, send)
             return
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")

@@ -1,4 +1,4 @@
-"""What the page asks of the model through Gradio's queue: drafts, alternatives, words, answers. Starts no server."""
+"""The page's requests to the model through Gradio's queue: drafts, alternatives, words, answers. Starts no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between the network and the app: open doors, same origin, body sizes, headers, and silence in errors.
+"""Checks between the network and the app: allowed paths, same origin, body sizes, headers, errors that reveal nothing.
 
 Plain ASGI; knows nothing of sessions, reports or Gradio beyond the paths that its page and its clients need.
 """

@@ -1,4 +1,4 @@
-"""JSON between the browser and the desk: the only place where either side's names for things are spelt out.
+"""JSON between the browser and the desk: the only place that spells out the field names of either side.
 
 What comes from the browser is checked in full and becomes the desk's own values; nothing else passes. Knows nothing
 of HTTP or Gradio.
@@ -239,16 +239,15 @@ def frames_json(run: str, frames: Sequence[Frame]) -> dict[str, Any]:
 def progress_json(run: str, version: int, frames: Sequence[Frame]) -> str:
     """How far drafts under way together are: the one that has furthest to go counts."""
     slowest = min(frames, key=lambda frame: frame.step / max(frame.steps, 1))
-    return _dumped(
-        {
-            "kind": "progress",
-            "run": run,
-            "version": version,
-            "step": slowest.step,
-            "steps": slowest.steps,
-            "seconds": round(slowest.seconds, 3),
-        }
-    )
+    message = {
+        "kind": "progress",
+        "run": run,
+        "version": version,
+        "step": slowest.step,
+        "steps": slowest.steps,
+        "seconds": round(slowest.seconds, 3),
+    }
+    return _dumped(message | {"place": slowest.place} if slowest.place else message)
 
 
 def alternatives_json(run: str, version: int, span: str, alternatives: Sequence[Alternative]) -> str:

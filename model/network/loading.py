@@ -300,7 +300,7 @@ def image_tokens(network: DiffusionGemmaForBlockDiffusion) -> ImageTokens:
     config = network.config
     begin, piece, end = config.boi_token_id, config.image_token_id, config.eoi_token_id
     if begin is None or piece is None or end is None:
-        raise ModelError("The checkpoint's configuration does not name the tokens of an image.")
+        raise ModelError("The checkpoint's configuration lacks the image tokens.")
     return ImageTokens(begin, piece, end)
 
 

@@ -114,7 +114,7 @@ def look_through(folder: Path, format: str | None) -> Looked:
     known = (*FORMATS, *REPORT_FORMATS)
     found = (format,) if format else (*question_formats(folder), *report_formats(folder))
     if format and format not in known:
-        raise SetError(f"{format!r} is no format of a set; there are {', '.join(known)}.")
+        raise SetError(f"Unknown format of a set: {format!r}. Available: {', '.join(known)}.")
     if len(found) != 1:
         names = " and ".join(found)
         raise SetError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TRAININGS = {
-    "sight": ("model.training.sight.command:SIGHT", "the vision tower of the small model, ahead of all else"),
+    "sight": ("model.training.sight.command:SIGHT", "the vision tower of the small model, which comes first"),
     "default": ("model.training.small.command:DEFAULT", "the small model that the repository ships"),
     "sibling": ("model.training.small.command:SIBLING", "its autoregressive sibling, for comparison"),
     "tokenizer": (

@@ -380,7 +380,7 @@ def test_what_is_typed_before_the_report_is_back_does_not_replace_it(quiet: Call
     reload(desk)
     desk.type("Typed early.")
     held[0].continue_()
-    desk.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
+    desk.page.get_by_role("alert").get_by_text("Another tab changed this report.").wait_for()
     desk.page.wait_for_timeout(600)
     assert desk.text == "Typed early."
     desk.button("Show the other version").click()
@@ -392,7 +392,7 @@ def test_a_run_that_a_reload_cuts_off_is_offered_again(quiet: Callable[..., Desk
     sentence_and_gap(desk)
     desk.draft()
     reload(desk)
-    desk.page.get_by_text("The last draft was cut off").wait_for()
+    desk.page.get_by_text("The connection was lost during the draft").wait_for()
     assert desk.text.startswith(SENTENCE)
     desk.button("Draft again").click()
     desk.finish()
@@ -453,7 +453,7 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     first.wait_until(lambda: "More of it." in json.dumps(first.saved[-1]))
     second.page.bring_to_front()
     second.type(" Written beside.")
-    second.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
+    second.page.get_by_role("alert").get_by_text("Another tab changed this report.").wait_for()
     assert second.text == "Written first. Written beside."
     second.button("Show the other version").click()
     second.wait_until(lambda: second.text == "Written first. More of it.")

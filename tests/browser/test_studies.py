@@ -91,7 +91,7 @@ def use_everything(desk: Desk) -> None:
     desk.page.keyboard.type(TYPED)
     press(desk, "Escape")
     ask(desk, f"Is there {QUESTION}?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     press(desk, "Escape")
     desk.page.get_by_text("Saved", exact=True).wait_for()
 
@@ -115,7 +115,7 @@ def use_the_desk(desk: Desk) -> None:
     desk.page.locator(".menu [role=option]").first.wait_for()
     press(desk, "Escape")
     ask(desk, "Is it normal?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     press(desk, "Escape")
     desk.page.wait_for_timeout(600)
     desk.page.get_by_text("Saved", exact=True).wait_for()
@@ -186,7 +186,7 @@ def test_an_indication_that_was_typed_before_any_study_belongs_to_the_first(desk
 def test_an_answer_about_the_former_study_cannot_be_put_in(desk: Desk) -> None:
     desk.open_file(FOLDER / "effusion.dcm")
     ask(desk, f"Is there {QUESTION}?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     with desk.page.expect_response("**/desk/pictures/0"):
         desk.page.set_input_files("input[type=file]:not([data-for])", FOLDER / "no-finding.png")
     desk.page.locator(".veil").wait_for(state="hidden")

@@ -365,7 +365,7 @@ def test_a_zip_is_a_series_and_what_it_held_besides_is_said(viewer: Viewer, tmp_
         archive.writestr("readme.txt", "Dear colleague, " * 40)
     viewer.open(tmp_path / "study.zip")
     assert viewer.pane.locator(".frame-name").inner_text() == "Image 1 / 3"
-    assert viewer.page.get_by_text("1 file was left out of 4.").is_visible()
+    assert viewer.page.get_by_text("1 of 4 files was not opened.").is_visible()
 
 
 def test_a_prior_lies_beside_the_study_and_is_gone_when_it_is_closed(viewer: Viewer, tmp_path: Path) -> None:

@@ -357,7 +357,7 @@ def test_the_frames_of_the_last_run_are_there_and_one_goes_on_from_them(site: Si
     assert last["kind"] == "draft"
     tab.press_draft(version=6, start={"run": "d99", "step": 4})
     (refused,) = tab.messages()
-    assert "no longer kept" in refused["message"]
+    assert "no longer stored" in refused["message"]
 
 
 def test_alternatives_and_answers_are_told_and_the_report_stays(site: Site, tab: Tab) -> None:
@@ -558,7 +558,7 @@ def test_nothing_of_a_former_study_is_reachable_after_another_is_opened(site: Si
     assert tab.request("GET", "/desk/frames").json() == {"run": None, "frames": []}
     tab.press_draft(version=9, start={"run": kept, "step": 2})
     (refused,) = tab.messages()
-    assert "no longer kept" in refused["message"]
+    assert "no longer stored" in refused["message"]
     asked = {"span": "c2", "part": None, "version": 9, "writer": ""}
     assert "former" not in tab.request("POST", "/desk/looked", json=asked).text
     tab.request("PUT", "/desk/report", json={"version": 10, "spans": SPANS, "indication": ""}).raise_for_status()

@@ -1,4 +1,4 @@
-"""Templates and macros: text that a radiologist puts into a report by a short code.
+"""Templates and macros: text that a radiologist inserts into a report with a short code.
 
 One file each: lines `code:` and `title:`, a line `---`, then the text in the markup of `drafting.report`. What is in
 `[[ ]]` is open, `[[]]` is a gap, a `[field]` is open too, so that it can be typed over or drafted; all else is locked.

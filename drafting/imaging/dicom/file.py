@@ -1,4 +1,4 @@
-"""A DICOM file -> its pictures, the facts of its header and its place among others.
+"""A DICOM file -> its pictures, the facts of its header and its place in the study.
 
 This module checks what a file announces before anything is decoded. It knows no other format and no archive. Used by
 the decoding process alone.
@@ -54,7 +54,9 @@ def open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Opened:
     check_readable(syntax, form)
     if syntax.is_encapsulated and len(dataset.get("PixelData") or b"") > 2 * form.announced_bytes + 2**16 * form.frames:
         # No codec makes an image that much larger, but RLE segments that run on would be inflated all the same.
-        raise StudyError("The compressed image data is larger than the image in the header. The file is probably damaged.")
+        raise StudyError(
+            "The compressed image data is larger than the image in the header. The file is probably damaged."
+        )
     if syntax == JPEGExtended12Bit and form.bits_stored > 8:
         # pydicom keeps GDCM from 12-bit JPEG Extended. GDCM reads it, told only that it is some JPEG: the codestream
         # says which. Compared with another decoder, values differ by 1 at most.
@@ -80,7 +82,9 @@ def _check_deflated(stream: IO[bytes], head: bytes, limits: Limits) -> None:
     while not inflater.eof and (piece := inflater.unconsumed_tail or stream.read(2**16)):
         size += len(inflater.decompress(piece, 2**20))
         if size > limits.file_bytes:
-            raise StudyError(f"This file is too large when decompressed. The limit is {in_megabytes(limits.file_bytes)}.")
+            raise StudyError(
+                f"This file is too large when decompressed. The limit is {in_megabytes(limits.file_bytes)}."
+            )
     stream.seek(0)
 
 

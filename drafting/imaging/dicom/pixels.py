@@ -1,4 +1,4 @@
-"""The pixels of a DICOM data set -> pictures. Knows nothing of files or of whose image it is."""
+"""The pixels of a DICOM data set -> pictures. Knows nothing of files or patients."""
 
 from __future__ import annotations
 
@@ -109,7 +109,10 @@ def check_readable(syntax: UID, form: PixelForm) -> None:
         named = photometric if CODE_STRING.fullmatch(photometric) else "missing or damaged"
         raise StudyError(f"The Photometric Interpretation of this image ({named}) is not supported.")
     if form.samples != (1 if photometric in GREY | {"PALETTE COLOR"} else 3):
-        raise StudyError(f"The DICOM header is damaged: Photometric Interpretation {photometric} does not fit {form.samples} samples per pixel.")
+        raise StudyError(
+            f"The DICOM header is damaged: Photometric Interpretation {photometric} does not fit"
+            f" {form.samples} samples per pixel."
+        )
     name = syntax.name if syntax.is_valid else "unknown"
     try:
         available = get_decoder(syntax).available_plugins

@@ -1,4 +1,4 @@
-"""Curves as pictures, one a file. This module knows nothing of what was measured."""
+"""Curves as pictures, one per file. This module knows nothing of what was measured."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def chosen_group(folder: Path, settings: VqaSettings) -> Group:
     except (SetError, TrainingError) as error:
         raise EvaluationError(str(error)) from error
     if not wanted and settings.held_out_of is not None:
-        raise EvaluationError(f"{settings.held_out_of} holds no image out.")
+        raise EvaluationError(f"{settings.held_out_of} holds out no image.")
     if not wanted:
         has = f"has no question of the part '{part}', only of {', '.join(loaded.parts)}"
         raise EvaluationError(f"{loaded.name} in {folder} {has}; --split-seed N splits it by image.")

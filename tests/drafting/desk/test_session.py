@@ -219,7 +219,7 @@ def test_a_draft_is_put_away_where_another_page_has_saved_meanwhile() -> None:
     run = session.run(DraftSettings())
     next(run)
     session.receive(TWO_GAPS, 2, "", "other")
-    with pytest.raises(VersionConflictError, match="put away"):
+    with pytest.raises(VersionConflictError, match="discarded"):
         finish(run)
     assert (session.report, session.version, session.writer) == (TWO_GAPS, 2, "other")
 
@@ -500,7 +500,7 @@ def test_where_all_alternatives_are_marks_none_is_offered() -> None:
 
 def test_alternatives_that_name_another_span_are_refused() -> None:
     session = a_session(ScriptedEngine(texts={"s2": "Pneumothorax!"}), TWO_GAPS)
-    with pytest.raises(RunFailedError, match="not asked for"):
+    with pytest.raises(RunFailedError, match="other text than you asked about"):
         returned(session.alternatives("s3", 2, DraftSettings()))
 
 
@@ -517,7 +517,7 @@ def test_words_are_asked_with_that_word_alone_open_and_leave_the_report_alone() 
 
 def test_words_of_an_older_version_of_locked_text_and_during_a_run_are_refused() -> None:
     session = a_session(ScriptedEngine(), TWO_GAPS)
-    with pytest.raises(VersionConflictError, match="changed since"):
+    with pytest.raises(VersionConflictError, match="has changed"):
         session.words("s3", 5, 10, "words", 0)
     with pytest.raises(LockedTextError):
         session.words("s2", 3, 15, "pneumothorax", 1)
@@ -584,7 +584,7 @@ def test_a_run_does_not_go_on_where_the_report_around_it_says_otherwise() -> Non
     session.receive(REPORT, 3, "fever")
     with pytest.raises(RunFailedError, match="indication has changed"):
         next(session.run(DraftSettings(), start=(kept[0], 2)))
-    with pytest.raises(RunFailedError, match="no longer kept"):
+    with pytest.raises(RunFailedError, match="no longer stored"):
         next(session.run(DraftSettings(), start=("d99", 2)))
 
 

@@ -58,10 +58,10 @@ def test_size_is_judged_by_the_header_before_any_decoding(tmp_path: Path) -> Non
     path = tmp_path / "Doe^Jane"
     assert (
         refusal(saved(dicom_dataset(ramp(), Rows=40000, Columns=40000), path))
-        == "The image is too large: 40000 x 40000 pixels take 3,200 MB; the limit is 269 MB."
+        == "The image is too large: 40000 x 40000 pixels need 3,200 MB. The limit is 269 MB."
     )
     sentence = refusal(saved(dicom_dataset(ramp(shape=(40, 16, 20))), path), Limits(decoded_bytes=20_000))
-    assert sentence == "The image is too large: 40 frames of 20 x 16 pixels take 1 MB; the limit is 1 MB."
+    assert sentence == "The image is too large: 40 frames of 20 x 16 pixels need 1 MB. The limit is 1 MB."
     assert "too many frames" in refusal(path, Limits(frames=39))
     Image.new("1", (20000, 20000)).save(path, "PNG")
     assert "20000 x 20000 pixels" in refusal(path)

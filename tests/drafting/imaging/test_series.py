@@ -70,7 +70,7 @@ def test_what_cannot_be_opened_is_left_out_and_said(tmp_path: Path) -> None:
     files = {"1": dicom(1), "2.txt": b"Dear colleague," * 50, "__MACOSX/._1": b"x", "3.zip": b"PK\x03\x04" + bytes(600)}
     study = open_study(zipped(tmp_path / "Doe^Jane", files))
     assert len(study.pictures) == 1
-    assert study.note == "2 files were left out of 3. The first: This file is neither DICOM, PNG nor JPEG."
+    assert study.note == "2 of 3 files were not opened. The first reason: This file is neither DICOM, PNG nor JPEG."
 
 
 def test_pictures_of_different_kinds_make_one_study(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_bombs_are_refused_by_what_comes_out_of_them(tmp_path: Path) -> None:
 def test_files_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
     files = {str(n): dicom(n) for n in range(4)}
     path = zipped(tmp_path / "Doe^Jane", files)
-    assert refusal(path, Limits(decoded_bytes=100)).startswith("These files are too large together:")
-    assert refusal(path, Limits(frames=4, decoded_bytes=159)).startswith("These files are too large together:")
+    assert refusal(path, Limits(decoded_bytes=100)).startswith("Together these files are too large.")
+    assert refusal(path, Limits(frames=4, decoded_bytes=159)).startswith("Together these files are too large.")
     assert len(open_study(path, Limits(frames=4, decoded_bytes=160)).pictures) == 4
 
 

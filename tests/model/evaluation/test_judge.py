@@ -150,7 +150,7 @@ def test_a_judge_that_is_gone_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kept.jsonl"
     with (
         Ledger(path) as kept,
-        pytest.raises(EvaluationError, match=r"gone; 4 of 6 new verdicts are kept in .*kept\.jsonl"),
+        pytest.raises(EvaluationError, match=r"gone; 4 of 6 new verdicts are saved in .*kept\.jsonl"),
     ):
         judged(ANSWERS, Scripted(fails_after=4), kept)
     again = Scripted()
@@ -215,7 +215,7 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line_and_costs_no_finished_one
         with Ledger(path) as kept:
             for number in range(2):
                 kept.add({"number": number, "text": "x" * 20})
-            with pytest.raises(EvaluationError, match="File too large; 2 finished lines are kept"):
+            with pytest.raises(EvaluationError, match="File too large; 2 finished lines are saved"):
                 kept.add({"number": 2, "text": "x" * 20})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -141,7 +141,7 @@ def test_a_wrong_address_is_refused_before_anything_is_sent(url: str, told: str)
 
 @pytest.mark.parametrize("key", ["sec\nret", " secret", "s\u00e9cret", ""])
 def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(EndpointError, match="key holds characters") as raised:
+    with pytest.raises(EndpointError, match="key contains characters") as raised:
         Endpoint("http://127.0.0.1:9/v1", "scripted", key)
     assert "cret" not in str(raised.value)
 
@@ -204,7 +204,7 @@ def test_a_server_that_dies_in_the_middle_costs_one_line_and_no_verdict(
     assert main(command(people, served.url, "--judge-together", "1")) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("verdicts:")]
     assert len(told) == 1
-    assert "4 of 30 new verdicts are kept in" in told[0]
+    assert "4 of 30 new verdicts are saved in" in told[0]
     kept = people.with_name("judged.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(kept) == 4
     served.process.wait(timeout=10)

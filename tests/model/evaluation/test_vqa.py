@@ -289,7 +289,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     assert main(command) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "2 of" in told
-    assert "new verdicts are kept" in told
+    assert "new verdicts are saved" in told
     # 6 questions of three images, and twice 4 of two, by three models; the settings before them.
     answers = drafts.read_text(encoding="utf-8")
     assert len(answers.splitlines()) == 1 + 3 * (6 + 4 + 4)

@@ -1,4 +1,6 @@
-// Other texts for a span, and other words for a word: asked of the model, chosen from a list, put in as a draft would be.
+// Other texts for a span, and other words for a word: requested from the model, chosen from a list, inserted as a draft is.
+
+import { waitingText } from "./status.js";
 
 const COUNT = 5;
 const TEXT_SHARE =
@@ -89,7 +91,7 @@ export function createAlternatives({ report, aside, lists, hint, refuse, changed
               : "The model suggests nothing else here. Esc closes the list.",
           );
         },
-        ({ step }, list) => list.say(`Drafting alternatives… step ${step}`),
+        ({ step, place }, list) => list.say(place ? `${waitingText(place)}.` : `Drafting alternatives… step ${step}`),
       );
     },
     /** What else the model would write in the place of a word. @param {import("../report/spans.js").Place|null} place */

@@ -222,7 +222,7 @@ export function mountEditor({ element }) {
       frame(message) {
         clearInterval(clock);
         status.frame(message);
-        timeline.follow(message.step, message.steps);
+        if (!message.place) timeline.follow(message.step, message.steps);
       },
       end({ shown }, text, outcome) {
         clearInterval(clock);

@@ -7,7 +7,7 @@ export const CUT_OFF = "The draft was interrupted. The report is unchanged.";
 /** What a draft was asked for, so that it can be asked for again: spans by id, or null for all that is open, and the frame
  * that it goes on from. @typedef {{only: string[]|null, start: {run: string, step: number}|null}} Asked */
 /** @typedef {{asked: Asked, sent: boolean, shown: boolean, started: number, stopping: boolean}} Run */
-/** @typedef {{kind: 'frame', step: number, steps: number, seconds: number, spans: Record<string, any>}
+/** @typedef {{kind: 'frame', step: number, steps: number, seconds: number, place?: number, spans: Record<string, any>}
  *   | {kind: 'draft', step?: number, steps: number, seconds: number, seed: number, stopped: boolean, texts: Record<string, string>}
  *   | {kind: 'error', message: string}} Message */
 

@@ -10,6 +10,15 @@ export function timeLeft({ step, steps, seconds }) {
   return seconds > 0.5 && left >= 1 ? ` · up to ${Math.ceil(left)} s left` : "";
 }
 
+/** @param {number} place in the line of drafts, from 1 */
+export const waitingText = (place) => (place > 1 ? `Waiting, ${place - 1} ahead of you` : "Waiting, you are next");
+
+/** How far a draft is. @param {{step: number, steps: number, seconds: number, place?: number}} frame */
+export const stepText = (frame) =>
+  frame.place
+    ? waitingText(frame.place)
+    : `Step ${frame.step} of ${frame.steps} · ${frame.seconds.toFixed(1)} s${timeLeft(frame)}`;
+
 /** @param {{certaintyButton: HTMLElement, changesButton: HTMLElement}} buttons */
 export function createStatus({ certaintyButton, changesButton }) {
   const bead = (name, text, title) =>
@@ -87,12 +96,12 @@ export function createStatus({ certaintyButton, changesButton }) {
     waiting(seconds) {
       stepLine.textContent = `Waiting for the model · ${Math.round(seconds)} s`;
     },
-    /** @param {{step: number, steps: number, seconds: number}} frame */
+    /** @param {{step: number, steps: number, seconds: number, place?: number}} frame `place`: of a draft that waits */
     frame(frame) {
-      const { step, steps, seconds } = frame;
-      progress.classList.remove("waiting");
+      const { step, steps, place } = frame;
+      progress.classList.toggle("waiting", !!place);
       setProgress(steps ? Math.min(1, step / steps) : 0);
-      stepLine.textContent = `Step ${step} of ${steps} · ${seconds.toFixed(1)} s${timeLeft(frame)}`;
+      stepLine.textContent = stepText(frame);
     },
     end() {
       progress.classList.remove("waiting");

@@ -25,7 +25,7 @@ class GapWidget extends WidgetType {
     chip.textContent = this.hint || "gap";
     chip.title = "A gap: the model writes here when you press Draft. Backspace removes it.";
     if (this.hint) {
-      chip.title = `A gap with a hint for the model: ${hint}. ${chip.title}`;
+      chip.title = `A gap with a hint for the model: ${this.hint}. The model writes here when you press Draft. Backspace removes it.`;
       chip.setAttribute("role", "img");
       chip.setAttribute("aria-label", `Gap, hint: ${this.hint}`);
     }

@@ -20,7 +20,7 @@ export function createHint({ text, heeded, ontake, onclose }) {
     "div",
     { class: "menu", role: "dialog", "aria-label": "Hint" },
     el("div", { class: "menu-head" }, heeded
-        ? "What this gap should be about. Sent to the model, not part of the report."
+        ? "What this gap is about. The hint is sent to the model and is not part of the report."
         : "A note to yourself: this model was not trained with hints, so it is not sent."),
     input,
     el("div", { class: "menu-message" }, "Enter to use, Esc to cancel; empty removes the hint"),

@@ -124,7 +124,7 @@ def test_a_deflated_bomb_is_refused_without_being_inflated_or_else_for_want_of_m
     little = Limits(file_bytes=100 * 2**20, memory_bytes=300 * 10**6)
     assert refusal(path, little) == "This file is too large when decompressed. The limit is 105 MB."
     wanting = Limits(memory_bytes=400 * 10**6)
-    assert refusal(path, wanting) == "Opening this file takes more than 400 MB of memory, which is the limit."
+    assert refusal(path, wanting) == "Opening this file needs more than 400 MB of memory, the limit."
 
 
 def test_compressed_data_larger_than_its_image_is_refused(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_another_run_does_not_go_on_in_the_same_folder(
     checkpoints: dict[str, Path], lessons: list[Lesson], tmp_path: Path
 ) -> None:
     kept = run(checkpoints["diffusion"], tiny_recipe(steps=1), lessons, tmp_path)
-    with pytest.raises(TrainingError, match="contains a run with another recipe."):
+    with pytest.raises(TrainingError, match="contains a run with another recipe"):
         run(checkpoints["diffusion"], tiny_recipe(steps=2), lessons, tmp_path)
     with pytest.raises(TrainingError, match="with another data;"):
         run(checkpoints["diffusion"], tiny_recipe(steps=1), lessons[1:], tmp_path)

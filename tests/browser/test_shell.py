@@ -256,7 +256,7 @@ def watch_example(desk: Desk) -> list[str]:
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.wait_for(timeout=20_000)
     captions: list[str] = []
-    while not captions or not captions[-1].startswith(("Now you", "The example had to end")):
+    while not captions or not captions[-1].startswith(("Now you", "The example ended")):
         caption = guide.locator(".caption").inner_text()
         if caption not in captions:
             captions.append(caption)
@@ -270,7 +270,7 @@ def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_en
         desk = Desk(context.new_page(), site.address).open()
         captions = watch_example(desk)
         assert any("The impression follows" in caption for caption in captions)
-        assert any("now stays as it is, too" in caption for caption in captions)
+        assert any("Lock: now" in caption for caption in captions)
         assert captions[-1].startswith("Now you")
         # The impression, of which the findings said the same.
         locked = desk.page.locator(".cm-content .span.locked.model")
@@ -288,8 +288,8 @@ def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_lock
     desk.button("Watch the 20-second example").click()
     captions = watch_example(desk)
     assert captions[-1].startswith("Now you")
-    assert any("The gaps are filled, and what was locked has stayed." in caption for caption in captions)
-    assert not any("follows" in caption or "now stays" in caption for caption in captions)
+    assert any("The gaps are filled and the locked text is unchanged." in caption for caption in captions)
+    assert not any("follows" in caption or "Lock: now" in caption for caption in captions)
     assert FINDING in desk.text
     assert desk.page.locator(".cm-content .span.locked.model").count() == 0
 
@@ -309,7 +309,7 @@ def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[
     desk = quiet()
     desk.button("Watch the 20-second example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
-    guide.get_by_text("Draft: the model looks").wait_for(timeout=20_000)
+    guide.get_by_text("Draft: the model reads").wait_for(timeout=20_000)
     desk.page.keyboard.press("x")
     guide.get_by_text("The example has stopped").wait_for(timeout=1_000)
     desk.page.wait_for_timeout(3_000)

@@ -409,7 +409,7 @@ def test_a_second_file_while_one_is_opening_is_refused_in_words(viewer: Viewer) 
             setTimeout(() => drop("two"), 100);
         }"""
     )
-    viewer.page.get_by_text("Another study is being opened").wait_for()
+    viewer.page.get_by_text("Another study is still opening").wait_for()
     assert len(arriving) == 1
     arriving[0].fulfill(status=422, json={"error": "This file is neither DICOM, PNG nor JPEG."})
     viewer.page.get_by_text("This file is neither DICOM").wait_for()

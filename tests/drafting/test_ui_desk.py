@@ -137,7 +137,7 @@ def test_an_unknown_example_and_an_unknown_picture_are_not_found(tab: Tab) -> No
 def test_a_prior_is_laid_beside_the_study_and_forgotten_when_it_is_closed(tab: Tab) -> None:
     prior = {"name": "child-pneumonia"}
     answer = tab.request("POST", "/desk/prior/example", json=prior)
-    assert (answer.status_code, answer.json()["error"][:21]) == (422, "Open the study first;")
+    assert (answer.status_code, answer.json()["error"][:19]) == (422, "Open a study first.")
     tab.open_example("effusion")
     study = tab.request("GET", "/desk/pictures/0").content
     assert tab.request("POST", "/desk/prior/example", json=prior).status_code == 200
@@ -310,7 +310,7 @@ def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence
     ("value", "sentence"),
     [
         ("", "not JSON"),
-        ("{}", "not for a draft"),
+        ("{}", "not ask for a draft"),
         ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
     ],
 )
@@ -652,4 +652,4 @@ def test_a_file_that_cannot_be_stored_is_said_to_be(
     assert answer.status_code == 507
     assert "temporary folder: No such file or directory" in answer.json()["error"]
     assert str(tmp_path) not in answer.text
-    assert "could not be written" in caplog.text
+    assert "cannot write to its temporary folder" in caplog.text

@@ -108,7 +108,7 @@ def test_a_disk_that_is_full_is_called_so(tmp_path: Path, monkeypatch: pytest.Mo
     # What arrived does not get into its file.
     with suppress(OSError), FULL.open("wb") as arrived:
         arrived.write(path.read_bytes())
-        with pytest.raises(StudyError, match="disk of the workstation is full"):
+        with pytest.raises(StudyError, match="server's disk is full"):
             open_study(arrived)
 
 

@@ -83,7 +83,7 @@ def test_pictures_of_different_kinds_make_one_study(tmp_path: Path) -> None:
 
 def test_files_of_two_patients_are_refused(tmp_path: Path) -> None:
     files = {"1": dicom(1, PatientID="47"), "2": dicom(2, PatientID="11")}
-    assert refusal(zipped(tmp_path / "Doe^Jane", files)).startswith("These files are of more than one patient")
+    assert refusal(zipped(tmp_path / "Doe^Jane", files)).startswith("These files belong to more than one patient")
 
 
 def test_archives_that_hold_nothing_to_show_are_refused(tmp_path: Path) -> None:

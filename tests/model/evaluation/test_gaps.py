@@ -269,7 +269,7 @@ def test_a_set_is_measured_on_what_it_keeps_for_that(tmp_path: Path) -> None:
         write(*splits)
         assert part_of(load_reports(tmp_path)) == part
     write("train")
-    with pytest.raises(EvaluationError, match="training alone"):
+    with pytest.raises(EvaluationError, match="training only"):
         part_of(load_reports(tmp_path))
 
 

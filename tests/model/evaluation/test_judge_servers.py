@@ -88,8 +88,8 @@ def test_a_server_that_fails_for_a_while_is_asked_again(script: str, serve: Serv
     ("script", "tries", "told"),
     [
         ("nonsense", 3, r"asked 3 times: the response is not a chat completion: <html>Welcome to this printer"),
-        ("hangs", 2, r"asked 2 times: no answer within 0\.5 s\.$"),
-        ("drips", 1, r"asked once: no whole answer within 0\.5 s\.$"),
+        ("hangs", 2, r"after 2 attempts: no answer within 0\.5 s\.$"),
+        ("drips", 1, r"after 1 attempt: no whole answer within 0\.5 s\.$"),
         ("locked", 3, r"refuses with 401 Incorrect API key provided\.$"),
         ("elsewhere", 3, r"refuses with 307\.$"),
     ],
@@ -127,9 +127,9 @@ def test_waits_grow_and_never_pass_the_longest(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("ftp://127.0.0.1/v1", "is no address of a server"),
-        ("http://", "is no address of a server"),
-        ("http://user:secret@127.0.0.1/v1", "must not hold a password"),
+        ("ftp://127.0.0.1/v1", "is not a server's address"),
+        ("http://", "is not a server's address"),
+        ("http://user:secret@127.0.0.1/v1", "must not contain a password"),
         ("http://127.0.0.1:port/v1", "cannot be asked: Invalid port"),
     ],
 )
@@ -230,8 +230,8 @@ def test_a_judge_that_gives_no_verdicts_is_told_of_and_scores_nothing(
         (["--judge", "http://127.0.0.1:9/v1"], "--judge needs --judged"),
         (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/j"], "needs --judge-model"),
         (["--judge", "{}/none", "--judged", "{}/j"], "cannot be loaded as a judge"),
-        (["--judge", "{}/none", "--judged", "{}/j", "--judge-model", "x"], "is no address of a server"),
-        (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/none/j"], "is not a folder to write into"),
+        (["--judge", "{}/none", "--judged", "{}/j", "--judge-model", "x"], "is not a server's address"),
+        (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/none/j"], "is not an existing folder"),
         (
             ["--judge", "http://127.0.0.1:9/v1", "--judge-model", "x", "--judged", "{}/j", "--judge-key-env", "NO_KEY"],
             "has no NO_KEY",

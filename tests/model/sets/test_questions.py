@@ -129,7 +129,7 @@ def test_vqa_med_in_the_folder_of_one_archive(tmp_path: Path) -> None:
         (rad(1, "/etc/hosts"), "is not the name of an image"),
         (rad(1, ""), "is not the name of an image"),
         (rad(1, "a.jpg", answer=None), "'answer' is not a text"),
-        (rad(1, "a\ud800.jpg"), "half a character"),
+        (rad(1, "a\ud800.jpg"), "half of a surrogate pair"),
         (rad(1, "a.jpg", answer_type="MAYBE"), "neither CLOSED nor OPEN"),
         ("text", "entry 1 is not an object"),
     ],

@@ -128,7 +128,7 @@ def test_reports_in_json_lines(tmp_path: Path) -> None:
         ({"id": "1", "images": "a.png", "report": ""}, "'images' is not a list"),
         ({"id": "1", "images": [1], "report": ""}, "'images' is not a list"),
         ({"id": "1", "images": []}, "no key 'report'"),
-        (r'{"id": "1", "images": ["\ud800"], "report": ""}', "half a character"),
+        (r'{"id": "1", "images": ["\ud800"], "report": ""}', "half of a surrogate pair"),
         ({"id": "1", "images": [], "report": None}, "'report' is not a text"),
         ({"id": "1", "images": [], "report": "", "split": "holdout"}, "'holdout' is no split"),
         ({"id": "1", "images": [], "report": "", "age": "old"}, "'age' is not"),

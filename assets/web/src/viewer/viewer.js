@@ -380,7 +380,7 @@ export function mountViewer({ element }) {
   shared.looking.ofStudy({
     show({ on, looked, words, note }) {
       pane.showLooked(on ? { looked, note, words } : null);
-      if (looked) say(`The model looked mostly ${pane.lookedAt()} for “${words}”. Not validated, not an explanation.`);
+      if (looked) say(`The model looked mostly at the ${pane.lookedAt()} for “${words}”. Not validated, not an explanation.`);
       else if (!on) say("");
       tell(active);
     },

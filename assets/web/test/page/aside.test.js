@@ -33,8 +33,8 @@ test("what is there so far is shown and the last message is the answer", async (
 test("an error, a broken stream and a refusal are each one sentence", async () => {
   await assert.rejects(asideWith([{ kind: "error", message: "Too many." }]).aside.ask({}, () => {}), /Too many/);
   await assert.rejects(asideWith([]).aside.ask({}, () => {}), /connection was lost/);
-  const { aside, desk } = asideWith([], { refuse: () => "A draft is being written." });
-  await assert.rejects(aside.ask({}, () => {}), /being written/);
+  const { aside, desk } = asideWith([], { refuse: () => "A draft is running." });
+  await assert.rejects(aside.ask({}, () => {}), /is running/);
   assert.deepEqual(desk.requests, []);
 });
 

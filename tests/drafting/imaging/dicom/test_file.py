@@ -49,8 +49,8 @@ def test_an_unreadable_form_of_dicom_is_named(tmp_path: Path) -> None:
     dataset.PixelData = encapsulate([b"\0\0\1\xb3" * 10])
     dataset["PixelData"].VR = "OB"
     dataset.file_meta.TransferSyntaxUID = MPEG2MPML
-    assert refusal(saved(dataset, path)) == f"This transfer syntax ({MPEG2MPML.name}) cannot be read."
-    assert "Photometric Interpretation (HSV)" in refusal(
+    assert refusal(saved(dataset, path)) == f"The transfer syntax of this file ({MPEG2MPML.name}) is not supported."
+    assert "Photometric Interpretation of this image (HSV)" in refusal(
         saved(dicom_dataset(ramp(), PhotometricInterpretation="HSV"), path)
     )
     assert "Bits Allocated 24" in refusal(saved(dicom_dataset(ramp(), BitsAllocated=24), path))
@@ -133,7 +133,7 @@ def test_compressed_data_larger_than_its_image_is_refused(tmp_path: Path) -> Non
     dataset.PixelData = encapsulate([struct.pack("<16I", 1, 64, *[0] * 14) + segment_of_zeros])
     dataset["PixelData"].VR = "OB"
     dataset.file_meta.TransferSyntaxUID = RLELossless
-    assert "larger than the image it is said to hold" in refusal(saved(dataset, tmp_path / "Doe^Jane"))
+    assert "larger than the image in the header" in refusal(saved(dataset, tmp_path / "Doe^Jane"))
 
 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:

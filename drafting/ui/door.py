@@ -86,8 +86,8 @@ class QueueDoor:
             await JSONResponse({"error": "The request is too large."}, 413)(scope, receive, send)
             return
         except BodyTooSlowError:
-            error = "The request stopped arriving before it was complete."
-            await JSONResponse({"error": error}, 408)(scope, receive, send)
+            late = "The request stopped arriving before it was complete."
+            await JSONResponse({"error": late}, 408)(scope, receive, send)
             return
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")

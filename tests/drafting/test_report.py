@@ -125,7 +125,7 @@ def test_markup_reads_gaps_and_open_text_between_locked_text() -> None:
 
 @pytest.mark.parametrize("markup", ["Heart [[normal", "One\ntwo [[a [[b]] c]]"])
 def test_broken_markup_is_refused_with_its_line(markup: str) -> None:
-    with pytest.raises(ReportError, match=f"line {1 + markup.count(chr(10))}"):
+    with pytest.raises(ReportError, match=f"Line {1 + markup.count(chr(10))}"):
         parse_markup(markup)
 
 

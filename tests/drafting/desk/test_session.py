@@ -258,7 +258,7 @@ def test_closing_the_run_stops_the_engine_and_changes_nothing() -> None:
 
 def test_an_engine_that_names_locked_text_is_refused() -> None:
     session = a_session(ScriptedEngine(texts={"s1": "Pneumothorax."}))
-    with pytest.raises(RunFailedError, match="not open"):
+    with pytest.raises(RunFailedError, match="for a locked span"):
         finish(session.run(DraftSettings()))
     assert session.report == REPORT
 
@@ -527,7 +527,7 @@ def test_words_of_an_older_version_of_locked_text_and_during_a_run_are_refused()
         session.words("s3", 5, 10, "words", 1)
     run.close()
     failed = a_session(failing(ValueError("secret")), TWO_GAPS)
-    with pytest.raises(RunFailedError, match="list of words failed"):
+    with pytest.raises(RunFailedError, match="Listing words failed"):
         failed.words("s3", 5, 10, "words", 1)
     assert not failed.is_drafting
 

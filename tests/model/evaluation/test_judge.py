@@ -194,7 +194,7 @@ def test_a_ledger_drops_what_was_cut_off_and_refuses_what_is_not_its_own(tmp_pat
     with pytest.raises(EvaluationError, match=r"other settings \(seed 1 instead of 2\)"):
         Ledger(path, {"seed": 2, "shares": (1, 2)})
     path.write_text("{}\nnothing\n")
-    with pytest.raises(EvaluationError, match="Line 2 of .* is not JSON"):
+    with pytest.raises(EvaluationError, match=r"Line 2 of .* is not JSON"):
         Ledger(path)
     path.write_text("{}\n")
     with pytest.raises(EvaluationError, match="does not begin with the settings"):

@@ -64,7 +64,7 @@ def test_damaged_headers_are_named(tmp_path: Path) -> None:
     dataset = dicom_dataset(ramp())
     del dataset.Rows
     assert refusal(saved(dataset, path)) == "The DICOM header is damaged: Rows is missing or not a number."
-    assert "1 samples per pixel do not make RGB" in refusal(
+    assert "Photometric Interpretation RGB does not fit 1 samples" in refusal(
         saved(dicom_dataset(ramp(), PhotometricInterpretation="RGB"), path)
     )
     dataset = dicom_dataset(ramp())
@@ -72,7 +72,7 @@ def test_damaged_headers_are_named(tmp_path: Path) -> None:
     assert "header is damaged" in refusal(saved(dataset, path))
     table = lookup_table("VOILUTSequence", range(10))
     table["VOILUTSequence"][0].LUTDescriptor = [4096, 0, 16]
-    assert "VOILUTSequence is not complete" in refusal(saved(dicom_dataset(ramp(), **table), path))
+    assert "VOILUTSequence is incomplete" in refusal(saved(dicom_dataset(ramp(), **table), path))
     assert "NumberOfFrames" in refusal(PYDICOM_FILES / "badVR.dcm")
 
 

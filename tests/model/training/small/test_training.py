@@ -236,6 +236,20 @@ def test_a_run_that_is_cut_in_two_is_the_run_that_is_not(
     assert all(map(torch.equal, cut.state.averages, whole.state.averages))
 
 
+def test_a_run_that_is_fitted_to_its_time_says_how_many_steps_it_has(
+    radiographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_room, "FIT_FROM", 1)
+    monkeypatch.setattr(trainer_room, "FIT_TO", 2)
+    # Nothing is left of the minutes, so one more step is all that fits.
+    monkeypatch.setattr(trainer_room, "LEFT_TO_SAVE", 1e6)
+    recipe = replace(RECIPE, steps=1_000)
+    train_default(radiographs, tmp_path, SHAPE, recipe, torch.device("cpu"), 0, 60.0, fit=True)
+    rows = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text(encoding="utf-8").splitlines()]
+    assert [row["fitted"]["steps"] for row in rows if "fitted" in row] == [3]
+    assert TrainingState.load(tmp_path / STATE_FILE, torch.device("cpu")).steps == 3
+
+
 def test_a_run_leaves_a_plot_of_its_losses(run: Run) -> None:
     assert "<svg" in (run.out / CURVE_FILE).read_text(encoding="utf-8")
 

@@ -443,9 +443,9 @@ def test_what_a_picture_does_not_show_is_told_by_a_locked_sentence() -> None:
             for mention in read(span.text):
                 if mention.finding not in _SHOWN or mention.presence != "present":
                     continue
-                locked = "\n".join(each.text for each in task.report.spans if each.locked)
-                said = reading(read(locked), mention.finding)
-                assert said.called, (mention, task.report.spans)
+                # A heading of its own: what stands under 'Technique' is not read.
+                locked = [f"FINDINGS:\n{each.text.strip()}" for each in task.report.spans if each.locked]
+                assert any(reading(read(text), mention.finding).called for text in locked), (mention, task.report.spans)
                 left_open += 1
     assert left_open > 50
 

@@ -322,7 +322,7 @@ def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
         (["--set", "{set}/none"], "none"),
         (["--set", "{empty}"], "no set of reports"),
         (["--set", "{set}", "--format", "csv"], "'csv' is no format"),
-        (["--set", "{set}", "--scores", "bleu"], "no score 'bleu'"),
+        (["--set", "{set}", "--scores", "bleu"], "Unknown score 'bleu'"),
         (["--set", "{set}", "--scores", "radgraph,green"], "pip install radgraph green-score"),
         (["--set", "{set}", "--together", "0"], "at a time"),
         (["--set", "{set}", "--drafts", "{set}/none/drafts.jsonl"], "not a folder"),

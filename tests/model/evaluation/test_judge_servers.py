@@ -87,7 +87,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(script: str, serve: Serv
 @pytest.mark.parametrize(
     ("script", "tries", "told"),
     [
-        ("nonsense", 3, r"asked 3 times: the response is not a chat completion: <html>Welcome to this printer"),
+        ("nonsense", 3, r"after 3 attempts: the response is not a chat completion: <html>Welcome to this printer"),
         ("hangs", 2, r"after 2 attempts: no answer within 0\.5 s\.$"),
         ("drips", 1, r"after 1 attempt: no whole answer within 0\.5 s\.$"),
         ("locked", 3, r"refuses with 401 Incorrect API key provided\.$"),

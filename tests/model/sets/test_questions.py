@@ -174,7 +174,7 @@ def test_what_is_no_set_or_two_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="vqa_rad and slake"):
         load_questions(tmp_path)
     assert load_questions(tmp_path, "slake").questions[0].image == "b.jpg"
-    with pytest.raises(SetError, match="no format"):
+    with pytest.raises(SetError, match="Unknown format"):
         load_questions(tmp_path, "vqav2")
     with pytest.raises(SetError, match="no question"):
         load_questions(tmp_path, "vqa_med_2019")

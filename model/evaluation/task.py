@@ -83,7 +83,7 @@ def _input(flag: str, described: str, **options: Any) -> Input:
 
 
 MODEL = (
-    _input("--model", "folder or hub id; by default the model that the repository ships"),
+    _input("--model", "folder or hub id (default: the model in this repository)"),
     _input("--adapter", "folder or hub id of a PEFT adapter"),
 )
 PACK = _input("--data", "packed radiographs, see python -m model.synthetic.radiographs", type=Path, required=True)

@@ -189,7 +189,7 @@ def _foreign(called: str, score: Score, own: _Measured) -> Estimate:
     if isinstance(got, Estimate):
         return got
     # What else was measured is not lost with it.
-    print(f"{called} cannot be told: {got}", file=sys.stderr, flush=True)
+    print(f"{called} cannot be computed: {got}", file=sys.stderr, flush=True)
     return Estimate(None, None, None, 0)
 
 

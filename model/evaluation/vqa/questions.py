@@ -45,7 +45,7 @@ class VqaSettings(DraftedSettings):
 
     limit: int | None = argument(None, f"painted radiographs to ask about (default {PAINTED}); images of a set")
     blank: int = argument(80, "images with their questions for each control")
-    format: str | None = argument(None, "of the set's files, where their names do not tell")
+    format: str | None = argument(None, "format of the set's files (default: recognised by their names)")
     part: str | None = argument(
         None, "which of the owner's parts (default test)", choices=["train", "validation", "test", ALL]
     )

@@ -17,7 +17,7 @@ from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+    parser.add_argument("--model", help="folder or hub id (default: the model in this repository)")
     parser.add_argument("--recipe", type=Path, help="file in TOML, see docs/recipes")
     parser.add_argument(
         "--data", type=Path, nargs="+", help="folders, each a set of questions or of reports in its owner's files"

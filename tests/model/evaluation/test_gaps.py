@@ -430,7 +430,7 @@ def test_a_package_that_fails_says_so_and_the_rest_is_kept(
     rows = {row.measure: row.estimate for row in sizes._rows("x", DIFFUSION, done, {called: score})}
     assert rows[called].value is None
     assert rows[EXACT].value == 1.0
-    assert capsys.readouterr().err == "RaTEScore cannot be told: ValueError: 1 scores for 2 texts\n"
+    assert capsys.readouterr().err == "RaTEScore cannot be computed: ValueError: 1 scores for 2 texts\n"
 
     def no_weights(self: Any) -> None:
         raise OSError("no weights\nhere")

@@ -130,7 +130,7 @@ def test_waits_grow_and_never_pass_the_longest(serve: Serve) -> None:
         ("ftp://127.0.0.1/v1", "is not a server's address"),
         ("http://", "is not a server's address"),
         ("http://user:secret@127.0.0.1/v1", "must not contain a password"),
-        ("http://127.0.0.1:port/v1", "cannot be asked: Invalid port"),
+        ("http://127.0.0.1:port/v1", "Invalid port"),
     ],
 )
 def test_a_wrong_address_is_refused_before_anything_is_sent(url: str, told: str) -> None:
@@ -234,7 +234,7 @@ def test_a_judge_that_gives_no_verdicts_is_told_of_and_scores_nothing(
         (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/none/j"], "is not an existing folder"),
         (
             ["--judge", "http://127.0.0.1:9/v1", "--judge-model", "x", "--judged", "{}/j", "--judge-key-env", "NO_KEY"],
-            "has no NO_KEY",
+            "NO_KEY for the judge's key is not set",
         ),
         (["--verdicts", "{}/none.jsonl"], "cannot be read"),
     ],

@@ -515,7 +515,7 @@ def test_where_the_model_looked_is_told_for_the_version_that_the_page_has(site: 
     tab.put_report(3, [{"id": "c1", "text": text, "state": "open", "author": "model"}])
     asked = {"span": "c1", "part": [21, 33], "version": 3, "writer": ""}
     without = tab.request("POST", "/desk/looked", json=asked)
-    assert (without.status_code, "open a study" in without.json()["error"]) == (422, True)
+    assert (without.status_code, "Open a study" in without.json()["error"]) == (422, True)
     tab.open_example()
     looked = tab.request("POST", "/desk/looked", json=asked)
     assert looked.status_code == 200

@@ -132,7 +132,9 @@ def told_task(case: Case, shown: Case, random: Random) -> Task:
         if id(each) not in locked and (random.random() < share or set(each.keys) & told)
     ]
     ranges = _joined(_without_unseen(written, ranges), written, random)
-    report = opened(written.text, ranges or _end(written, random))
+    if not ranges:
+        return report_task(shown, True, random)
+    report = opened(written.text, ranges)
     return Task(facts_of(case), case.indication or "", "", True, report)
 
 
@@ -269,14 +271,16 @@ def report_task(case: Case, sees: bool, random: Random, with_hints: bool = False
     Where the image is seen, what it does not show (`cases.visible`) is opened only where another sentence that stays
     locked says it too: from an image alone nobody could write it.
     """
-    if not with_hints and random.random() < TEMPLATED:
+    # Drawn in any case, so that hints change nothing else.
+    is_templated, is_typed_first = random.random() < TEMPLATED, random.random() < TYPED_FIRST
+    if is_templated and not with_hints:
         templated = _templated(write_report(visible(case), random), random)
         if templated is not None:
             written, ranges = templated
             # Most lines open, some already dictated.
             ranges = [each for each in ranges if random.random() < 0.8] or ranges
             return Task(facts_of(case), case.indication or "", "", sees, opened(written.text, ranges))
-    if not with_hints and random.random() < TYPED_FIRST:
+    if is_typed_first and not with_hints:
         # Only what the picture shows: all behind the sentence is to be written from it.
         written = _first_said(write_report(visible(case), random), random)
         first = next(each for each in written.sentences if each.section in ("findings", "impression"))

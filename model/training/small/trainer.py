@@ -459,6 +459,8 @@ def train(
     started = time.monotonic()
     processes = Processes.join(device)
     device = processes.device
+    if fit and processes.count > 1:
+        raise ValueError("Several processes measure different speeds; give their number of steps instead.")
     # Workers are forked; each encodes a text at a time anyhow.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     out.mkdir(parents=True, exist_ok=True)

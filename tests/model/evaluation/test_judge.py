@@ -141,7 +141,7 @@ def test_answers_of_one_claim_are_judged_once(tmp_path: Path) -> None:
     answers = [Answered("Where?", "left", "Mostly left."), Answered("Where?", "left", "Sure! Mostly left.")]
     with Ledger(tmp_path / "kept.jsonl") as kept:
         verdicts = judged(answers, judge, kept)
-    assert len(judge.arguments) == 1
+    assert len(judge.asked) == 1
     assert len(verdicts) == 2
     assert len(set(verdicts.values())) == 1
 

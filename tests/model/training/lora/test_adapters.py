@@ -14,7 +14,7 @@ from transformers import DiffusionGemmaForBlockDiffusion, Gemma4ForConditionalGe
 from drafting.engine import DraftSettings
 from model.engine.local import LocalEngine
 from model.evaluation.sibling import load_sibling
-from model.network.loading import DraftingModel, load
+from model.network.loading import DraftingModel, load, write_checksums
 from model.network.tokens import BLANK, BLANK_TOKEN
 from model.training.lora.lessons import Lesson
 from model.training.lora.recipe import TrainingError
@@ -110,6 +110,7 @@ def blankless(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for path in (folder / family).glob("tokenizer*.json"):
             text = path.read_text(encoding="utf-8").replace('"<blank>"', '"<unused7>"')
             path.write_text(text, encoding="utf-8")
+        write_checksums(folder / family)
     return {family: folder / family for family in FAMILIES}
 
 

@@ -23,6 +23,7 @@ from drafting.report import Report, ReportError, merge_draft, parse_markup
 from drafting.study import StudyError
 
 WRONG_INPUT = 2
+USUAL_EXPORT = "text"
 
 
 class InputError(ValueError):
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     draft.add_argument("--indication", default="", help="why the image was taken, told to the model")
     form = draft.add_mutually_exclusive_group()
-    form.add_argument("--export", choices=sorted(EXPORTS), default="text", help="form of the report (default: text)")
+    form.add_argument("--export", choices=sorted(EXPORTS), help=f"form of the report (default: {USUAL_EXPORT})")
     form.add_argument("--json", action="store_true", help="print one JSON object")
     draft.add_argument("--frames", type=Path, metavar="FILE.jsonl", help="write every frame, one a line")
     draft.add_argument(
@@ -107,7 +108,7 @@ def _draft(options: argparse.Namespace) -> None:
             best["alternatives"] = [_as_json(outcome) for outcome in outcomes[1:]]
         output = json.dumps(best | {"notice": NOTICE}, ensure_ascii=False) + "\n"
     else:
-        output = EXPORTS[options.export](outcomes[0].report)
+        output = EXPORTS[options.export or USUAL_EXPORT](outcomes[0].report)
     # As bytes, because the terminal's encoding and line ends must not touch locked text.
     sys.stdout.buffer.write(output.encode("utf-8"))
     sys.stdout.buffer.flush()

@@ -31,6 +31,8 @@ needs_axe = pytest.mark.skipif(
     not AXE.is_file() and "CI" not in os.environ, reason="axe-core comes with `npm ci` in assets/web"
 )
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
+# Milliseconds in which what a test waits for must come, also on a machine with ten times its work.
+PATIENCE = 180_000
 # A second or two for a gap, on two cores.
 UNHURRIED_STEPS = 80
 CHROMIUM_ARGUMENTS = [
@@ -132,6 +134,7 @@ class Desk:
     complaints: list[str] = field(default_factory=list)
 
     def open(self) -> Desk:
+        self.page.set_default_timeout(PATIENCE)
         self.page.on("request", self._on_request)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -177,13 +180,13 @@ class Desk:
     def draft(self) -> None:
         """Press Draft and wait for the first frame."""
         self.button("Draft").click()
-        self.page.get_by_text(re.compile(r"Step \d+ of \d+")).wait_for(timeout=60_000)
+        self.page.get_by_text(re.compile(r"Step \d+ of \d+")).wait_for(timeout=PATIENCE)
 
     def finish(self) -> None:
-        self.page.get_by_text("Draft ready").first.wait_for(timeout=120_000)
+        self.page.get_by_text("Draft ready").first.wait_for(timeout=PATIENCE)
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE / 1000
         while not holds():
             assert time.monotonic() < end
             self.page.wait_for_timeout(50)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from drafting.desk.examples import FOLDER
-from tests.browser.conftest import Desk
+from tests.browser.conftest import PATIENCE, Desk
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import launched
 
@@ -139,11 +139,11 @@ def test_alternatives_are_chosen_by_arrow_and_enter_and_escape_leaves_everything
     present = desk.text.removeprefix(SENTENCE).strip()
     press(desk, "Alt+ArrowDown")
     options = desk.page.get_by_role("option")
-    options.first.wait_for(timeout=60_000)
+    options.first.wait_for(timeout=PATIENCE)
     press(desk, "ArrowDown", "Escape")
     assert saved(desk) == before
     press(desk, "Alt+ArrowDown")
-    options.first.wait_for(timeout=60_000)
+    options.first.wait_for(timeout=PATIENCE)
     assert re.search(r"\d+\.\d %", options.first.inner_text())
     # One of them may be what stands there already: to take it is no change, and nothing to undo.
     names = options.locator(".menu-name").all_inner_texts()
@@ -278,7 +278,7 @@ def test_a_question_is_answered_and_the_answer_put_in_as_the_models(desk: Desk, 
     press(desk, "Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     press(desk, "Enter")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for(timeout=60_000)
+    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for(timeout=PATIENCE)
     desk.button(button).click()
     last = saved(desk)[-1]
     assert (last["author"], last["state"]) == ("model", state)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext
 from drafting.desk.examples import FOLDER
 from drafting.desk.session import Limits
 from drafting.imaging import open as imaging
-from tests.browser.conftest import App, Desk
+from tests.browser.conftest import PATIENCE, App, Desk
 from tests.browser.test_viewer import Viewer, radiograph
 from tests.drafting.scripted_engine import WORDS, ScriptedEngine
 from tests.drafting.web import Site, eventually, launched
@@ -260,7 +260,7 @@ def test_a_run_of_which_nothing_is_heard_is_given_up_and_offered_again(context: 
         desk.draft()
         began = time.monotonic()
         again = desk.button("Draft again")
-        again.wait_for(timeout=20_000)
+        again.wait_for(timeout=PATIENCE)
         assert time.monotonic() - began > 1
         assert desk.text.startswith("No pneumothorax.")
         assert DRAFTED not in desk.text

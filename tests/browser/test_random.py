@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.browser.conftest import Desk
+from tests.browser.conftest import PATIENCE, Desk
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, launched
 
@@ -184,7 +184,7 @@ class Round:
         self.page.wait_for_timeout(self.chance.choice([0, 5, 30, 120, 400]))
 
     def see_the_end(self) -> None:
-        self.desk.button("Draft").wait_for(timeout=15_000)
+        self.desk.button("Draft").wait_for(timeout=PATIENCE)
 
     def reload(self) -> None:
         self.page.reload()
@@ -281,7 +281,7 @@ def test_nothing_is_lost_whatever_is_done(context: BrowserContext, site: Site, n
         desk.editor.focus()
         assert refused == [], round.done
     # Every run is seen to end, by itself or stopped.
-    desk.button("Draft").wait_for(timeout=15_000)
+    desk.button("Draft").wait_for(timeout=PATIENCE)
     assert_nothing_is_lost(round)
     assert desk.complaints == [], round.done
     desk.page.reload()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route
 
 from drafting.desk.session import Limits
-from tests.browser.conftest import AXE, Desk, needs_axe
+from tests.browser.conftest import AXE, PATIENCE, Desk, needs_axe
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, eventually, launched
 
@@ -254,7 +254,7 @@ FINDING = "Small right pleural effusion."
 def watch_example(desk: Desk) -> list[str]:
     """The captions of the example, watched to its end."""
     guide = desk.page.get_by_role("region", name="Guided example")
-    guide.wait_for(timeout=20_000)
+    guide.wait_for(timeout=PATIENCE)
     captions: list[str] = []
     while not captions or not captions[-1].startswith(("Now you", "The example had to end")):
         caption = guide.locator(".caption").inner_text()
@@ -309,9 +309,9 @@ def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[
     desk = quiet()
     desk.button("Watch the 20-second example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
-    guide.get_by_text("Draft: the model looks").wait_for(timeout=20_000)
+    guide.get_by_text("Draft: the model looks").wait_for(timeout=PATIENCE)
     desk.page.keyboard.press("x")
-    guide.get_by_text("The example has stopped").wait_for(timeout=1_000)
+    guide.get_by_text("The example has stopped").wait_for(timeout=PATIENCE)
     desk.page.wait_for_timeout(3_000)
     assert desk.button("Draft").is_visible()
     desk.button("Go on with this one").click()

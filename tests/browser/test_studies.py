@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Request, Route
 
 from drafting.desk.examples import FOLDER
 from drafting.desk.session import Limits
-from tests.browser.conftest import Desk
+from tests.browser.conftest import PATIENCE, Desk
 from tests.browser.test_viewer import Viewer, radiograph, series
 from tests.drafting.scripted_engine import ScriptedEngine
 from tests.drafting.web import Site, eventually, launched
@@ -326,7 +326,7 @@ def test_draft_again_asks_for_the_span_that_was_asked_for_and_no_other(context: 
         if cut == "reload":
             reload(desk)
             go_on.set()
-        desk.button("Draft again").wait_for(timeout=20_000)
+        desk.button("Draft again").wait_for(timeout=PATIENCE)
         go_on.set()
         assert eventually(engine.closed.is_set)
         desk.button("Draft again").click()
@@ -348,7 +348,7 @@ def test_draft_again_goes_on_asking_for_a_part_of_a_span_alone(context: BrowserC
         desk.page.get_by_text(re.compile("Step 2 of 40")).wait_for()
         reload(desk)
         go_on.set()
-        desk.button("Draft again").wait_for(timeout=20_000)
+        desk.button("Draft again").wait_for(timeout=PATIENCE)
         # What is typed meanwhile joins nothing that was to stay apart.
         desk.type(" Typed.")
         desk.button("Draft again").click()

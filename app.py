@@ -42,9 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         default=16,
         help="bits a weight of the experts (default: 16); fewer need less of a GPU's memory",
     )
-    parser.add_argument(
-        "--engine", choices=["local"], default="local", help="where drafts are written (default: local)"
-    )
     parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free one from 7860 on)")
     parser.add_argument(
         "--framed-by",

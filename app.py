@@ -1,4 +1,4 @@
-"""Starts the web app: wires an engine to the web desk and serves it until it is told to end.
+"""Starts the web app: connects an engine to the web desk and serves it until a signal ends it.
 
 An entry point: it knows both the drafting side and the engine.
 """
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python app.py", description=f"Draft radiology reports in a browser. {NOTICE}"
     )
     parser.add_argument(
-        "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the one shipped)"
+        "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the model in this repository)"
     )
     parser.add_argument("--adapter", metavar="DIR_OR_HUB_ID", help="a PEFT adapter for it")
     parser.add_argument(
@@ -40,15 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
         type=int,
         choices=[4, 8, 16],
         default=16,
-        help="bits a weight of the experts (default: 16); fewer need less of a GPU's memory",
+        help="bits for each weight of the experts (default: 16); fewer bits need less GPU memory",
     )
-    parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free one from 7860 on)")
+    parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free port from 7860)")
     parser.add_argument(
         "--framed-by",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="a site whose pages may show this one in a frame, such as https://portal.example (default: none)",
+        help="a site that may show this page in a frame, such as https://portal.example (default: none)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""The work of the web app from the command line: `python -m drafting draft IMAGE REPORT.txt`.
+"""Drafting from the command line: `python -m drafting draft IMAGE REPORT.txt`.
 
 An entry point: it knows both the drafting side and the engine, and wires them.
 """
@@ -56,21 +56,23 @@ def main(arguments: list[str] | None = None) -> int:
     draft.add_argument("--seed", type=int, default=0, help="the same seed gives the same draft (default: 0)")
     draft.add_argument("--steps", type=int, help="at most this many denoising steps (default: the model's own)")
     draft.add_argument(
-        "--samples", type=int, default=1, help="draft so often, with rising seeds, and keep the likeliest"
+        "--samples", type=int, default=1, help="draft this many times with rising seeds and print the likeliest"
     )
     draft.add_argument(
         "--strength",
         type=float,
         default=1.0,
-        help="how much of an open span's text is written anew, 0 (nothing) to 1 (all of it, the default)",
+        help="share of an open span's tokens to rewrite, 0 to 1 (default); the least probable first",
     )
-    draft.add_argument("--indication", default="", help="why the image was taken, told to the model")
+    draft.add_argument("--indication", default="", help="reason for the examination; the model reads it")
     form = draft.add_mutually_exclusive_group()
     form.add_argument("--export", choices=sorted(EXPORTS), help=f"form of the report (default: {USUAL_EXPORT})")
     form.add_argument("--json", action="store_true", help="print one JSON object")
-    draft.add_argument("--frames", type=Path, metavar="FILE.jsonl", help="write every frame, one a line")
     draft.add_argument(
-        "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the one shipped)"
+        "--frames", type=Path, metavar="FILE.jsonl", help="write every frame to this file, one on each line"
+    )
+    draft.add_argument(
+        "--model", metavar="DIR_OR_HUB_ID", help="a DiffusionGemma checkpoint (default: the model in this repository)"
     )
     draft.add_argument("--adapter", metavar="DIR_OR_HUB_ID", help="a PEFT adapter for it")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Where the files that come with the product are: the default model, the example studies and the browser bundle.
+"""Paths of the files that come with the product: the default model, the example studies and the browser bundle.
 
 This module knows nothing of what the files hold.
 """

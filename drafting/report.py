@@ -58,7 +58,7 @@ class Span:
         if len(self.hint) > MOST_HINT_CHARACTERS:
             raise ReportError(f"A hint has at most {MOST_HINT_CHARACTERS} characters.")
         if NOT_IN_HINTS.search(self.hint) or self.hint != self.hint.strip():
-            raise ReportError("A hint is one line without '[', ']', '|' and white space around it.")
+            raise ReportError("A hint is one line. It must not contain '[', ']' or '|', nor begin or end with a space.")
 
     @property
     def locked(self) -> bool:
@@ -135,7 +135,7 @@ def focused(report: Report, ids: Collection[str]) -> Report:
     Raises ReportError where none of them is open.
     """
     if not any(span.id in ids for span in report.open_spans):
-        raise ReportError("Nothing is open here: insert a gap or unlock text first.")
+        raise ReportError("Nothing is open here. Insert a gap or unlock text first.")
     return replace(
         report,
         spans=tuple(span if span.id in ids else _as_locked(span) for span in report.spans),
@@ -156,15 +156,15 @@ def word_apart(report: Report, id: str, start: int, end: int, word: str) -> Repo
     """
     span = next((one for one in report.spans if one.id == id), None)
     if span is None:
-        raise ReportError("This text is gone.")
+        raise ReportError("This text is no longer in the report.")
     if span.locked:
-        raise LockedTextError("Locked text has no alternatives; open it first.")
+        raise LockedTextError("Locked text has no alternatives. Unlock it first.")
     text = span.text
     if not 0 <= start < end <= len(text) or text[start:end] != word:
-        raise ReportError("This word has changed since.")
+        raise ReportError("This word has changed. Choose it again.")
     cut = (start and _is_of_word(text[start - 1])) or (end < len(text) and _is_of_word(text[end]))
     if cut or not any(map(_is_of_word, word)) or any(c.isspace() for c in word):
-        raise ReportError("This is not one word.")
+        raise ReportError("Choose exactly one word.")
     taken = {one.id for one in report.spans}
     before, after = islice((name for name in map("s{}".format, count(1)) if name not in taken), 2)
     pieces = (
@@ -211,9 +211,9 @@ def parse_markup(markup: str) -> Report:
             return Report(tuple(spans))
         text, closing, rest = tail.partition("]]")
         if not closing:
-            raise ReportError(f"The open span that begins with '[[' in line {line} has no ']]'.")
+            raise ReportError(f"Line {line}: '[[' has no closing ']]'.")
         if "[[" in text:
-            raise ReportError(f"The open span that begins in line {line} holds another '[['; close it with ']]' first.")
+            raise ReportError(f"Line {line}: '[[' inside an open span. Close the span with ']]' first.")
         line += text.count("\n")
         hint = ""
         if text.startswith("?"):
@@ -232,12 +232,12 @@ def to_markup(report: Report) -> str:
             pieces.append(span.text)
         else:
             if "[[" in span.text or "]]" in span.text or span.text.endswith("]"):
-                raise ReportError("An open span holds square brackets that the markup cannot express.")
+                raise ReportError("An open span contains '[[' or ']]', which the markup cannot express.")
             hinted = f"?{span.hint}{'|' if span.text else ''}" if span.hint or span.text.startswith("?") else ""
             pieces.append(f"[[{hinted}{span.text}]]")
     markup = "".join(pieces)
     if [(span.hint, span.text) for span in parse_markup(markup).open_spans] != [
         (span.hint, span.text) for span in report.open_spans
     ]:
-        raise ReportError("Locked text holds '[[', which the markup cannot express.")
+        raise ReportError("Locked text contains '[[', which the markup cannot express.")
     return markup

@@ -1,4 +1,4 @@
-"""A study: the images being reported, with what the header tells, and how a screen shows them.
+"""A study: its images, the facts of its header, and how a screen shows them.
 
 This module knows nothing of files, formats, reports, models or browsers.
 """

@@ -12,7 +12,7 @@ from model.commands import Command, CommandParser, add_commands
 from model.evaluation import EVALUATIONS
 from model.training import TRAININGS
 
-SETS = {"data": ("model.sets.command:COMMAND", "what a set of questions or reports holds, and what leaks in it")}
+SETS = {"data": ("model.sets.command:COMMAND", "contents and leaks of a set of questions or reports")}
 
 
 def main(arguments: list[str] | None = None) -> int:

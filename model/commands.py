@@ -1,4 +1,4 @@
-"""How a command of `python -m model` is written: it declares its own arguments and runs with what was given.
+"""The base of the commands of `python -m model`: each declares its arguments and runs with the parsed options.
 
 This module knows no command. A registry names the place of each `Command`, and its module is imported once the command
 line asks for it, so that `--help` and the other commands do not wait for its imports.

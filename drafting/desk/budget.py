@@ -1,4 +1,4 @@
-"""The memory that all sessions of a desk may hold together: pixels of studies and priors, and frames of drafts.
+"""The memory budget that all sessions share: pixels of studies and prior studies, and frames of drafts.
 
 Whoever holds something says how many bytes before holding it. This module knows nothing of what they are.
 """
@@ -43,7 +43,7 @@ class Budget:
         while (before := self._exchange(holder, amounts)) is None:
             if not self._make_room(holder):
                 raise OutOfMemoryError(
-                    "The memory for images is full at this workstation; close a study elsewhere, or try again in a few"
+                    "The server has no memory left for images. Close a study in another tab, or try again in a few"
                     " minutes."
                 )
         return before

@@ -1,4 +1,4 @@
-"""What the desk refuses, and how a failure is logged without quoting a report.
+"""The desk's errors, and how failures are logged without any text of a report.
 
 This module knows nothing of sessions, engines or browsers.
 """

@@ -1,4 +1,4 @@
-"""What a run begins with, the frames that it leaves, and what it ends with.
+"""A run: its input, its stored frames and its outcome.
 
 This module knows nothing of sessions or engines; `drafting.desk.session` runs a run.
 """

@@ -1,4 +1,4 @@
-"""A session: one study being reported, with the report as it stands and the run under way.
+"""A session: one study, its current report and the run in progress.
 
 A session is known by its token alone, lives in memory and is forgotten when it closes. This module knows nothing of
 HTTP, Gradio or torch, nor of other sessions.
@@ -179,7 +179,7 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if self._arriving is not None:
-                raise BusyError("Another study is being opened already.")
+                raise BusyError("Another study is still opening. Wait for it, then try again.")
             file = self._arriving = cast("IO[bytes]", TemporaryFile())  # noqa: SIM115 - closed below
         try:
             yield file
@@ -221,7 +221,7 @@ class Session:
         with self._holding(prior=prior.nbytes), self._lock:
             self._refuse_if_closed()
             if self._study is None:
-                raise DeskError("Open the study first; a prior is laid beside it.")
+                raise DeskError("Open a study first. A prior study is shown beside it.")
             self._prior = prior
 
     def close_prior(self) -> None:
@@ -242,17 +242,17 @@ class Session:
         if len(report.spans) > self._limits.spans:
             raise TooLargeError(f"The report has more than {self._limits.spans:,} spans.")
         if sum(len(span.text) for span in report.spans) > self._limits.report_characters:
-            raise TooLargeError(f"The report is longer than {self._limits.report_characters:,} characters.")
+            raise TooLargeError(f"The report has more than {self._limits.report_characters:,} characters.")
         if sum(len(span.hint) for span in report.spans) > self._limits.hint_characters:
-            raise TooLargeError(f"The hints together are longer than {self._limits.hint_characters:,} characters.")
+            raise TooLargeError(f"The hints together have more than {self._limits.hint_characters:,} characters.")
         if len(indication) > self._limits.indication_characters:
-            raise TooLargeError(f"The indication is longer than {self._limits.indication_characters:,} characters.")
+            raise TooLargeError(f"The indication has more than {self._limits.indication_characters:,} characters.")
         with self._lock:
             self._refuse_if_closed()
             if version < self._version and writer == self._writer:
-                raise OlderVersionError("A newer version of this report has been saved already.")
+                raise OlderVersionError("The server already has a newer version of this report.")
             if version < self._version or (version == self._version and writer != self._writer):
-                raise VersionConflictError("Another tab has saved a newer version of this report.")
+                raise VersionConflictError("Another tab saved a newer version of this report.")
             self._report, self._version, self._indication, self._writer = report, version, indication, writer
             return version
 
@@ -284,7 +284,7 @@ class Session:
                 tape, first = self._found(*start)
                 run = self._begin(writer, None, tape.run.report)
                 former = [frame for frame in tape.frames if frame.step <= first.step]
-        with self._one_sentence(run, "draft"):
+        with self._one_sentence(run, "The draft"):
             tape = Tape(run, lambda amount: self._has_room("run", amount))
             for frame in former:
                 tape.add(frame)
@@ -303,9 +303,9 @@ class Session:
         what `run` raises.
         """
         if not 1 <= count <= MOST_ALTERNATIVES:
-            raise RunFailedError(f"The number of alternatives is from 1 to {MOST_ALTERNATIVES}.")
+            raise RunFailedError(f"Ask for 1 to {MOST_ALTERNATIVES} alternatives.")
         run = self._begin(writer, {id})
-        with self._one_sentence(run, "draft of alternatives"):
+        with self._one_sentence(run, "Drafting alternatives"):
             drafts = self._engine.alternatives(run.study, run.report, count, settings, run.indication)
             try:
                 while True:
@@ -321,7 +321,9 @@ class Session:
             finally:
                 drafts.close()
             if any(draft.texts.keys() - {id} for draft in found):
-                raise RunFailedError("The alternatives named text that was not asked for, so they were refused.")
+                raise RunFailedError(
+                    "The model returned alternatives for other text than you asked about. They were discarded."
+                )
             said = next(span.text for span in run.report.open_spans if span.id == id)
             if not said or _says_something(said):
                 found = tuple(draft for draft in found if _says_something(draft.texts.get(id, "")))
@@ -342,9 +344,9 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if version != self._version:
-                raise VersionConflictError("The report has changed since; choose the word again.")
+                raise VersionConflictError("The report has changed. Choose the word again.")
             run = self._begin(self._writer, None, word_apart(self._report, id, start, end, word))
-        with self._one_sentence(run, "list of words"):
+        with self._one_sentence(run, "Listing words"):
             words = self._engine.words(run.study, run.report, WORDS_LISTED, run.indication)
             self._refuse_if_overtaken(run)
             return words
@@ -358,11 +360,11 @@ class Session:
         if len(question) > MOST_QUESTION_CHARACTERS:
             raise RunFailedError(f"A question has at most {MOST_QUESTION_CHARACTERS} characters.")
         if self._study is None:
-            raise RunFailedError("There is no image to ask about: open a study first.")
+            raise RunFailedError("Open a study before you ask about it.")
         with self._lock:
             # The report is no part of a question, so it does not matter whose it is.
             run = self._begin(self._writer, None)
-        with self._one_sentence(run, "answer"):
+        with self._one_sentence(run, "The answer"):
             frames = self._engine.answer(run.study, question, settings)
             return (yield from self._followed(run, settings, frames, None))
 
@@ -374,10 +376,10 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if (version, writer) != (self._version, self._writer):
-                raise VersionConflictError("Another version of this report has been saved meanwhile.")
+                raise VersionConflictError("The report has changed in the meantime.")
             study, report, indication = self._study, self._report, self._indication
         if study is None:
-            raise NotLookedError("There is no image that the model could have looked at: open a study first.")
+            raise NotLookedError("Open a study first: without one the model looks at nothing.")
         try:
             looked = self._engine.looked(study, report, id, part, indication)
         except EngineBusyError as error:
@@ -386,11 +388,11 @@ class Session:
             raise NotLookedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
             log_failure(logger, "Looking where the model looked", error)
-            raise NotLookedError("Where the model looked could not be found out.") from None
+            raise NotLookedError("The map of where the model looked could not be computed.") from None
         finally:
             self._release_if_gone(study)
         if self._study is not study:
-            raise NotLookedError("Another study was opened meanwhile.")
+            raise NotLookedError("Another study was opened in the meantime.")
         return looked
 
     def last_run(self) -> tuple[str, tuple[Frame, ...]] | None:
@@ -467,7 +469,7 @@ class Session:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
+            raise UnknownSessionError("This session has ended. Reload the page to start a new one.")
 
     def _prepare(self, study: Study, indication: str) -> None:
         try:
@@ -493,7 +495,7 @@ class Session:
         with self._lock:
             self._refuse_if_closed()
             if self._study is not run.study:
-                raise RunFailedError("Another study was opened meanwhile, so what was written was put away.")
+                raise RunFailedError("Another study was opened in the meantime, so the result was discarded.")
 
     @contextmanager
     def _one_sentence(self, run: Run, what: str) -> Iterator[None]:
@@ -507,8 +509,8 @@ class Session:
         except EngineError as error:
             raise RunFailedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever an engine raises must end as one sentence
-            log_failure(logger, f"A run ({what})", error)
-            raise RunFailedError(f"The {what} failed; the report is as it was. Try again.") from None
+            log_failure(logger, what, error)
+            raise RunFailedError(f"{what} failed. The report is unchanged. Try again.") from None
         finally:
             self._end(run)
 
@@ -518,7 +520,7 @@ class Session:
         tape = self._tape
         frame = next((one for one in tape.frames if one.step == step), None) if tape and tape.run.name == name else None
         if tape is None or frame is None:
-            raise RunFailedError("That run is no longer kept, so it cannot go on from there.")
+            raise RunFailedError("The frames of that run are no longer stored, so drafting cannot continue from them.")
         was, wrote = tape.run, {span.id for span in tape.run.report.open_spans}
         now = tuple(span for span in self._report.spans if span.id not in wrote)
         then = tuple(span for span in was.report.spans if span.id not in wrote)
@@ -526,18 +528,18 @@ class Session:
         if [(span.id, span.text) for span in now] != [(span.id, span.text) for span in then] or not wrote <= {
             span.id for span in self._report.open_spans
         }:
-            raise RunFailedError("The report has changed since that run, so it cannot go on from there.")
+            raise RunFailedError("The report has changed since that run, so drafting cannot continue from it.")
         if was.study is not self._study or was.indication != self._indication:
-            raise RunFailedError("The study or the indication has changed since that run; draft anew.")
+            raise RunFailedError("The study or the indication has changed since that run. Start a new draft.")
         return tape, frame
 
     def _begin(self, writer: str, only: Collection[str] | None, report: Report | None = None) -> Run:
         with self._lock:
             self._refuse_if_closed()
             if self._run:
-                raise BusyError("A draft of this report is being written already.")
+                raise BusyError("A draft of this report is already running.")
             if writer != self._writer:
-                raise VersionConflictError("Another tab has saved a newer version of this report.")
+                raise VersionConflictError("Another tab saved a newer version of this report.")
             if report is None:
                 report = self._report if only is None else focused(self._report, only)
             self._runs += 1
@@ -608,16 +610,20 @@ class Session:
     def _keep(self, run: Run, outcome: Outcome) -> None:
         """Put the outcome into the report, after checking what must never happen: a draft that touches locked text."""
         if not outcome.texts.keys() <= {span.id for span in run.report.open_spans}:
-            raise RunFailedError("The draft named text that was not open, so it was refused; the report is as it was.")
+            raise RunFailedError(
+                "The model returned text for a locked span. The draft was discarded and the report is unchanged."
+            )
         with self._lock:
             self._refuse_if_overtaken(run)
             if self._writer != run.writer:
                 raise VersionConflictError(
-                    "Another tab has changed this report while the draft was written, so the draft was put away."
+                    "Another tab changed this report during the draft, so the draft was discarded."
                 )
             for report in (run.report, self._report):
                 if _locked(merge_draft(report, outcome.texts)) != _locked(report):
-                    raise RunFailedError("The draft changed locked text, so it was refused; the report is as it was.")
+                    raise RunFailedError(
+                        "The draft would have changed locked text. It was discarded and the report is unchanged."
+                    )
             self._change(merge_draft(self._report, outcome.texts), self._indication)
 
     def _change(self, report: Report, indication: str) -> None:

@@ -45,7 +45,7 @@ class Sessions:
             if len(self._sessions) >= self.limits.sessions:
                 spare = next((one for one in self._sessions.values() if one.holds_nothing or one.was_left), None)
                 if spare is None:
-                    raise BusyError("All places at the workstation are taken; try again in a few minutes.")
+                    raise BusyError("The server is full. Try again in a few minutes.")
                 del self._sessions[spare.token]
             self._sessions[session.token] = session
         if spare:
@@ -57,7 +57,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(token)
             if session is None or session.is_over:
-                raise UnknownSessionError("This session has ended; reload the page to begin a new one.")
+                raise UnknownSessionError("This session has ended. Reload the page to start a new one.")
             session.touch()
             return session
 

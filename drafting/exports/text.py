@@ -1,4 +1,4 @@
-"""A report as plain text, with what a reader outside the program has to know.
+"""A report as plain text, with the notices that its reader needs.
 
 Knows nothing of files, browsers or models.
 """

@@ -1,4 +1,4 @@
-"""The files inside a ZIP or TAR file, one after the other, under limits. Knows nothing of what the files hold.
+"""The files inside a ZIP or TAR file, one after the other, under limits. Knows nothing of their contents.
 
 Used by the decoding process alone: nothing is written to a disk, no name of a file is used for anything but its order,
 and what an archive says of its sizes is not believed: what comes out of it is counted.
@@ -43,7 +43,7 @@ def files_in(stream: IO[bytes], head: bytes, limits: Limits) -> Iterator[IO[byte
         else:
             yield from _of_tar(stream, limits)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, EOFError, OSError) as error:
-        raise StudyError("This archive is damaged or cut off, or packed in a way that cannot be read.") from error
+        raise StudyError("This archive is damaged, incomplete or packed with an unsupported method.") from error
 
 
 class _Mapped(io.RawIOBase):
@@ -80,7 +80,7 @@ def _of_zip(stream: IO[bytes], limits: Limits) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(_stream(stream)) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir() and not BESIDE.search(entry.filename)]
         if any(entry.flag_bits & 0x1 for entry in files):
-            raise StudyError("This ZIP file is protected by a password; unpack it and open what is in it.")
+            raise StudyError("This ZIP file has a password. Unpack it, then open its files.")
         files.sort(key=lambda entry: _natural(entry.filename))
         yield from _within(limits, [partial(archive.open, entry) for entry in files])
 
@@ -121,7 +121,7 @@ def _within(limits: Limits, openers: list[Callable[[], Any]]) -> Iterator[IO[byt
                 left -= len(piece)
                 if left < 0:
                     raise StudyError(
-                        f"This archive is too large when unpacked; the limit is {in_megabytes(limits.file_bytes)}."
+                        f"This archive is too large when unpacked. The limit is {in_megabytes(limits.file_bytes)}."
                     )
                 content.write(piece)
         content.seek(0)
@@ -129,7 +129,7 @@ def _within(limits: Limits, openers: list[Callable[[], Any]]) -> Iterator[IO[byt
 
 
 def _too_many(limits: Limits) -> StudyError:
-    return StudyError(f"These are too many files at once; the limit is {limits.frames:,}.")
+    return StudyError(f"Too many files at once. The limit is {limits.frames:,}.")
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:

@@ -1,4 +1,4 @@
-"""Giving up, for good, what a process does not need that reads a file nobody trusts. Knows nothing of images.
+"""Confines, for good, a process that reads an untrusted file to what it needs. Knows nothing of images.
 
 Limits on resources hold on every POSIX system. On Linux the process also gives up, where the kernel and its
 administrator allow it, the network (user_namespaces(7)), all files but those of Python and of the system's libraries,

@@ -27,7 +27,7 @@ WORKER = (sys.executable, "-P", "-m", "drafting.imaging.worker")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # How the decoding process ends where its result cannot be written.
 EXIT_DISK_FULL = 75
-DISK_FULL = "The disk of the workstation is full, so this file cannot be opened; the file itself may be in order."
+DISK_FULL = "The server's disk is full, so this file cannot be opened. The file itself may be intact."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def open_study(source: Path | IO[bytes], limits: Limits = Limits()) -> Study:
             return _opened(source, limits)
         # Looked at before opening: opening a named pipe would wait for a writer.
         if not stat.S_ISREG(source.stat().st_mode):
-            raise StudyError("This is not a file.")
+            raise StudyError("This is a folder or a device, not a file.")
         with source.open("rb") as file:
             return _opened(file, limits)
     except OSError as error:
@@ -76,7 +76,7 @@ def _opened(file: IO[bytes], limits: Limits) -> Study:
         raise StudyError("This file is empty.")
     if size > limits.file_bytes:
         raise StudyError(
-            f"This file is too large: {in_megabytes(size)}; the limit is {in_megabytes(limits.file_bytes)}."
+            f"This file is too large: {in_megabytes(size)}. The limit is {in_megabytes(limits.file_bytes)}."
         )
     with TemporaryFile() as result:
         _decode(file, result, limits)
@@ -108,11 +108,11 @@ def _decode(source: IO[bytes], result: IO[bytes], limits: Limits) -> None:
     if worker.returncode == -signal.SIGXCPU:
         raise StudyError(_too_slow(limits))
     if worker.returncode == -signal.SIGKILL:
-        raise StudyError("Opening this file was stopped by the operating system, probably for want of memory.")
+        raise StudyError("The operating system stopped the decoder, probably because memory ran out.")
     if worker.returncode == EXIT_DISK_FULL:
         raise StudyError(DISK_FULL)
     if worker.returncode != 0:
-        raise StudyError("The image decoder failed on this file, which is probably damaged.")
+        raise StudyError("The image decoder failed. The file is probably damaged.")
 
 
 def _too_slow(limits: Limits) -> str:

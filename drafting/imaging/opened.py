@@ -1,4 +1,4 @@
-"""What one opened file holds, and what the readers of all formats share: the size limit and the automatic window.
+"""The contents of one opened file, and what the readers of all formats share: the size limit and the automatic window.
 
 This module knows no file format.
 """
@@ -47,12 +47,12 @@ class Opened:
 def check_size(rows: int, columns: int, frames: int, announced: int, limits: Limits) -> None:
     """Refuse by what the header announces, before a pixel is decoded."""
     if frames > limits.frames:
-        raise BeyondLimitsError(f"This study has too many frames: {frames:,}; the limit is {limits.frames:,}.")
+        raise BeyondLimitsError(f"This study has too many frames: {frames:,}. The limit is {limits.frames:,}.")
     if announced > limits.decoded_bytes:
         extent = f"{columns} x {rows} pixels" if frames == 1 else f"{frames} frames of {columns} x {rows} pixels"
         raise BeyondLimitsError(
-            f"The image is too large: {extent} take {in_megabytes(announced)};"
-            f" the limit is {in_megabytes(limits.decoded_bytes)}."
+            f"The image is too large: {extent} need {in_megabytes(announced)}."
+            f" The limit is {in_megabytes(limits.decoded_bytes)}."
         )
 
 

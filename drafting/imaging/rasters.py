@@ -35,7 +35,7 @@ def open_picture_file(stream: IO[bytes], name: str, limits: Limits) -> Opened:
         image = ImageOps.exif_transpose(image)
         image.load()
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
-        raise StudyError(f"The image data of this {name} file is damaged or cut off.") from error
+        raise StudyError(f"The image data of this {name} file is damaged or incomplete.") from error
     return Opened((_picture_file_values(image),))
 
 

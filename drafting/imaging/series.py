@@ -1,4 +1,4 @@
-"""A file or an archive of files -> one study, its pictures in the order in which they are looked through.
+"""A file or an archive of files -> one study, its pictures in viewing order.
 
 This module tells the formats apart by their first bytes and knows nothing else of them. Used by the decoding process
 alone.
@@ -70,13 +70,15 @@ def _open_several(stream: IO[bytes], head: bytes, limits: Limits) -> tuple[list[
         first = file.read(512)
         file.seek(0)
         if not first or is_archive(first):
-            reasons.append("This file is empty." if not first else "This is an archive within an archive.")
+            reasons.append(
+                "This archive contains another archive. Unpack it first." if first else "This file is empty."
+            )
             continue
         try:
             one = _open_one(file, first, left)
         except BeyondLimitsError as error:
             raise BeyondLimitsError(
-                f"These files are too large together: the limit is {in_megabytes(limits.decoded_bytes)} of pixels"
+                f"Together these files are too large. The limit is {in_megabytes(limits.decoded_bytes)} of pixels"
                 f" and {limits.frames:,} frames."
             ) from error
         except StudyError as error:
@@ -95,16 +97,16 @@ def _open_several(stream: IO[bytes], head: bytes, limits: Limits) -> tuple[list[
             )
     if not opened:
         if not reasons:
-            raise StudyError("This archive holds no file.")
+            raise StudyError("This archive is empty.")
         if len(reasons) == 1:
             raise StudyError(reasons[0])
-        raise StudyError(f"None of these {len(reasons):,} files can be opened. The first: {reasons[0]}")
+        raise StudyError(f"None of these {len(reasons):,} files can be opened. The first reason: {reasons[0]}")
     if len({one.place.patient for one in opened if one.place.patient}) > 1:
-        raise StudyError("These files are of more than one patient; open one patient's at a time.")
+        raise StudyError("These files belong to more than one patient. Open one patient at a time.")
     note = ""
     if reasons:
-        were = "file was" if len(reasons) == 1 else "files were"
-        note = f"{len(reasons):,} {were} left out of {len(reasons) + len(opened):,}. The first: {reasons[0]}"
+        total, were = len(reasons) + len(opened), "was" if len(reasons) == 1 else "were"
+        note = f"{len(reasons):,} of {total:,} files {were} not opened. The first reason: {reasons[0]}"
     return _in_order(opened), note
 
 

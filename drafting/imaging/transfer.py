@@ -59,7 +59,7 @@ def read_study(stream: IO[bytes]) -> Study:
     except StudyError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise StudyError("The image decoder gave no usable result for this file.") from error
+        raise StudyError("The image decoder returned no usable result for this file.") from error
 
 
 def display_fields(picture: Picture) -> dict[str, Any]:

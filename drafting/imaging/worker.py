@@ -42,11 +42,9 @@ def _decode(result_descriptor: int, limits: Limits) -> None:
             write_error(error, result)
         except MemoryError:
             needed = in_megabytes(limits.memory_bytes)
-            write_error(
-                StudyError(f"Opening this file takes more than {needed} of memory, which is the limit."), result
-            )
+            write_error(StudyError(f"Opening this file needs more than {needed} of memory, the limit."), result)
         except RecursionError:
-            write_error(StudyError("The DICOM header is nested too deeply to be read."), result)
+            write_error(StudyError("The DICOM header is nested too deeply."), result)
         except Exception:  # noqa: BLE001
             # pydicom, Pillow and the codecs raise anything at all on damaged files; seen by who runs this by hand.
             traceback.print_exc()

@@ -1,4 +1,4 @@
-"""The web interface: Gradio's server, the desk's routes, and what keeps both from telling more than they should.
+"""The web interface: Gradio's server, the desk's routes, and what keeps both from leaking data.
 
 Gradio asks for its switches in the environment while it is imported, so they are set here, before any module of this
 package imports it.

@@ -112,7 +112,7 @@ class DraftingApi:
         with self._called("Opening an example", request):
             example = self._examples.get(name)
             if example is None:
-                raise _refused(f"There is no such example; there are {', '.join(self._examples)}.")
+                raise _refused(f"Unknown example. Available: {', '.join(self._examples)}.")
             session = await to_thread.run_sync(self._sessions.open)
             try:
                 return await self._opened(session, example.path)

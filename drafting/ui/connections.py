@@ -1,5 +1,5 @@
-"""How many connections a server takes, how long a client may take over a request's head, and what happens when the
-system has no file descriptors left.
+"""Limits on connections: their number, the time for a request's head, and what happens when the system has no file
+descriptors left.
 
 uvicorn, which Gradio starts with its own settings, waits for a half-sent request head for ever. And asyncio tries as
 often as its backlog is long to accept a connection for which there is no descriptor, and logs every try. So a launched
@@ -139,4 +139,4 @@ class Complaints:
         now = time.monotonic()
         if now - self._said_at >= COMPLAINT_SECONDS:
             self._said_at = now
-            logger.error("The system refuses further connections: %s. Trying again.", error.strerror)
+            logger.error("The system accepts no more connections: %s. Retrying.", error.strerror)

@@ -1,4 +1,4 @@
-"""The door of Gradio's queue: what may be put into it, and how far its streams are read.
+"""The entrance to Gradio's queue: checks what is put into it and counts how far its streams are read.
 
 Gradio takes any JSON for the values of an event. It fetches the address in a value that looks like one of its files,
 and it fails on numbers and names of the wrong kind. So a request to join the queue is read here in full, and Gradio is
@@ -83,10 +83,11 @@ class QueueDoor:
         except ClientDisconnect:
             return
         except BodyTooLargeError:
-            await JSONResponse({"error": "This is too large to be received."}, 413)(scope, receive, send)
+            await JSONResponse({"error": "The request is too large."}, 413)(scope, receive, send)
             return
         except BodyTooSlowError:
-            await JSONResponse({"error": "The rest of the request did not come."}, 408)(scope, receive, send)
+            late = "The request stopped arriving before it was complete."
+            await JSONResponse({"error": late}, 408)(scope, receive, send)
             return
         headers = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"content-type")
@@ -118,10 +119,10 @@ class QueueDoor:
     async def _data(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("session_hash", [])
         if len(names) != 1 or not STREAM_NAME.fullmatch(names[0]):
-            await JSONResponse({"error": "The stream's name is not in order."}, 400)(scope, receive, send)
+            await JSONResponse({"error": "The stream's name is invalid."}, 400)(scope, receive, send)
             return
         if not self._is_known(names[0]):
-            await JSONResponse({"error": "There is nothing to read under this name."}, 404)(scope, receive, send)
+            await JSONResponse({"error": "Unknown stream."}, 404)(scope, receive, send)
             return
         with self._readers.reader(names[0]) as stream:
 
@@ -143,14 +144,14 @@ def checked(sent: bytes, endpoints: Mapping[int, tuple[Kind, ...]]) -> bytes:
         raise DoorError("The request is not a JSON object.")
     number, name, data = (body.get(key) for key in ("fn_index", "session_hash", "data"))
     if type(number) is not int or number not in endpoints:
-        raise DoorError("There is no such endpoint.")
+        raise DoorError("Unknown endpoint.")
     if not isinstance(name, str) or not STREAM_NAME.fullmatch(name):
-        raise DoorError("The stream's name is not in order.")
+        raise DoorError("The stream's name is invalid.")
     kinds = endpoints[number]
     if not isinstance(data, list) or len(data) != len(kinds):
-        raise DoorError("The endpoint takes another number of values.")
+        raise DoorError("Wrong number of values for this endpoint.")
     if not all(_is_of_kind(value, kind) for value, kind in zip(data, kinds, strict=True)):
-        raise DoorError("A value is not of the kind that the endpoint takes.")
+        raise DoorError("A value has the wrong type for this endpoint.")
     return json.dumps({"fn_index": number, "session_hash": name, "data": data}).encode()
 
 

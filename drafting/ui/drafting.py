@@ -1,4 +1,4 @@
-"""What the page asks of the model through Gradio's queue: drafts, alternatives, words, answers. Starts no server."""
+"""The page's requests to the model through Gradio's queue: drafts, alternatives, words, answers. Starts no server."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ class Drafting:
             except (DeskError, ReportError, wire.WireError) as error:
                 yield wire.error_json(name, str(error))
             except (ReaderGoneError, AbandonedError):
-                logger.debug("A run has lost its reader.")
+                logger.debug("The reader of a run has gone.")
             except Exception as error:  # noqa: BLE001 - Gradio would print the message
                 log_failure(logger, "A draft", error)
-                yield wire.error_json(name, "The draft failed; the report is as it was. Try again.")
+                yield wire.error_json(name, "The draft failed. The report is unchanged. Try again.")
 
     async def _messages(self, name: str, stream: Stream, message: str) -> AsyncGenerator[str, None]:
         limits = self._sessions.limits
@@ -130,4 +130,4 @@ def _receive(session: Session, sent: wire.ReportMessage) -> None:
         session.receive(sent.report, sent.version, sent.indication, sent.writer)
     except OlderVersionError:
         # The radiologist typed on while the request stood in line: draft from what was typed, the newer report.
-        logger.debug("A draft starts from a newer version of the report than it was asked for with.")
+        logger.debug("The report on the server is newer than the one this draft was requested for.")

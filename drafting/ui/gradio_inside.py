@@ -1,4 +1,4 @@
-"""What this app needs of Gradio beyond what Gradio documents: all of it is here, in one place.
+"""All undocumented parts of Gradio that this app uses, in one place.
 
 Gradio 6.31 holds the values of an event for each stream name in its state holder, and messages that nobody has fetched
 in its queue; it drops the former only when other streams push them out, and the latter never. A value here is a report,

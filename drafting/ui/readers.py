@@ -1,4 +1,4 @@
-"""Who reads the streams of runs, and how far behind they are.
+"""The readers of the streams of runs, and how far they lag behind.
 
 Gradio keeps what a run yields in a queue without bounds until somebody fetches it, and some of it for ever. So a run
 asks here before it yields: it waits while its reader has not taken what was yielded before, and ends when the reader is

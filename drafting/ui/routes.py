@@ -302,7 +302,7 @@ def _as_study(session: Session, request: Request) -> Callable[[Study], None]:
             return session.open_study
         case "clear":
             return partial(session.open_study, report="clear")
-    raise wire.WireError("A report is kept or cleared when a study is opened.")
+    raise wire.WireError("The report must be 'keep' or 'clear' when a study is opened.")
 
 
 def _pixels(find: Callable[[], Study | None], index: int) -> Response:
@@ -384,28 +384,28 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return _error(413, "This is too large to be received.")
+    return _error(413, "The request is too large.")
 
 
 async def _too_slow(request: Request, error: Exception) -> Response:
-    return _error(408, "The rest of the request did not come.")
+    return _error(408, "The request stopped arriving before it was complete.")
 
 
 async def _cannot_store(request: Request, error: Exception) -> Response:
     # The operator's log names the reason as well: a full or a read-only disk is theirs to mend.
-    logger.error("A file that arrived could not be written into the temporary folder: %s.", error)
-    return _error(507, f"The server cannot store the file in its temporary folder: {error}.")
+    logger.error("The server cannot write to its temporary folder: %s.", error)
+    return _error(507, f"The server cannot write to its temporary folder: {error}.")
 
 
 async def _gone(request: Request, error: Exception) -> Response:
     # Nobody is there to read it; raising instead would count as a failure of the server.
-    return _error(400, "The request was broken off.")
+    return _error(400, "The client closed the connection during the request.")
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    return _error(status, "There is nothing here.")
+    return _error(status, "Not found.")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _error(500, "The workstation failed to answer.")
+    return _error(500, "The server had an internal error.")

@@ -1,4 +1,4 @@
-"""What stands between the network and the app: open doors, same origin, body sizes, headers, and silence in errors.
+"""Checks between the network and the app: allowed paths, same origin, body sizes, headers, errors that reveal nothing.
 
 Plain ASGI; knows nothing of sessions, reports or Gradio beyond the paths that its page and its clients need.
 """
@@ -95,7 +95,7 @@ class Doors:
         """The status and the sentence with which a request is turned away; None where it may come in."""
         host = headers.get("host", "").lower()
         if self.hosts is not None and _without_port(host) not in self.hosts:
-            return 403, "This address is not served here."
+            return 403, "This server does not answer under this host name."
         origin = headers.get("origin")
         if origin is not None:
             # An origin has no name, no password and no path; one that has was not sent by a browser.
@@ -103,10 +103,10 @@ class Doors:
             if not sender or sender not in (host, self.public_host):
                 return 403, "Requests from other sites are refused."
         if not self._is_open(method, path):
-            return 404, "There is nothing here."
+            return 404, "Not found."
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > self.limit(path):
-            return 413, "This is too large to be received."
+            return 413, "The request is too large."
         return None
 
     def _is_open(self, method: str, path: str) -> bool:
@@ -166,14 +166,14 @@ class Guard:
             await self.app({**scope, "headers": headers}, receive, send_with_headers)
         except BodyTooLargeError:
             if not started:
-                await _answer(413, "This is too large to be received.", send_with_headers)
+                await _answer(413, "The request is too large.", send_with_headers)
         except BodyTooSlowError:
             if not started:
-                await _answer(408, "The rest of the request did not come.", send_with_headers)
+                await _answer(408, "The request stopped arriving before it was complete.", send_with_headers)
         except Exception as error:  # noqa: BLE001 - the server below would log the message, which may quote a report
             log_failure(logger, "A request", error)
             if not started:
-                await _answer(500, "The workstation failed to answer.", send_with_headers)
+                await _answer(500, "The server had an internal error.", send_with_headers)
 
 
 def _limited(receive: Receive, most: int, seconds: float) -> Receive:

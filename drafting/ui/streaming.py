@@ -44,7 +44,7 @@ class Paced(Generic[T, R]):
     def result(self) -> R:
         """What the source returned. Raises RuntimeError before its end."""
         if self._returned is None:
-            raise RuntimeError("The values ended without a result.")
+            raise RuntimeError("The stream ended without a result.")
         return self._returned[0]
 
     def abandon(self) -> None:

@@ -1,4 +1,4 @@
-"""JSON between the browser and the desk: the only place where either side's names for things are spelt out.
+"""JSON between the browser and the desk: the only place that spells out the field names of either side.
 
 What comes from the browser is checked in full and becomes the desk's own values; nothing else passes. Knows nothing
 of HTTP or Gradio.
@@ -129,7 +129,7 @@ def parse_run(
     """What the editor asks of the model. Raises what `parse_report` raises."""
     kind = message.get("kind")
     if kind not in ("draft", "alternatives", "words", "question"):
-        raise WireError("The request is not for a draft.")
+        raise WireError("The request does not ask for a draft.")
     steps = message.get("steps")
     try:
         settings = DraftSettings(
@@ -155,7 +155,7 @@ def parse_run(
     if only is not None and not isinstance(only, list):
         raise WireError("The spans to draft are not a list.")
     if start is not None and not isinstance(start, dict):
-        raise WireError("The frame to go on from is not an object.")
+        raise WireError("The frame to continue from is not an object.")
     return DraftMessage(
         token,
         sent,
@@ -169,7 +169,7 @@ def parse_looked(message: Mapping[str, Any]) -> LookedMessage:
     """Raises WireError."""
     part = message.get("part")
     if part is not None and not (isinstance(part, list) and len(part) == 2):
-        raise WireError("The part of the span is not a start and a stop.")
+        raise WireError("The part of the span must be a start and a stop.")
     return LookedMessage(
         _id(message.get("span")),
         None if part is None else (_number(part[0], "start"), _number(part[1], "stop")),
@@ -239,16 +239,15 @@ def frames_json(run: str, frames: Sequence[Frame]) -> dict[str, Any]:
 def progress_json(run: str, version: int, frames: Sequence[Frame]) -> str:
     """How far drafts under way together are: the one that has furthest to go counts."""
     slowest = min(frames, key=lambda frame: frame.step / max(frame.steps, 1))
-    return _dumped(
-        {
-            "kind": "progress",
-            "run": run,
-            "version": version,
-            "step": slowest.step,
-            "steps": slowest.steps,
-            "seconds": round(slowest.seconds, 3),
-        }
-    )
+    message = {
+        "kind": "progress",
+        "run": run,
+        "version": version,
+        "step": slowest.step,
+        "steps": slowest.steps,
+        "seconds": round(slowest.seconds, 3),
+    }
+    return _dumped(message | {"place": slowest.place} if slowest.place else message)
 
 
 def alternatives_json(run: str, version: int, span: str, alternatives: Sequence[Alternative]) -> str:
@@ -331,17 +330,17 @@ def error_json(run: str, sentence: str) -> str:
 
 def _span(span: Any) -> Span:
     if not isinstance(span, dict):
-        raise WireError("A span of the report is not an object.")
+        raise WireError("A span is not an object.")
     id = span.get("id")
     if not isinstance(id, str) or not SPAN_ID.fullmatch(id):
-        raise WireError("A span of the report has no proper id.")
+        raise WireError("A span has an invalid id.")
     # Span itself refuses a state or an author that there is not, but would quote it.
     state, author = span.get("state"), span.get("author")
     if state not in ("locked", "open") or author not in ("radiologist", "model", "template"):
-        raise ReportError("A span of the report has a state or an author that there is not.")
+        raise ReportError("A span has an unknown state or author.")
     reviewed = span.get("reviewed", False)
     if not isinstance(reviewed, bool):
-        raise WireError("A span of the report is neither reviewed nor not.")
+        raise WireError("A span's 'reviewed' must be true or false.")
     text, hint = _text(span.get("text"), "text of a span"), _text(span.get("hint", ""), "hint of a gap")
     return Span(id, text, cast(State, state), cast(Author, author), reviewed, hint)
 
@@ -358,7 +357,7 @@ def _span_json(span: Span) -> dict[str, Any]:
 
 def _id(value: Any) -> str:
     if not isinstance(value, str) or not SPAN_ID.fullmatch(value):
-        raise WireError("A span that is asked for has no proper id.")
+        raise WireError("A span has an invalid id.")
     return value
 
 
@@ -377,13 +376,13 @@ def _text(value: Any, name: str) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise WireError(f"The {name} holds half a character, which cannot be stored.") from None
+        raise WireError(f"The {name} contains half of a surrogate pair, which cannot be stored.") from None
     return value
 
 
 def _writer(value: Any) -> str:
     if not isinstance(value, str) or not WRITER.fullmatch(value):
-        raise WireError("The name of the page is not in order.")
+        raise WireError("The page's name is invalid.")
     return value
 
 

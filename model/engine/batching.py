@@ -99,7 +99,7 @@ class Batcher:
         """
         with self._changed:
             if len(self._line) >= self._most_waiting:
-                raise EngineBusyError("The model is busy with other drafts; try again in a moment.")
+                raise EngineBusyError("The model is busy with other drafts. Try again in a moment.")
             self._arrivals += 1
             place = Place(self, min(runs, self._most_runs), (self._fair_time + size, self._arrivals))
             self._line.append(place)

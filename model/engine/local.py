@@ -110,7 +110,7 @@ class LocalEngine:
     ) -> Generator[Frame, None, Draft]:
         started = time.perf_counter()
         if len(report.open_spans) > MOST_OPEN_SPANS:
-            raise EngineError(f"The report has {len(report.open_spans)} open spans; {MOST_OPEN_SPANS} is the most.")
+            raise EngineError(f"The report has {len(report.open_spans)} open spans. The limit is {MOST_OPEN_SPANS}.")
         prefix = self.prefix(study, indication, hints=self.bench.hints(report))
         width = elastic_width if self._policy.ends_early else fixed_width
         draft = self.drafter.draft(prefix, report, settings, self.settings, width, self._policy, started, start)
@@ -168,23 +168,23 @@ class LocalEngine:
         """The prefix of a question about a study. Raises EngineError where nothing is asked."""
         words = " ".join(question.split())
         if not words:
-            raise EngineError("There is no question to answer.")
+            raise EngineError("The question is empty.")
         return self.prefix(study, question=words)
 
     def shares(self, study: Study | None, report: Report, texts: Sequence[str], indication: str = "") -> list[float]:
         if len(report.open_spans) != 1:
-            raise EngineError("Only texts of one open span can be set against each other.")
+            raise EngineError("Only texts of one open span can be compared.")
         return self._scoring.shares(self.prefix(study, indication, hints=self.bench.hints(report)), report, texts)
 
     def words(self, study: Study | None, report: Report, count: int, indication: str = "") -> tuple[WordChoice, ...]:
         if len(report.open_spans) != 1 or not report.open_spans[0].text:
-            raise EngineError("Alternatives of a word are those of one open word.")
+            raise EngineError("Choose one open word to see alternatives.")
         return self._scoring.words(self.prefix(study, indication), report, count)
 
     def looked(
         self, study: Study | None, report: Report, id: str, part: tuple[int, int] | None = None, indication: str = ""
     ) -> AttentionMap:
         if study is None:
-            raise EngineError("There is no image that the model could have looked at: open a study first.")
+            raise EngineError("Open a study first: without one the model looks at nothing.")
         alone = part_alone(report, id, part)
         return attention_map(self.bench, self.batcher, self.prefix(study, indication), alone)

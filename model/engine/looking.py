@@ -25,7 +25,7 @@ def part_alone(report: Report, id: str, part: tuple[int, int] | None) -> Report:
     # A word's token begins with its space.
     start = len(text[:start].rstrip(" "))
     if not text[start:stop].strip():
-        raise EngineError("There is no text of the model here.")
+        raise EngineError("The model wrote no text here.")
     spans: list[Span] = []
     for span in report.spans:
         if span.id == id:
@@ -45,17 +45,17 @@ def attention_map(bench: Bench, batcher: Batcher, prefix: Prefix, alone: Report)
     model = bench.model
     (text,) = alone.open_spans
     if len(bench.encode(text.text)) > bench.room:
-        raise EngineError("This text is longer than what the model sees in one go.")
+        raise EngineError("This text is longer than the model's canvas.")
     layout = bench.lay_out(alone, fixed_width)
     canvas = bench.canvas(layout, layout.slots, {}, padded=False)
     tokens = torch.tensor((*canvas.ids, *[bench.pad_id] * (bench.padding - len(canvas.ids))))
     (slot,) = canvas.slots
     if len(canvas.ids) == slot.stop - slot.start:
-        raise EngineError("There is nothing beside this text to compare it with.")
+        raise EngineError("The report has no other text to compare this text with.")
     try:
         weights, share = batcher.call(
             lambda: distinctive_attention(model, prefix, tokens, slice(slot.start, slot.stop), len(canvas.ids))
         )
     except ImageNotVisibleError:
-        raise EngineError("The study's words are too many for the model to see its image beside them.") from None
+        raise EngineError("The study's description is too long: the model cannot see the image beside it.") from None
     return AttentionMap(weights.numpy(), share)

@@ -1,4 +1,4 @@
-"""Memory that a burst of drafts took and nobody needs any more: given back to the operating system.
+"""Returns memory that is free after a burst of drafts to the operating system.
 
 The C library keeps what is freed, an arena for each thread, and never gives the middle of one back by itself: after six
 hundred drafts it held more than a gigabyte of nothing.

@@ -59,7 +59,7 @@ class SamplerSettings:
         if self.stable_steps < 0 or self.confident_entropy <= 0:
             raise ValueError("The stop test needs at least 0 stable steps and an entropy above 0.")
         if self.refresh < 1:
-            raise ValueError("Pinned positions must be computed anew every step or every few.")
+            raise ValueError("Pinned positions must be recomputed at every step or at every few steps.")
 
     @classmethod
     def of_checkpoint(cls, generation_config: Any) -> SamplerSettings:

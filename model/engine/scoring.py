@@ -1,4 +1,4 @@
-"""How probable the model finds texts of a slot: words in a place, texts set against each other, doubts in a text.
+"""The model's probabilities for texts of a slot: words in a place, texts compared, doubtful tokens in a text.
 
 This module knows nothing of drafts, of prefixes' studies and of what is shown.
 """

@@ -360,5 +360,5 @@ def _resumption(start: Frame | None, report: Report) -> _Resumption | None:
         return None
     resumption = start.resumption
     if not isinstance(resumption, _Resumption) or resumption.report.spans != report.spans:
-        raise EngineError("The draft cannot go on from there: the report has changed since.")
+        raise EngineError("Drafting cannot continue from this frame: the report has changed.")
     return resumption

@@ -1,4 +1,4 @@
-"""What else could stand in the place of a word: texts of a slot and how probable the network finds each.
+"""Alternatives for a word: texts of a slot and the network's probability for each.
 
 A word is often several tokens, so no single token's probability is a word's. The text of a slot is taken from left to
 right instead: the probability of its first token where all of the slot is noise, times that of its second where the

@@ -5,7 +5,7 @@ from __future__ import annotations
 EVALUATIONS = {
     "labels": (
         "model.evaluation.reports.labels:COMMAND",
-        "held-out radiographs, drafted and asked about: are the findings seen",
+        "findings in drafts and answers about held-out radiographs",
     ),
     "sight": (
         "model.evaluation.reports.expert:COMMAND",
@@ -16,10 +16,10 @@ EVALUATIONS = {
         "model.evaluation.vqa.command:COMMAND",
         "questions about images, answered in words: of a pack, or of a set of questions",
     ),
-    "judge": ("model.evaluation.judge.command:COMMAND", "how far a judge of answers agrees with people"),
+    "judge": ("model.evaluation.judge.command:COMMAND", "agreement of a judge with people"),
     "looked": (
         "model.evaluation.reports.looked:COMMAND",
-        "maps of where the model looks, held against where findings were painted",
+        "maps of where the model looked, compared with painted findings",
     ),
     "speed": ("model.evaluation.speed.command:COMMAND", "how fast drafts are, beside transformers' generate()"),
     "report": ("model.evaluation.publish.report:COMMAND", "one Markdown and one HTML file of saved evaluations"),

@@ -70,7 +70,7 @@ class EvaluationEngine(LocalEngine):
             return []
         encoded = [self.bench.encode(answer) for answer in answers]
         if not all(encoded):
-            raise EngineError("An answer that is to be compared has no text.")
+            raise EngineError("An answer to compare is empty.")
         # In wider slots than any needs, each is ended by a blank, which counts: 'left' is not 'left lower lobe'.
         ends = int(self.bench.blank_id is not None)
         width = max([ANSWER_WIDTH * ends, *(len(own) + ends for own in encoded)])

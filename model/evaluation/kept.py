@@ -1,4 +1,4 @@
-"""An engine and a sibling whose finished work is kept in a file, so that an evaluation that was stopped goes on there.
+"""An engine and a sibling that save finished work in a file, so that a stopped evaluation resumes there.
 
 What is kept is found again by all that it depends on: what was asked, of which picture, with which settings. Weights,
 code and device are told in the file's first line, and a file of others is refused.

@@ -1,4 +1,4 @@
-"""A file that keeps finished work line by line, so that a command that was stopped goes on where it was.
+"""A file that saves finished work line by line, so that a stopped command resumes where it was.
 
 Each line is a JSON object. The first tells the settings that the rest was made with, where they matter. This module
 knows nothing of what the lines mean.
@@ -34,7 +34,7 @@ class Ledger:
         self.path = path
         self._lock = Lock()
         if path.exists() and not path.is_file():
-            raise EvaluationError(f"{path} is not a file to write into.")
+            raise EvaluationError(f"{path} is not a file that can be written.")
         try:
             self._file: BinaryIO = path.open("a+b", buffering=0)
         except OSError as error:
@@ -62,7 +62,7 @@ class Ledger:
                 while data:
                     data = data[self._file.write(data) :]
             except OSError as error:
-                kept = f"{len(self.lines)} finished lines are kept" if self.lines else "nothing was finished yet"
+                kept = f"{len(self.lines)} finished lines are saved" if self.lines else "nothing was finished yet"
                 raise EvaluationError(f"{self.path} cannot be written: {error.strerror}; {kept}.") from error
             self.lines.append(line)
 
@@ -106,7 +106,7 @@ class Ledger:
             shown = ", ".join(
                 f"{name} {_short(begun.get(name))} instead of {_short(wanted.get(name))}" for name in other
             )
-            raise EvaluationError(f"{self.path} was begun with other settings ({shown}): name another file.")
+            raise EvaluationError(f"{self.path} was started with other settings ({shown}). Choose another file.")
         self.lines = self.lines[1:]
 
 
@@ -114,9 +114,9 @@ def _parsed(line: bytes, path: Path, number: int) -> Line:
     try:
         parsed = json.loads(line)
     except ValueError as error:
-        raise EvaluationError(f"{path} has no JSON in line {number}.") from error
+        raise EvaluationError(f"Line {number} of {path} is not JSON.") from error
     if not isinstance(parsed, dict):
-        raise EvaluationError(f"{path} has no JSON object in line {number}.")
+        raise EvaluationError(f"Line {number} of {path} is not a JSON object.")
     return parsed
 
 

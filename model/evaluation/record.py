@@ -1,4 +1,4 @@
-"""What an evaluation leaves: rows with intervals, and all that is needed to run it again or to doubt it.
+"""The record of an evaluation: rows with intervals, and everything needed to reproduce or question it.
 
 This module knows nothing of radiographs and reports.
 """

@@ -172,7 +172,7 @@ def kappa(first: Sequence[bool], second: Sequence[bool], groups: Sequence[str] |
     """
     one, other = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     if one.shape != other.shape:
-        raise ValueError("Both readers must have read the same things.")
+        raise ValueError("Both readers must have read the same items.")
     if not len(one):
         return Estimate(None, None, None, 0)
     # (things, 4): both yes, the first alone, the second alone, neither
@@ -203,7 +203,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> Estimat
     Resamples keep the ranks of the whole. None where either does not vary.
     """
     if len(first) != len(second):
-        raise ValueError("There must be a pair of numbers for each thing.")
+        raise ValueError("Each item needs a pair of numbers.")
     x, y = _ranks(first), _ranks(second)
     if not len(x) or x.std() == 0 or y.std() == 0:
         return Estimate(None, None, None, len(x))

@@ -63,8 +63,8 @@ class SeededSettings(Settings):
 class DraftedSettings(SeededSettings):
     """Of evaluations that have the engine draft or answer."""
 
-    steps: int | None = argument(None, "at most so many denoising steps a draft")
-    together: int = argument(1, "drafts under way at a time")
+    steps: int | None = argument(None, "maximum denoising steps of a draft")
+    together: int = argument(1, "drafts running at the same time")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _input(flag: str, described: str, **options: Any) -> Input:
 
 
 MODEL = (
-    _input("--model", "folder or hub id; by default the model that the repository ships"),
+    _input("--model", "folder or hub id (default: the model in this repository)"),
     _input("--adapter", "folder or hub id of a PEFT adapter"),
 )
 PACK = _input("--data", "packed radiographs, see python -m model.synthetic.radiographs", type=Path, required=True)
@@ -94,11 +94,11 @@ REAL = _input(
 )
 OF_SIBLING = _input("--sibling", "folder of the autoregressive sibling, as a baseline", type=Path)
 DRAFTS = (
-    _input("--drafts", "file for every draft, a line of JSON each", type=Path),
+    _input("--drafts", "file for every draft, one line of JSON each", type=Path),
     _input(
         "--kept",
-        "file that keeps what is finished, a line of JSON each, where the same command goes on if it was stopped; vqa "
-        "with --questions goes on at --drafts",
+        "file that saves finished work, one line of JSON each; the same command resumes there (vqa with --questions "
+        "resumes at --drafts)",
         type=Path,
     ),
 )
@@ -311,10 +311,10 @@ class Task(Generic[Chosen]):
         for path in (getattr(options, name, None) for name in _OUTPUTS):
             # Looked at before the work, so that a wrong path is told at once.
             if path and not path.parent.is_dir():
-                raise EvaluationError(f"{path.parent} is not a folder to write into.")
+                raise EvaluationError(f"{path.parent} is not an existing folder.")
         settings = settings_of(self.settings, options)
         if isinstance(settings, DraftedSettings) and settings.together < 1:
-            raise EvaluationError("At least one draft must be under way at a time.")
+            raise EvaluationError("At least one draft must run at a time.")
         context = Context(settings, options)
         context.note(name=self.name)
         rows: list[Row] = []

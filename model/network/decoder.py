@@ -1,4 +1,4 @@
-"""Decoder passes: what the network believes of the free positions of several canvases.
+"""Decoder passes: the network's predictions for the free positions of several canvases.
 
 Positions of a canvas attend to each other, to their own prefix and to nothing of another canvas. Where canvases are
 computed together, their rows are packed one after the other, so that nothing is padded. Free rows come before pinned

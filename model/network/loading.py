@@ -197,7 +197,7 @@ def _load(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
     if bits not in (4, 8, 16):
-        raise ModelError(f"Experts can be kept in 16, 8 or 4 bits, not in {bits}.")
+        raise ModelError(f"Experts can be stored in 16, 8 or 4 bits, not in {bits}.")
     if bits < 16 and experts_implementation(device, dtype) == "grouped_mm":
         raise ModelError(f"Experts in {bits} bits need an NVIDIA GPU and Triton.")
     # What is to be made smaller must first fit somewhere.
@@ -257,7 +257,7 @@ def with_adapter(
 
 def _teach(network: PreTrainedModel, path: Path | None, row: int) -> None:
     if path is None:
-        raise ValueError(f"it was taught a blank and has no {BLANK_FILE}")
+        raise ValueError(f"it was trained with a blank token but has no {BLANK_FILE}")
     teach_blank(network, row, load_file(path)["blank"])
 
 
@@ -300,7 +300,7 @@ def image_tokens(network: DiffusionGemmaForBlockDiffusion) -> ImageTokens:
     config = network.config
     begin, piece, end = config.boi_token_id, config.image_token_id, config.eoi_token_id
     if begin is None or piece is None or end is None:
-        raise ModelError("The checkpoint's configuration does not name the tokens of an image.")
+        raise ModelError("The checkpoint's configuration lacks the image tokens.")
     return ImageTokens(begin, piece, end)
 
 

@@ -1,4 +1,4 @@
-"""The published checkpoint's shape with random weights: for speed and memory, which do not depend on what it knows.
+"""The published checkpoint's shape with random weights: for speed and memory, which do not depend on the values.
 
 This module knows nothing of how anything is measured.
 """

@@ -1,4 +1,4 @@
-"""What a decoder pass sees and what it gives: the values that cross between the network and whoever samples from it.
+"""Input and output of a decoder pass: the values that cross between the network and the sampler.
 
 This module works on token ids and tensors; it knows nothing of text, networks, samplers or devices.
 """

@@ -114,7 +114,7 @@ def look_through(folder: Path, format: str | None) -> Looked:
     known = (*FORMATS, *REPORT_FORMATS)
     found = (format,) if format else (*question_formats(folder), *report_formats(folder))
     if format and format not in known:
-        raise SetError(f"{format!r} is no format of a set; there are {', '.join(known)}.")
+        raise SetError(f"Unknown format of a set: {format!r}. Available: {', '.join(known)}.")
     if len(found) != 1:
         names = " and ".join(found)
         raise SetError(
@@ -235,7 +235,7 @@ def _some(names: Sequence[str]) -> str:
 def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of the set, as its owners lay it out")
     parser.add_argument("--against", type=Path, help="folder of a second set, to find what both hold")
-    parser.add_argument("--format", help="of the first set; by default it is told by the names of its files")
+    parser.add_argument("--format", help="format of the first set (default: recognised by its file names)")
     parser.add_argument("--json", type=Path, help="file for the counts and every shared image, question and report")
 
 

@@ -72,7 +72,7 @@ def read_json(path: Path) -> Any:
         raise SetError(f"{path}, line {error.lineno}: this is not JSON ({error.msg}).") from error
     except (RecursionError, ValueError) as error:
         # Nested thousands deep, or a number of thousands of digits.
-        raise SetError(f"{path} is JSON that no set has.") from error
+        raise SetError(f"{path} is JSON, but not of a known set.") from error
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -109,7 +109,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]
                 raise SetError(f"{path} has no column {lacking[0]}.")
             for row in rows:
                 if any(row[column] is None for column in columns):
-                    raise SetError(f"{path}, line {rows.line_num} is cut off.")
+                    raise SetError(f"{path}, line {rows.line_num} is incomplete.")
                 yield row
         except csv.Error as error:
             raise SetError(f"{path}, line {rows.line_num}: {error}.") from error
@@ -130,7 +130,7 @@ def written(place: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise SetError(f"{place} has a text with half a character.") from error
+        raise SetError(f"{place} has a text with half of a surrogate pair.") from error
     return text
 
 

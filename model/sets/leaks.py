@@ -1,4 +1,4 @@
-"""What two parts of a set, or parts of two sets, have in common: pictures that both hold, and words that both hold.
+"""Leaks between two parts of a set, or of two sets: shared pictures and shared texts.
 
 A model that was trained on one part knows what it shares with the other, so that what it is measured to know there is
 too much. Names are compared as the set has them, relative to the images folder.

@@ -130,10 +130,10 @@ def load_questions(folder: Path, format: str | None = None) -> QuestionSet:
             )
         format = found[0]
     if format not in _LOADERS:
-        raise SetError(f"{format!r} is no format of questions; there are {', '.join(FORMATS)}.")
+        raise SetError(f"Unknown format of questions: {format!r}. Available: {', '.join(FORMATS)}.")
     loaded = _LOADERS[format](folder)
     if not loaded.questions:
-        raise SetError(f"{folder} holds no question of {format}.")
+        raise SetError(f"{folder} contains no question of {format}.")
     return loaded
 
 

@@ -121,10 +121,10 @@ def load_reports(folder: Path, format: str | None = None) -> ReportSet:
             )
         format = found[0]
     if format not in _LOADERS:
-        raise SetError(f"{format!r} is no format of reports; there are {', '.join(REPORT_FORMATS)}.")
+        raise SetError(f"Unknown format of reports: {format!r}. Available: {', '.join(REPORT_FORMATS)}.")
     loaded = _LOADERS[format](folder)
     if not loaded.reports:
-        raise SetError(f"{folder} holds no report of {format}.")
+        raise SetError(f"{folder} contains no report of {format}.")
     return loaded
 
 
@@ -167,7 +167,7 @@ def _json_report(folder: Path, place: str, line: str, part: str, ids: set[str]) 
     if "split" in entry:
         told = text_at(place, entry, "split")
         if told.lower() not in _PART_NAMES:
-            raise SetError(f"{place}: {told!r} is no split; there are train, validation and test.")
+            raise SetError(f"{place}: {told!r} is not a split (train, validation or test).")
         part = _PART_NAMES[told.lower()]
     return SetReport(
         unique(ids, text_at(place, entry, "id")),
@@ -248,7 +248,7 @@ def _mimic_parts(path: Path) -> dict[str, str]:
     for row in read_table(path, ("study_id", "split")):
         part = _PART_NAMES.get(row["split"].strip().lower())
         if part is None:
-            raise SetError(f"{path}: {row['split']!r} is no split; there are train, validate and test.")
+            raise SetError(f"{path}: {row['split']!r} is not a split (train, validate or test).")
         if parts.setdefault(row["study_id"].strip(), part) != part:
             raise SetError(f"{path}: the images of study {row['study_id']} are in two splits.")
     return parts
@@ -303,7 +303,7 @@ def read_open_i(path: Path, folder: Path | None = None) -> SetReport:
         raise SetError(f"{path} is not an XML report.") from error
     held = {str(node.get("Label")).lower(): " ".join((node.text or "").split()) for node in root.iter("AbstractText")}
     if not held:
-        raise SetError(f"{path} is XML, but no report of Open-i.")
+        raise SetError(f"{path} is XML, but not a report of Open-i.")
     sections = Sections(held.get("findings", ""), held.get("impression", ""), held.get("indication", ""))
     names = [Path(name).name for node in root.iter("parentImage") if (name := node.get("id"))]
     return SetReport(

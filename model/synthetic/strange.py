@@ -1,4 +1,4 @@
-"""What a report says of a picture that is no frontal chest radiograph, and the question whether one is.
+"""Reports and questions about pictures that are not frontal chest radiographs.
 
 Such a report commits to nothing. This module knows nothing of pictures and of networks.
 """

@@ -75,7 +75,7 @@ def test_axe_finds_nothing_serious_in_any_panel_over_the_report(
     panels.press("Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     panels.press("Enter")
-    desk.page.get_by_text("not reviewed · seed").wait_for()
+    desk.page.get_by_text("unreviewed · seed").wait_for()
     panels.look("question")
     panels.press("Escape")
     desk.button("More").click()
@@ -107,7 +107,7 @@ def test_axe_finds_nothing_serious_at_the_study_and_in_what_is_said_of_it(
     panels.look("prior")
     (tmp_path / "letter.dcm").write_bytes(b"Dear colleague")
     viewer.page.set_input_files("input[type=file]:not([data-for])", tmp_path / "letter.dcm")
-    viewer.page.get_by_text("The study on screen is as it was.").wait_for()
+    viewer.page.get_by_text("The study on screen is unchanged.").wait_for()
     panels.look("wrong file")
     assert {panel: found for panel, found in panels.findings.items() if found} == {}
 
@@ -128,6 +128,6 @@ def test_axe_finds_nothing_serious_where_two_tabs_hold_one_report(
     first.page.wait_for_timeout(800)
     second.page.bring_to_front()
     second.desk.type(" Beside.")
-    second.page.get_by_text("changed in another tab").wait_for()
+    second.page.get_by_text("Another tab changed this report.").wait_for()
     second.look("two tabs")
     assert second.findings == {"two tabs": []}

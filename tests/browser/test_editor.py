@@ -193,8 +193,8 @@ def test_the_hint_says_whether_the_model_is_told(context: BrowserContext, heeded
         press(desk, "Control+g", "Alt+h")
         asked = desk.page.get_by_role("dialog", name="Hint")
         asked.wait_for()
-        assert asked.get_by_text("the model is told").is_visible() is heeded
-        assert asked.get_by_text("is not told").is_visible() is not heeded
+        assert asked.get_by_text("is sent to the model").is_visible() is heeded
+        assert asked.get_by_text("it is not sent").is_visible() is not heeded
 
 
 def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> None:
@@ -210,7 +210,7 @@ def test_the_time_line_goes_through_the_frames_of_the_last_run(desk: Desk) -> No
     assert saved(desk) == before
     press(desk, "Alt+t", *["ArrowLeft"] * 200)
     first = desk.text
-    desk.button("Keep this").click()
+    desk.button("Use this version").click()
     assert desk.text == first
     press(desk, "Control+z")
     assert desk.text == ended
@@ -220,7 +220,7 @@ def test_a_run_goes_on_from_a_frame_and_locked_text_stays(desk: Desk) -> None:
     drafted(desk)
     press(desk, "Alt+t", "Home")
     with desk.page.expect_request("**/gradio_api/queue/join") as joined, desk.page.expect_response("**/desk/frames"):
-        desk.button("Continue from here").click()
+        desk.button("Redraft from this step").click()
         desk.finish()
     assert r"\"start\":{\"run\":\"d1\",\"step\":1}" in joined.value.post_data
     desk.page.get_by_text(re.compile("Draft ready")).first.wait_for()
@@ -260,7 +260,7 @@ def test_replacing_leaves_locked_text_alone(desk: Desk) -> None:
     desk.page.keyboard.type("Lungs normal.")
     press(desk, "Control+l", "Control+u", "Control+f")
     desk.page.get_by_role("textbox", name="Find", exact=True).fill("Normal")
-    desk.page.get_by_text("2 found · 1 locked, kept").wait_for()
+    desk.page.get_by_text("2 found · 1 in locked text, not replaced").wait_for()
     assert desk.editor.locator(".found").all_inner_texts() == ["normal", "normal"]
     assert desk.editor.locator(".span.locked.first").count() == 1
     desk.page.get_by_label("Replace with").fill("clear")
@@ -278,7 +278,7 @@ def test_a_question_is_answered_and_the_answer_put_in_as_the_models(desk: Desk, 
     press(desk, "Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     press(desk, "Enter")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for(timeout=PATIENCE)
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for(timeout=PATIENCE)
     desk.button(button).click()
     last = saved(desk)[-1]
     assert (last["author"], last["state"]) == ("model", state)
@@ -291,7 +291,7 @@ def test_a_question_without_a_study_is_one_sentence(desk: Desk) -> None:
     press(desk, "Alt+q")
     desk.page.keyboard.type("Is there an effusion?")
     press(desk, "Enter")
-    desk.page.get_by_text("There is no image to ask about: open a study first.").wait_for()
+    desk.page.get_by_text("Open a study before you ask about it.").wait_for()
 
 
 def test_what_a_draft_changed_is_shown_word_by_word(desk: Desk) -> None:

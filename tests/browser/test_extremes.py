@@ -103,7 +103,7 @@ def test_where_everything_is_locked_a_draft_says_so_and_changes_nothing(desk: De
     desk.type("No pneumothorax.")
     press(desk, "Alt+l")
     desk.button("Draft").click()
-    desk.page.get_by_role("alert").get_by_text("Nothing is open: insert a gap or unlock text first.").wait_for()
+    desk.page.get_by_role("alert").get_by_text("Nothing is open. Insert a gap or unlock text first.").wait_for()
     assert spans(desk) == [("locked", "No pneumothorax.")]
     assert desk.button("Draft").is_visible()
 
@@ -166,7 +166,7 @@ def test_a_wrong_file_says_that_the_study_on_screen_stays(desk: Desk, tmp_path: 
     viewer = Viewer(desk).open(FOLDER / "effusion.dcm")
     (tmp_path / "letter.dcm").write_bytes(b"Dear colleague")
     desk.page.set_input_files("input[type=file]:not([data-for])", tmp_path / "letter.dcm")
-    desk.page.get_by_role("alert").get_by_text("The study on screen is as it was.").wait_for()
+    desk.page.get_by_role("alert").get_by_text("The study on screen is unchanged.").wait_for()
     assert viewer.gray(0.5, 0.5) > 0
 
 
@@ -214,12 +214,12 @@ def test_no_line_of_state_is_cut(desk: Desk, width: int) -> None:
     desk.page.set_viewport_size({"width": width, "height": 800})
     paste(desk, "Lungs [[clear]], heart [[]] and [[]] normal.")
     desk.button("Copy").click()
-    lines = {"Copied (2 gaps left, model text not reviewed)": ".live"}
+    lines = {"Copied (2 gaps left, unreviewed AI draft)": ".live"}
     desk.page.get_by_text(next(iter(lines))).first.wait_for()
     cut = "(one) => one.scrollWidth > one.clientWidth"
     assert not desk.page.locator(".live").evaluate(cut)
     for text, name in (
-        ("Step 128 of 256 · 123.4 s · at most 124 s left", ".step-line"),
+        ("Step 128 of 256 · 123.4 s · up to 124 s left", ".step-line"),
         ("Not saved: no connection", ".saved"),
     ):
         line = desk.page.locator(name)
@@ -238,7 +238,7 @@ def test_what_was_refused_for_want_of_a_connection_is_no_longer_said_once_it_is_
     lost = desk.page.get_by_text("No connection to the server.")
     lost.first.wait_for()
     desk.page.context.set_offline(False)
-    desk.page.get_by_text("The connection is back.").wait_for()
+    desk.page.get_by_text("Connected again.").wait_for()
     assert lost.filter(visible=True).count() == 0
     press(desk, "Alt+n")
     desk.page.get_by_text("No acute cardiopulmonary abnormality.").wait_for()

@@ -109,8 +109,8 @@ def test_the_map_is_off_until_asked_for_and_lies_where_the_weights_are(looking: 
     # Of the sentence at the caret alone.
     assert asked[-1]["part"] == [29, len(SENTENCES)]
     assert LEGEND in looking.legend.inner_text()
-    assert "not why something was written" in looking.legend.get_attribute("title")
-    assert looking.page.get_by_text(re.compile("most (upper|lower|left|right|middle)")).count() == 1
+    assert "It does not explain the text" in looking.legend.get_attribute("title")
+    assert looking.page.get_by_text(re.compile("mostly at the (upper|lower|left|right|middle)")).count() == 1
     most, none = extremes(weights)
     assert looking.tint(*most) > 40
     assert looking.tint(*none) == 0
@@ -141,7 +141,7 @@ def test_the_map_goes_with_the_caret(looking: Looking) -> None:
     assert first != second
     # Locked text is the radiologist's: there is nothing to show.
     looking.page.keyboard.press("Control+l")
-    looking.page.get_by_text("Put the caret into text").wait_for()
+    looking.page.get_by_text("Place the caret in open text").wait_for()
     looking.viewer.settle()
     assert not looking.tinted
     looking.answered(lambda: looking.page.keyboard.press("Control+End"))
@@ -202,7 +202,7 @@ def test_a_prior_is_there_again_after_a_reload(viewer: Viewer, tmp_path: Path) -
     viewer.page.locator(".side.prior").wait_for()
     viewer.settle()
     assert [viewer.gray(0.5, 0.6), viewer.gray(0.5, 0.6, pane=1)] == [0, 255]
-    assert viewer.page.get_by_text("Prior from before the reload").first.is_visible()
+    assert viewer.page.get_by_text("Prior study restored after the reload").first.is_visible()
     assert viewer.page.locator(PRIOR).count() == 1
 
 

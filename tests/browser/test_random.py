@@ -138,7 +138,7 @@ class Round:
         """Whether the step was taken: not where it would change locked text, or a run has ended meanwhile."""
         self.page.evaluate("() => { document.querySelector('.hint').hidden = true; }")
         self.press(key)
-        return not self.page.locator(".hint", has_text=re.compile("Undo stopped|Nothing to")).is_visible()
+        return not self.page.locator(".hint", has_text=re.compile("Undo would change|Nothing to")).is_visible()
 
     def lock(self) -> None:
         self.move()

@@ -256,7 +256,7 @@ def watch_example(desk: Desk) -> list[str]:
     guide = desk.page.get_by_role("region", name="Guided example")
     guide.wait_for(timeout=PATIENCE)
     captions: list[str] = []
-    while not captions or not captions[-1].startswith(("Now you", "The example had to end")):
+    while not captions or not captions[-1].startswith(("Now you", "The example ended")):
         caption = guide.locator(".caption").inner_text()
         if caption not in captions:
             captions.append(caption)
@@ -270,7 +270,7 @@ def test_the_example_runs_by_itself_locks_what_follows_the_locked_finding_and_en
         desk = Desk(context.new_page(), site.address).open()
         captions = watch_example(desk)
         assert any("The impression follows" in caption for caption in captions)
-        assert any("now stays as it is, too" in caption for caption in captions)
+        assert any("Lock: now" in caption for caption in captions)
         assert captions[-1].startswith("Now you")
         # The impression, of which the findings said the same.
         locked = desk.page.locator(".cm-content .span.locked.model")
@@ -288,8 +288,8 @@ def test_the_example_claims_nothing_of_a_draft_that_does_not_follow_what_is_lock
     desk.button("Watch the 20-second example").click()
     captions = watch_example(desk)
     assert captions[-1].startswith("Now you")
-    assert any("The gaps are filled, and what was locked has stayed." in caption for caption in captions)
-    assert not any("follows" in caption or "now stays" in caption for caption in captions)
+    assert any("The gaps are filled and the locked text is unchanged." in caption for caption in captions)
+    assert not any("follows" in caption or "Lock: now" in caption for caption in captions)
     assert FINDING in desk.text
     assert desk.page.locator(".cm-content .span.locked.model").count() == 0
 
@@ -309,12 +309,12 @@ def test_any_key_stops_the_example_at_once_and_is_typed_nowhere(quiet: Callable[
     desk = quiet()
     desk.button("Watch the 20-second example").click()
     guide = desk.page.get_by_role("region", name="Guided example")
-    guide.get_by_text("Draft: the model looks").wait_for(timeout=PATIENCE)
+    guide.get_by_text("Draft: the model reads").wait_for(timeout=PATIENCE)
     desk.page.keyboard.press("x")
     guide.get_by_text("The example has stopped").wait_for(timeout=PATIENCE)
     desk.page.wait_for_timeout(3_000)
     assert desk.button("Draft").is_visible()
-    desk.button("Go on with this one").click()
+    desk.button("Continue with this report").click()
     guide.wait_for(state="detached")
     assert "x" not in desk.text.replace("EX", "")
 
@@ -380,10 +380,10 @@ def test_what_is_typed_before_the_report_is_back_does_not_replace_it(quiet: Call
     reload(desk)
     desk.type("Typed early.")
     held[0].continue_()
-    desk.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
+    desk.page.get_by_role("alert").get_by_text("Another tab changed this report.").wait_for()
     desk.page.wait_for_timeout(600)
     assert desk.text == "Typed early."
-    desk.button("Show the other").click()
+    desk.button("Show the other version").click()
     desk.wait_until(lambda: desk.text == SENTENCE)
 
 
@@ -392,7 +392,7 @@ def test_a_run_that_a_reload_cuts_off_is_offered_again(quiet: Callable[..., Desk
     sentence_and_gap(desk)
     desk.draft()
     reload(desk)
-    desk.page.get_by_text("The last draft was cut off").wait_for()
+    desk.page.get_by_text("The connection was lost during the draft").wait_for()
     assert desk.text.startswith(SENTENCE)
     desk.button("Draft again").click()
     desk.finish()
@@ -453,16 +453,16 @@ def test_two_tabs_with_one_report_are_told_and_neither_overwrites_the_other(quie
     first.wait_until(lambda: "More of it." in json.dumps(first.saved[-1]))
     second.page.bring_to_front()
     second.type(" Written beside.")
-    second.page.get_by_role("alert").get_by_text("changed in another tab").wait_for()
+    second.page.get_by_role("alert").get_by_text("Another tab changed this report.").wait_for()
     assert second.text == "Written first. Written beside."
-    second.button("Show the other").click()
+    second.button("Show the other version").click()
     second.wait_until(lambda: second.text == "Written first. More of it.")
     second.type(" And on.")
     second.wait_until(lambda: "And on." in json.dumps(second.saved[-1]))
     second.page.get_by_text("Saved", exact=True).wait_for()
     first.page.bring_to_front()
     first.type(" Mine.")
-    first.button("Keep this one").click()
+    first.button("Keep this version").click()
     first.page.get_by_text("Saved", exact=True).wait_for()
     first.wait_until(lambda: "Mine." in json.dumps(first.saved[-1]))
 
@@ -517,7 +517,7 @@ def test_a_lost_connection_is_said_and_goes_away_by_itself(quiet: Callable[..., 
     notice.wait_for()
     desk.page.get_by_text("Not saved: no connection").wait_for()
     desk.page.context.set_offline(False)
-    desk.page.get_by_text("The connection is back.").wait_for()
+    desk.page.get_by_text("Connected again.").wait_for()
     assert notice.count() == 0
     desk.page.get_by_text("Saved", exact=True).wait_for()
     desk.wait_until(lambda: "Typed offline." in json.dumps(desk.saved[-1]))

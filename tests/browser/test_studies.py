@@ -91,7 +91,7 @@ def use_everything(desk: Desk) -> None:
     desk.page.keyboard.type(TYPED)
     press(desk, "Escape")
     ask(desk, f"Is there {QUESTION}?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     press(desk, "Escape")
     desk.page.get_by_text("Saved", exact=True).wait_for()
 
@@ -115,7 +115,7 @@ def use_the_desk(desk: Desk) -> None:
     desk.page.locator(".menu [role=option]").first.wait_for()
     press(desk, "Escape")
     ask(desk, "Is it normal?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     press(desk, "Escape")
     desk.page.wait_for_timeout(600)
     desk.page.get_by_text("Saved", exact=True).wait_for()
@@ -186,7 +186,7 @@ def test_an_indication_that_was_typed_before_any_study_belongs_to_the_first(desk
 def test_an_answer_about_the_former_study_cannot_be_put_in(desk: Desk) -> None:
     desk.open_file(FOLDER / "effusion.dcm")
     ask(desk, f"Is there {QUESTION}?")
-    desk.page.get_by_text(re.compile(r"not reviewed · seed \d+")).wait_for()
+    desk.page.get_by_text(re.compile(r"unreviewed · seed \d+")).wait_for()
     with desk.page.expect_response("**/desk/pictures/0"):
         desk.page.set_input_files("input[type=file]:not([data-for])", FOLDER / "no-finding.png")
     desk.page.locator(".veil").wait_for(state="hidden")
@@ -212,7 +212,7 @@ def test_while_a_study_is_being_opened_nothing_is_sent_and_nothing_drafted(desk:
     desk.page.get_by_label("Indication").fill(INDICATION)
     desk.editor.focus()
     press(desk, "Control+Enter")
-    desk.page.get_by_text("A study is being opened.").wait_for()
+    desk.page.get_by_text("A study is opening.").wait_for()
     desk.page.wait_for_timeout(600)
     assert not any(INDICATION in one or TYPED in one for one in sent)
     with desk.page.expect_response("**/desk/pictures/0"):
@@ -234,7 +234,7 @@ def test_a_study_that_cannot_be_opened_leaves_everything_as_it_was(desk: Desk, t
     (tmp_path / "letter.dcm").write_bytes(b"Dear colleague")
     desk.page.set_input_files("input[type=file]:not([data-for])", tmp_path / "letter.dcm")
     desk.button("Clear report").click()
-    desk.page.get_by_text("The study on screen is as it was.").wait_for()
+    desk.page.get_by_text("The study on screen is unchanged.").wait_for()
     assert desk.text == f"{TYPED}."
     assert desk.page.get_by_label("Indication").input_value() == INDICATION
     desk.wait_until(lambda: desk.saved[-1]["indication"] == INDICATION)
@@ -248,11 +248,11 @@ def test_a_study_whose_picture_did_not_come_is_not_drafted_on_until_it_is_shown(
     desk.page.route("**/desk/pictures/0", lambda route: route.fulfill(status=500, json={"error": "Broken."}))
     desk.page.set_input_files("input[type=file]:not([data-for])", FOLDER / "no-finding.png")
     alert = desk.page.get_by_role("alert").filter(visible=True)
-    alert.get_by_text("it is not on screen").wait_for()
+    alert.get_by_text("The study could not be shown.").wait_for()
     asked: list[str] = []
     desk.page.on("request", lambda request: asked.append(request.url))
     desk.button("Draft").click()
-    desk.page.get_by_text("is not on screen yet, so nothing is drafted").wait_for()
+    desk.page.get_by_text("is not on screen yet, so drafting is off").wait_for()
     assert not [url for url in asked if "queue/join" in url]
     desk.page.unroute("**/desk/pictures/0")
     desk.button("Show it").click()
@@ -266,9 +266,9 @@ def test_after_a_reload_a_study_whose_picture_does_not_come_is_not_drafted_on(de
     desk.open_file(FOLDER / "effusion.dcm")
     desk.page.route("**/desk/pictures/0", lambda route: route.abort())
     desk.page.reload()
-    desk.page.get_by_text("it is not on screen").first.wait_for()
+    desk.page.get_by_text("The study could not be shown.").first.wait_for()
     desk.button("Draft").click()
-    desk.page.get_by_text("is not on screen yet, so nothing is drafted").wait_for()
+    desk.page.get_by_text("is not on screen yet, so drafting is off").wait_for()
     desk.page.unroute("**/desk/pictures/0")
     desk.button("Show the study").click()
     desk.page.locator(".stage[data-state=study]").wait_for()

@@ -331,7 +331,7 @@ def test_several_files_are_a_series_in_its_own_order(viewer: Viewer, tmp_path: P
         seen.append(viewer.gray(0.5, 0.5))
     assert seen == sorted(set(seen))
     assert name.inner_text() == "Image 5 / 5"
-    assert viewer.pane.get_by_text("The model looks at image 1 only").is_visible()
+    assert viewer.pane.get_by_text("The model sees image 1 only").is_visible()
     viewer.pane.get_by_label("Image of the study").fill("1")
     viewer.settle()
     assert viewer.gray(0.5, 0.5) == 0
@@ -365,7 +365,7 @@ def test_a_zip_is_a_series_and_what_it_held_besides_is_said(viewer: Viewer, tmp_
         archive.writestr("readme.txt", "Dear colleague, " * 40)
     viewer.open(tmp_path / "study.zip")
     assert viewer.pane.locator(".frame-name").inner_text() == "Image 1 / 3"
-    assert viewer.page.get_by_text("1 file was left out of 4.").is_visible()
+    assert viewer.page.get_by_text("1 of 4 files was not opened.").is_visible()
 
 
 def test_a_prior_lies_beside_the_study_and_is_gone_when_it_is_closed(viewer: Viewer, tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_a_prior_lies_beside_the_study_and_is_gone_when_it_is_closed(viewer: Vie
     with viewer.page.expect_response(
         lambda answer: answer.request.method == "DELETE" and answer.url.endswith("/desk/prior")
     ):
-        viewer.desk.button("Close prior").click()
+        viewer.desk.button("Close prior study").click()
     viewer.settle()
     assert not prior.is_visible()
     assert prior.evaluate("(one) => one.width * one.height") == 0
@@ -409,7 +409,7 @@ def test_a_second_file_while_one_is_opening_is_refused_in_words(viewer: Viewer) 
             setTimeout(() => drop("two"), 100);
         }"""
     )
-    viewer.page.get_by_text("Another study is being opened").wait_for()
+    viewer.page.get_by_text("Another study is still opening").wait_for()
     assert len(arriving) == 1
     arriving[0].fulfill(status=422, json={"error": "This file is neither DICOM, PNG nor JPEG."})
     viewer.page.get_by_text("This file is neither DICOM").wait_for()

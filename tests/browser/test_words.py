@@ -112,7 +112,7 @@ def test_escape_leaves_everything_and_typing_goes_on_in_the_report(desk: Desk) -
 def test_a_key_lists_the_words_at_the_caret_and_locked_words_have_none(desk: Desk) -> None:
     drafted(desk)
     press(desk, "Control+Home", "Alt+o")
-    desk.page.get_by_text("No word of open text here.").wait_for()
+    desk.page.get_by_text("There is no word of open text here.").wait_for()
     click_word(desk, "pneumothorax")
     desk.page.wait_for_timeout(500)
     assert desk.page.get_by_role("option").count() == 0
@@ -137,7 +137,7 @@ def test_a_report_that_another_page_wrote_meanwhile_is_refused_in_a_sentence(des
     session = site.desk.sessions.find(desk.tokens[-1])
     session.receive(session.report, session.version + 5, "", "other")
     press(desk, "Control+End", "ArrowLeft", "Alt+o")
-    desk.page.get_by_text(re.compile("newer version|changed in another tab")).first.wait_for()
+    desk.page.get_by_text(re.compile("newer version|Another tab changed")).first.wait_for()
     assert desk.page.get_by_role("option").count() == 0
 
 
@@ -176,7 +176,7 @@ def test_where_the_model_offers_marks_alone_the_list_says_that_there_is_nothing(
         drafted(desk)
         before = saved(desk)
         press(desk, "Control+End", "Alt+ArrowDown")
-        desk.page.get_by_text("The model has no words to offer here.").wait_for()
+        desk.page.get_by_text("The model suggests nothing else here.").wait_for()
         assert desk.page.get_by_role("option").count() == 0
         press(desk, "Escape")
         assert saved(desk) == before

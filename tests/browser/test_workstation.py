@@ -229,7 +229,7 @@ def test_a_report_that_is_too_long_is_a_sentence_and_stays(desk: Desk) -> None:
     desk.page.keyboard.press("Control+v")
     desk.button("Insert gap").click()
     desk.button("Draft").click()
-    desk.page.get_by_role("alert").get_by_text("The report is longer than 100,000 characters.").wait_for()
+    desk.page.get_by_role("alert").get_by_text("The report has more than 100,000 characters.").wait_for()
     assert desk.download().decode("utf-8") == f"{text}\n\n{NOTICE}\n"
 
 

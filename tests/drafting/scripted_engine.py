@@ -120,7 +120,7 @@ class ScriptedEngine:
         self.looked_at.append((id, part))
         text = next((span.text for span in report.open_spans if span.id == id), "")
         if not text:
-            raise EngineError("There is no text of the model here.")
+            raise EngineError("The model wrote no text here.")
         weights = np.zeros((3, 4), np.float32)
         weights[2, min(3, 4 * (part[0] if part else 0) // len(text))] = 0.25
         return AttentionMap(weights, 0.2)

@@ -125,7 +125,7 @@ def test_markup_reads_gaps_and_open_text_between_locked_text() -> None:
 
 @pytest.mark.parametrize("markup", ["Heart [[normal", "One\ntwo [[a [[b]] c]]"])
 def test_broken_markup_is_refused_with_its_line(markup: str) -> None:
-    with pytest.raises(ReportError, match=f"line {1 + markup.count(chr(10))}"):
+    with pytest.raises(ReportError, match=f"Line {1 + markup.count(chr(10))}"):
         parse_markup(markup)
 
 
@@ -165,13 +165,13 @@ def test_a_word_apart_is_all_that_is_open_and_the_text_stays() -> None:
 @pytest.mark.parametrize(
     ("id", "start", "end", "word", "sentence"),
     [
-        ("s9", 0, 1, "A", "gone"),
+        ("s9", 0, 1, "A", "no longer in the report"),
         ("s2", 2, 7, "large", "changed"),
         ("s2", 2, 99, "small", "changed"),
-        ("s2", 0, 7, "A small", "not one word"),
-        ("s2", 2, 6, "smal", "not one word"),
-        ("s2", 3, 7, "mall", "not one word"),
-        ("s2", 14, 15, ".", "not one word"),
+        ("s2", 0, 7, "A small", "exactly one word"),
+        ("s2", 2, 6, "smal", "exactly one word"),
+        ("s2", 3, 7, "mall", "exactly one word"),
+        ("s2", 14, 15, ".", "exactly one word"),
         ("s2", 4, 4, "", "changed"),
     ],
 )

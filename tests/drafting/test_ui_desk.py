@@ -137,7 +137,7 @@ def test_an_unknown_example_and_an_unknown_picture_are_not_found(tab: Tab) -> No
 def test_a_prior_is_laid_beside_the_study_and_forgotten_when_it_is_closed(tab: Tab) -> None:
     prior = {"name": "child-pneumonia"}
     answer = tab.request("POST", "/desk/prior/example", json=prior)
-    assert (answer.status_code, answer.json()["error"][:21]) == (422, "Open the study first;")
+    assert (answer.status_code, answer.json()["error"][:19]) == (422, "Open a study first.")
     tab.open_example("effusion")
     study = tab.request("GET", "/desk/pictures/0").content
     assert tab.request("POST", "/desk/prior/example", json=prior).status_code == 200
@@ -175,7 +175,7 @@ def test_an_upload_that_is_too_large_is_broken_off(
         headers = {"Content-Length": str(1000 * 2**16)} if announced else {}
         try:
             answer = tab.request("POST", "/desk/study", headers=headers, content=chunks())
-            assert (answer.status_code, answer.json()["error"]) == (413, "This is too large to be received.")
+            assert (answer.status_code, answer.json()["error"]) == (413, "The request is too large.")
         except (httpx.WriteError, httpx.ReadError):
             # The server has hung up while the rest was still being sent.
             pass
@@ -266,7 +266,7 @@ def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() 
 
     def refuse(step: int) -> None:
         if busy.is_set() and step == 1:
-            raise EngineBusyError("The model is busy with other drafts; try again in a moment.")
+            raise EngineBusyError("The model is busy with other drafts. Try again in a moment.")
 
     engine = ScriptedEngine(steps=500, seconds_a_step=0.02, before_step=refuse)
     with (
@@ -291,7 +291,7 @@ def test_sessions_draft_at_the_same_time_and_are_told_when_the_engine_is_busy() 
     ("error", "sentence"),
     [
         (EngineError("The report has too many open spans."), "The report has too many open spans."),
-        (ValueError("No pneumothorax."), "The draft failed; the report is as it was. Try again."),
+        (ValueError("No pneumothorax."), "The draft failed. The report is unchanged. Try again."),
     ],
 )
 def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence: str) -> None:
@@ -310,7 +310,7 @@ def test_an_engine_that_fails_is_a_sentence_on_screen(error: Exception, sentence
     ("value", "sentence"),
     [
         ("", "not JSON"),
-        ("{}", "not for a draft"),
+        ("{}", "not ask for a draft"),
         ('{"kind":"draft","token":"none","version":1,"spans":[],"seed":1}', "session has ended"),
     ],
 )
@@ -357,7 +357,7 @@ def test_the_frames_of_the_last_run_are_there_and_one_goes_on_from_them(site: Si
     assert last["kind"] == "draft"
     tab.press_draft(version=6, start={"run": "d99", "step": 4})
     (refused,) = tab.messages()
-    assert "no longer kept" in refused["message"]
+    assert "no longer stored" in refused["message"]
 
 
 def test_alternatives_and_answers_are_told_and_the_report_stays(site: Site, tab: Tab) -> None:
@@ -525,7 +525,7 @@ def test_where_the_model_looked_is_told_for_the_version_that_the_page_has(site: 
     for wrong in ({"span": 7}, {"part": [1]}, {"part": ["a", 2]}, {"part": [-1, 2]}, {"version": None}):
         assert tab.request("POST", "/desk/looked", json=asked | wrong).status_code == 422
     nobody = tab.request("POST", "/desk/looked", json=asked | {"span": "c9"})
-    assert nobody.json() == {"error": "There is no text of the model here."}
+    assert nobody.json() == {"error": "The model wrote no text here."}
 
 
 def test_a_prior_is_told_to_a_page_that_comes_back(tab: Tab) -> None:
@@ -558,7 +558,7 @@ def test_nothing_of_a_former_study_is_reachable_after_another_is_opened(site: Si
     assert tab.request("GET", "/desk/frames").json() == {"run": None, "frames": []}
     tab.press_draft(version=9, start={"run": kept, "step": 2})
     (refused,) = tab.messages()
-    assert "no longer kept" in refused["message"]
+    assert "no longer stored" in refused["message"]
     asked = {"span": "c2", "part": None, "version": 9, "writer": ""}
     assert "former" not in tab.request("POST", "/desk/looked", json=asked).text
     tab.request("PUT", "/desk/report", json={"version": 10, "spans": SPANS, "indication": ""}).raise_for_status()
@@ -652,4 +652,4 @@ def test_a_file_that_cannot_be_stored_is_said_to_be(
     assert answer.status_code == 507
     assert "temporary folder: No such file or directory" in answer.json()["error"]
     assert str(tmp_path) not in answer.text
-    assert "could not be written" in caplog.text
+    assert "cannot write to its temporary folder" in caplog.text

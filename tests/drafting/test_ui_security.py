@@ -103,7 +103,7 @@ def known_to_gradio(site: Site) -> set[str]:
 def test_what_the_page_does_not_need_is_shut(site: Site, method: str, path: str) -> None:
     answer = httpx.request(method, site.address.rstrip("/") + path)
     assert answer.status_code == 404
-    assert answer.json() == {"error": "There is nothing here."}
+    assert answer.json() == {"error": "Not found."}
 
 
 ELSEWHERE = [

@@ -1,4 +1,4 @@
-"""Templates and macros: text that a radiologist puts into a report by a short code.
+"""Templates and macros: text that a radiologist inserts into a report with a short code.
 
 One file each: lines `code:` and `title:`, a line `---`, then the text in the markup of `drafting.report`. What is in
 `[[ ]]` is open, `[[]]` is a gap, a `[field]` is open too, so that it can be typed over or drafted; all else is locked.
@@ -39,7 +39,7 @@ def parse_template(text: str, name: str = "template") -> Template:
     said = dict(part.partition(":")[::2] for part in head.splitlines())
     code, title, whole = (said.get(key, "").strip() for key in ("code", "title", "whole"))
     if not line or not title or not CODE.fullmatch(code) or whole not in ("", "yes"):
-        raise TemplateError(f"{name} needs 'code:', 'title:' and a line '---' before its text.")
+        raise TemplateError(f"The template {name} must begin with the lines 'code:', 'title:' and '---'.")
     try:
         report = parse_markup(body.removesuffix("\n"))
     except ReportError as error:

@@ -1,4 +1,4 @@
-"""Single elements of a DICOM data set, read so that a malformed one is as good as none.
+"""Single elements of a DICOM data set. A malformed element counts as missing.
 
 This module knows how values are encoded and nothing of what they mean.
 """

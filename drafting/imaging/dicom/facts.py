@@ -1,4 +1,4 @@
-"""What a DICOM header tells that matters for the report, without anything that names the patient.
+"""The facts of a DICOM header that matter for the report, without the patient's identity.
 
 This module knows nothing of pixels.
 """

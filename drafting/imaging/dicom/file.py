@@ -1,4 +1,4 @@
-"""A DICOM file -> its pictures, the facts of its header and its place among others.
+"""A DICOM file -> its pictures, the facts of its header and its place in the study.
 
 This module checks what a file announces before anything is decoded. It knows no other format and no archive. Used by
 the decoding process alone.
@@ -36,17 +36,17 @@ def open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Opened:
     dataset = dcmread(stream, force=True)
     marked = head[128:132] == b"DICM"
     if len(dataset) == 0 and marked:
-        raise StudyError("This DICOM file is damaged or cut off.")
+        raise StudyError("This DICOM file is damaged or incomplete.")
     if not marked and "SOPClassUID" not in dataset and "Rows" not in dataset:
         raise StudyError("This file is neither DICOM, PNG nor JPEG.")
     if "DirectoryRecordSequence" in dataset:
-        raise StudyError("This is a DICOM directory (DICOMDIR), which holds no image.")
+        raise StudyError("This is a DICOM directory (DICOMDIR), which contains no image.")
     facts = facts_of(dataset)
     if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise StudyError(
-            "This DICOM file holds no image."
+            "This DICOM file contains no image."
             if facts.modality is None
-            else f"This DICOM file holds no image (Modality {facts.modality})."
+            else f"This DICOM file contains no image (Modality {facts.modality})."
         )
     syntax = _transfer_syntax(dataset)
     form = pixel_form(dataset)
@@ -54,7 +54,9 @@ def open_dicom(stream: IO[bytes], head: bytes, limits: Limits) -> Opened:
     check_readable(syntax, form)
     if syntax.is_encapsulated and len(dataset.get("PixelData") or b"") > 2 * form.announced_bytes + 2**16 * form.frames:
         # No codec makes an image that much larger, but RLE segments that run on would be inflated all the same.
-        raise StudyError("The compressed image data is larger than the image it is said to hold, and probably damaged.")
+        raise StudyError(
+            "The compressed image data is larger than the image in the header. The file is probably damaged."
+        )
     if syntax == JPEGExtended12Bit and form.bits_stored > 8:
         # pydicom keeps GDCM from 12-bit JPEG Extended. GDCM reads it, told only that it is some JPEG: the codestream
         # says which. Compared with another decoder, values differ by 1 at most.
@@ -80,7 +82,9 @@ def _check_deflated(stream: IO[bytes], head: bytes, limits: Limits) -> None:
     while not inflater.eof and (piece := inflater.unconsumed_tail or stream.read(2**16)):
         size += len(inflater.decompress(piece, 2**20))
         if size > limits.file_bytes:
-            raise StudyError(f"This file is too large when inflated; the limit is {in_megabytes(limits.file_bytes)}.")
+            raise StudyError(
+                f"This file is too large when decompressed. The limit is {in_megabytes(limits.file_bytes)}."
+            )
     stream.seek(0)
 
 

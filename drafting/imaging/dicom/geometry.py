@@ -1,4 +1,4 @@
-"""Where a DICOM picture lies: in the patient, and among the pictures of its study.
+"""The position of a DICOM picture in the patient and among the pictures of its study.
 
 This module knows nothing of pixel values.
 """

@@ -39,7 +39,7 @@ def lookup_table(holder: Dataset, keyword: str, dataset: Dataset) -> LookupTable
     descriptor = element_numbers(items[0], "LUTDescriptor")
     data = element_value(items[0], "LUTData")
     if len(descriptor) != 3 or data is None:
-        raise StudyError(f"The DICOM header is damaged: its {keyword} is not complete.")
+        raise StudyError(f"The DICOM header is damaged: {keyword} is incomplete.")
     count, first, bits = int(descriptor[0]) or 2**16, int(descriptor[1]), int(descriptor[2])
     if isinstance(data, bytes):
         little_endian = dataset.original_encoding[1]
@@ -50,7 +50,7 @@ def lookup_table(holder: Dataset, keyword: str, dataset: Dataset) -> LookupTable
         # Entries of 8 bits may be packed two to a word.
         words = np.frombuffer(words.astype("<u2").tobytes(), np.uint8)
     if len(words) < count:
-        raise StudyError(f"The DICOM header is damaged: its {keyword} is not complete.")
+        raise StudyError(f"The DICOM header is damaged: {keyword} is incomplete.")
     entries = words[:count].astype(np.uint16)
     # Some makers announce fewer bits than their entries have.
     return LookupTable(first, entries, top=max(2 ** min(bits, 16) - 1, int(entries.max())))

@@ -1,4 +1,4 @@
-"""The pixels of a DICOM data set -> pictures. Knows nothing of files or of whose image it is."""
+"""The pixels of a DICOM data set -> pictures. Knows nothing of files or patients."""
 
 from __future__ import annotations
 
@@ -107,9 +107,12 @@ def check_readable(syntax: UID, form: PixelForm) -> None:
     photometric = form.photometric_interpretation
     if photometric not in GREY | COLOUR:
         named = photometric if CODE_STRING.fullmatch(photometric) else "missing or damaged"
-        raise StudyError(f"This image's Photometric Interpretation ({named}) cannot be read.")
+        raise StudyError(f"The Photometric Interpretation of this image ({named}) is not supported.")
     if form.samples != (1 if photometric in GREY | {"PALETTE COLOR"} else 3):
-        raise StudyError(f"The DICOM header is damaged: {form.samples} samples per pixel do not make {photometric}.")
+        raise StudyError(
+            f"The DICOM header is damaged: Photometric Interpretation {photometric} does not fit"
+            f" {form.samples} samples per pixel."
+        )
     name = syntax.name if syntax.is_valid else "unknown"
     try:
         available = get_decoder(syntax).available_plugins
@@ -117,9 +120,9 @@ def check_readable(syntax: UID, form: PixelForm) -> None:
     except NotImplementedError:
         readable = False
     if not readable:
-        raise StudyError(f"This transfer syntax ({name}) cannot be read.")
+        raise StudyError(f"The transfer syntax of this file ({name}) is not supported.")
     if form.bits_allocated not in (1, 8, 16, 32, 64) or (syntax == RLELossless and form.bits_allocated == 1):
-        raise StudyError(f"Pixels with Bits Allocated {form.bits_allocated} cannot be read in {name}.")
+        raise StudyError(f"Pixels with Bits Allocated {form.bits_allocated} are not supported in {name}.")
 
 
 def pictures_of(dataset: Dataset, form: PixelForm, syntax: UID) -> list[Picture]:
@@ -166,11 +169,11 @@ def _frames(dataset: Dataset, form: PixelForm, syntax: UID) -> Iterator[NDArray[
                 yield frame
             return
         except AttributeError as error:
-            raise StudyError("The DICOM header is damaged: it does not tell how the image data is stored.") from error
+            raise StudyError("The DICOM header is damaged: the transfer syntax is missing.") from error
         except (RuntimeError, ValueError, NotImplementedError, LookupError, EOFError, struct.error) as error:
             failure = error
     compressed = "compressed " if syntax.is_encapsulated else ""
-    raise StudyError(f"The {compressed}image data is damaged or cut off.") from failure
+    raise StudyError(f"The {compressed}image data is damaged or incomplete.") from failure
 
 
 def _rgb(frame: NDArray[Any], dataset: Dataset, form: PixelForm) -> NDArray[np.uint8]:
@@ -242,7 +245,7 @@ def _unsigned(raw: NDArray[Any], slope: float, intercept: float) -> tuple[NDArra
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     step = 1.0 if np.issubdtype(raw.dtype, np.integer) and high - low <= 0xFFFF else (high - low) / 0xFFFF or 1.0
     if not math.isfinite(step * slope) or not math.isfinite(low * slope + intercept):
-        raise StudyError("The pixel values of this image are out of any range that can be shown.")
+        raise StudyError("The pixel values of this image are outside the range that can be displayed.")
     spread = (np.nan_to_num(raw.astype(np.float64), nan=low, posinf=high, neginf=low) - low) / step
     return np.rint(spread).astype(np.uint16), float(step * slope), float(low * slope + intercept)
 

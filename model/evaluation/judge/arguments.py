@@ -1,4 +1,4 @@
-"""The judge that the command line names, and its verdicts, kept as they come. Knows nothing of what is measured."""
+"""The judge named on the command line, and its verdicts, saved as they arrive. Knows nothing of what is measured."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from model.evaluation.task import Context
 def declare_judge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge",
-        help="a language model that says whether an answer is right: the address of a server that speaks the OpenAI "
+        help="a language model that decides whether an answer is right: the address of a server with the OpenAI "
         "protocol, such as http://127.0.0.1:8000/v1, or the folder or hub id of a causal language model. It is sent "
-        "the question, the reference and the answer's final claim; images are never sent, and nothing goes anywhere "
-        "else, not through a proxy and not where the server redirects to",
+        "only the question, the reference and the answer's final claim, never an image, and directly: proxies "
+        "and redirects are not followed",
     )
     parser.add_argument("--judge-model", help="the judge's name at that address")
-    parser.add_argument("--judge-key-env", metavar="NAME", help="environment variable that holds the key for it")
-    parser.add_argument("--judge-tokens", type=count, default=64, help="tokens of a verdict at most (default 64)")
+    parser.add_argument("--judge-key-env", metavar="NAME", help="environment variable with the key for that address")
+    parser.add_argument("--judge-tokens", type=count, default=64, help="maximum tokens of a verdict (default 64)")
     parser.add_argument("--judge-timeout", type=float, default=120.0, help="seconds for one verdict (default 120)")
     parser.add_argument(
-        "--judge-tries", type=count, default=6, help="how often to ask a server that fails, ever later (default 6)"
+        "--judge-tries", type=count, default=6, help="attempts for a failing server, with growing pauses (default 6)"
     )
-    parser.add_argument("--judge-together", type=count, default=4, help="verdicts under way at a time (default 4)")
+    parser.add_argument("--judge-together", type=count, default=4, help="verdicts in progress at a time (default 4)")
     parser.add_argument(
-        "--judged", type=Path, help="file that keeps every verdict, a line of JSON each; the same command goes on there"
+        "--judged", type=Path, help="file that saves each verdict as a line of JSON; the same command resumes there"
     )
 
 
@@ -55,7 +55,7 @@ def judge_of(options: argparse.Namespace) -> Iterator[Judge]:
     if "://" not in options.judge:
         if options.judge_model or options.judge_key_env:
             raise EvaluationError(
-                f"{options.judge} is no address of a server: --judge-model and --judge-key-env do not go with it."
+                f"{options.judge} is not a server's address. Leave out --judge-model and --judge-key-env."
             )
         from model.evaluation.judge.local import LocalJudge
 
@@ -67,7 +67,7 @@ def judge_of(options: argparse.Namespace) -> Iterator[Judge]:
     if options.judge_key_env:
         key = os.environ.get(options.judge_key_env, "").strip()
         if not key:
-            raise EvaluationError(f"The environment has no {options.judge_key_env} that would hold the judge's key.")
+            raise EvaluationError(f"The environment variable {options.judge_key_env} for the judge's key is not set.")
     patience = Patience(options.judge_timeout, options.judge_tries)
     try:
         with Endpoint(options.judge, options.judge_model, key, options.judge_tokens, patience) as endpoint:

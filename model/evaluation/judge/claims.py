@@ -1,4 +1,4 @@
-"""What an answer claims in the end: the part of it that a judge is shown, whatever was written around it.
+"""The final claim of an answer: the only part of it that a judge sees.
 
 Answers differ in how much they say beside the answer: thoughts, courtesies, warnings. A judge that sees all of it takes
 length for knowledge. The rule, in this order:

@@ -22,7 +22,7 @@ class JudgeSettings(Settings):
 def measure(context: Context[JudgeSettings]) -> Iterator[list[Row]]:
     options = context.options
     if options.judge and not options.judged:
-        raise EvaluationError("--judge needs --judged, a file for its verdicts, so that none is lost where it fails.")
+        raise EvaluationError("--judge needs --judged FILE, which saves each verdict.")
     lines = load_verdicts(options.verdicts)
     made = probes(lines)
     context.note(model="exact match alone", data_sha256=sha256(options.verdicts.read_bytes()).hexdigest())

@@ -1,4 +1,4 @@
-"""A server that speaks the OpenAI protocol for chat completions (POST /chat/completions), asked with patience.
+"""A server that speaks the OpenAI protocol for chat completions (POST /chat/completions), with retries.
 
 Requests go straight to the address that was named: no proxy, no redirect, no other host. This module knows nothing of
 what is asked.
@@ -80,18 +80,20 @@ class Endpoint:
         self.model, self._tokens, self._patience, self._sleep = model, tokens, patience, sleep
         if key is not None and not (key.isascii() and key.isprintable() and key.strip() == key != ""):
             # Told here: the client's own message would show the key.
-            raise EndpointError("The judge's key holds characters that no key can hold.")
+            raise EndpointError("The judge's key contains characters that a key cannot contain.")
         try:
             self.url = str(httpx.URL(url)).rstrip("/")
             if httpx.URL(url).scheme not in ("http", "https") or not httpx.URL(url).host:
-                raise EndpointError(f"{url} is no address of a server, such as http://127.0.0.1:8000/v1.")
+                raise EndpointError(f"{url} is not a server's address, such as http://127.0.0.1:8000/v1.")
             if httpx.URL(url).userinfo:
-                raise EndpointError("The server's address must not hold a password: it would stand in the results.")
+                raise EndpointError(
+                    "The server's address must not contain a password, because results record the address."
+                )
             headers = {"Authorization": f"Bearer {key}"} if key else {}
             # The environment would name proxies and passwords that the user did not name here.
             self._client = httpx.Client(headers=headers, timeout=patience.seconds, trust_env=False)
         except (httpx.InvalidURL, ValueError) as error:
-            raise EndpointError(f"{url} cannot be asked: {_line(str(error))}.") from error
+            raise EndpointError(f"No request can be sent to {url}: {_line(str(error))}.") from error
 
     def __enter__(self) -> Endpoint:
         return self
@@ -113,12 +115,12 @@ class Endpoint:
                 return self._asked(messages)
             except _MayPassError as failure:
                 if attempt == self._patience.tries:
-                    times = "once" if attempt == 1 else f"{attempt} times"
-                    raise EndpointError(f"{self.url} gives no answer, asked {times}: {failure}.") from failure
+                    times = "1 attempt" if attempt == 1 else f"{attempt} attempts"
+                    raise EndpointError(f"No answer from {self.url} after {times}: {failure}.") from failure
                 # A server that asks for an hour is as good as gone.
                 self._sleep(min(max(wait, failure.wait or 0.0), self._patience.longest))
                 wait = min(2 * wait, self._patience.longest)
-        raise EndpointError("The server must be asked once at least.")
+        raise EndpointError("At least one attempt is needed.")
 
     def _asked(self, messages: Sequence[Message]) -> str:
         asked = {
@@ -156,7 +158,8 @@ def _content(body: bytes) -> str:
     try:
         return _Completion.model_validate_json(body).choices[0].message.content or ""
     except ValidationError as error:
-        raise _MayPassError(f"what it says is no chat completion: {_line(body.decode('utf-8', 'replace'))}") from error
+        shown = _line(body.decode("utf-8", "replace"))
+        raise _MayPassError(f"the response is not a chat completion: {shown}") from error
 
 
 def _told(body: bytes | bytearray) -> str:

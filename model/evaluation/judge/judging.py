@@ -65,10 +65,10 @@ def load_verdicts(path: Path) -> list[HumanVerdict]:
         if line.strip():
             one = _verdict(line, f"{path}, line {number}")
             if one.answered in found:
-                raise EvaluationError(f"{path}, line {number}: the same answer to the same question as before.")
+                raise EvaluationError(f"{path}, line {number}: this answer to this question is there already.")
             found[one.answered] = one
     if not found:
-        raise EvaluationError(f"{path} holds no verdict.")
+        raise EvaluationError(f"{path} contains no verdict.")
     return list(found.values())
 
 

@@ -29,7 +29,7 @@ class LocalJudge:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(source)
             if not self._tokenizer.chat_template:
-                raise EvaluationError(f"{source} has no chat template: it cannot be asked for a verdict.")
+                raise EvaluationError(f"{source} has no chat template: it cannot give verdicts.")
             self._network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, device_map={"": chosen})
             self.weights_sha256 = weights_hash(source)
         except UNUSABLE as error:

@@ -189,10 +189,8 @@ def _asked(
             failed = failed or next((error for one in done if (error := one.exception())), None)
             tell(len(verdicts), len(claims))
     if isinstance(failed, EndpointError):
-        kept_too = f"{len(verdicts)} of {len(claims)} new verdicts are kept in {kept.path}"
-        raise EvaluationError(
-            f"{str(failed).rstrip('.')}; {kept_too}, the same command goes on from there."
-        ) from failed
+        kept_too = f"{len(verdicts)} of {len(claims)} new verdicts are saved in {kept.path}"
+        raise EvaluationError(f"{str(failed).rstrip('.')}; {kept_too}. The same command resumes there.") from failed
     if failed is not None:
         raise failed
     return verdicts

@@ -1,4 +1,4 @@
-"""What the default model is meant to reach, held against the rows of saved evaluations.
+"""The default model's goals, compared with the rows of saved evaluations.
 
 An aim is reached where the value itself is; the interval is shown beside it. Where it speaks of several findings, all
 must reach it, and the one that is farthest off is shown. This module knows nothing of how anything was measured.

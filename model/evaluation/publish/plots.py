@@ -1,4 +1,4 @@
-"""Curves as pictures, one a file. This module knows nothing of what was measured."""
+"""Curves as pictures, one per file. This module knows nothing of what was measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def plot_curves(curves: Sequence[Curve], folder: Path, title: str) -> None:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise EvaluationError("Plots need matplotlib: python -m pip install matplotlib") from error
+        raise EvaluationError("Plots need matplotlib: pip install '.[evaluate]'") from error
     # The same curve gives the same file.
     mpl.rcParams["svg.hashsalt"] = "drafting"
     for curve in curves:

@@ -23,7 +23,7 @@ from model.evaluation.record import EvaluationError, Row, SavedRows, load_rows
 
 NOTICE = "Research use only. Not a medical device."
 UNRECORDED = "not recorded"
-INTERVALS = "Values stand with their 95 % bootstrap intervals and the number of images, reports or runs they stand on."
+INTERVALS = "Values are followed by 95 % bootstrap intervals and the number of images, reports or runs."
 
 _MARKDOWN = """\
 # {{ title }}
@@ -156,7 +156,7 @@ def interval_plot(rows: Sequence[Row]) -> str:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise EvaluationError("Plots need matplotlib: python -m pip install matplotlib") from error
+        raise EvaluationError("Plots need matplotlib: pip install '.[evaluate]'") from error
     places = range(len(shown), 0, -1)
     with mpl.rc_context({"svg.hashsalt": "drafting", "svg.fonttype": "none"}):
         figure = Figure(figsize=(8, 0.8 + 0.24 * len(shown)), layout="constrained")

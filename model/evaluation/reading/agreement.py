@@ -62,7 +62,7 @@ def labels_of(written: str) -> dict[Finding, Reading]:
     for found in _LABEL.finditer(written):
         sign, name, side = found.groups(default="")
         if name not in get_args(Finding):
-            raise EvaluationError(f"There is no finding {name!r} for a label.")
+            raise EvaluationError(f"No finding is called {name!r}.")
         labels[cast(Finding, name)] = Reading(_PRESENCE[sign], _SIDES[side])
     if _LABEL.sub("", written).strip():
         raise EvaluationError(f"{written!r} is not a list of labels.")
@@ -80,14 +80,14 @@ def labelled_sentences(path: Path, reports: Path | None = None) -> list[Sentence
         if "text" in entry:
             return str(entry["text"])
         if reports is None:
-            raise EvaluationError(f"{path} holds no text: name the folder of the reports.")
+            raise EvaluationError(f"{path} contains no text. Name the reports' folder.")
         number, place = cast(int, entry["number"]), cast(int, entry["sentence"])
         if number not in held:
             held[number] = _report(reports, number)
         report = held[number]
         text = report.words_of(report.parts[place]) if place < len(report.parts) else ""
         if sha256(text.encode()).hexdigest() != entry["sha256"]:
-            raise EvaluationError(f"Sentence {place} of report {number} is not the one that was labelled.")
+            raise EvaluationError(f"Sentence {place} of report {number} differs from the labelled one.")
         return text
 
     entries = json.loads(path.read_text(encoding="utf-8"))

@@ -75,9 +75,9 @@ def read_report(path: Path) -> LaidReport | None:
     """
     named = _NUMBER.fullmatch(path.name)
     if not named:
-        raise EvaluationError(f"{path} is not named like a report of the collection.")
+        raise EvaluationError(f"The file name of {path} is not that of a report in the collection.")
     if int(named.group(1)) % 2:
-        raise EvaluationError(f"Report {path.stem} has an odd number: it is kept back and not read.")
+        raise EvaluationError(f"Report {path.stem} is not read: odd-numbered reports are reserved.")
     try:
         read = read_open_i(path)
     except SetError as error:

@@ -1,5 +1,5 @@
-"""Whether a text is worded as reports are: no sentence twice, no section left out, no word that is none, no two words
-that never meet.
+"""Whether a text is worded like a report: no repeated sentence, no missing section, no unknown word, no two words that
+never stand together.
 
 It compares with a great many written reports, and for single words with real reports too where they are given; it
 knows nothing of pictures, findings and models.

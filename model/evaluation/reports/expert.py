@@ -141,7 +141,7 @@ def read_by_radiologists(folder: Path) -> list[Read]:
             for row in rows
         ]
     except (OSError, KeyError, ValueError) as error:
-        raise EvaluationError(f"{folder} holds no set that radiologists read: {error}") from error
+        raise EvaluationError(f"{folder} contains no set read by radiologists: {error}") from error
 
 
 def _scored(engine: EvaluationEngine, one: Read, _: DraftSettings) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Scores of other people's packages, where the user has installed them; their weights come with them.
+"""Scores of third-party packages that the user has installed, with their own weights.
 
 RadGraph-F1 (`radgraph`; Delbrouck et al., Findings of EMNLP 2022), CheXbert (`f1chexbert`; Smit et al., EMNLP 2020),
 RaTEScore (Zhao et al., EMNLP 2024) and GREEN (`green-score`; Ostmeier et al., Findings of EMNLP 2024). Called as their
@@ -88,9 +88,9 @@ def load_scores(names: Sequence[str]) -> dict[str, Score]:
     for one that does not load.
     """
     if unknown := [name for name in names if name not in SCORES]:
-        raise EvaluationError(f"There is no score {unknown[0]!r}; there are {', '.join(SCORES)}.")
+        raise EvaluationError(f"Unknown score {unknown[0]!r}. Available: {', '.join(SCORES)}.")
     if missing := [SCORES[name][2] for name in names if not _is_there(SCORES[name][1])]:
-        raise EvaluationError(f"--scores needs what is not installed: pip install {' '.join(missing)}")
+        raise EvaluationError(f"--scores needs packages that are not installed: pip install {' '.join(missing)}")
     scores: dict[str, Score] = {}
     for name in names:
         called, module, package, make = SCORES[name]

@@ -1,4 +1,4 @@
-"""Gaps: what is taken out of a report, by a draw that depends on the seed alone, so that every method fills the same.
+"""Gaps: text taken out of a report. The draw depends only on the seed, so every method fills the same gaps.
 
 A word, a phrase of 2 to 5 words, a sentence or a section, or two, four or eight mixed ones at once; of reports that the
 grammar wrote a sentence whose other section decides it, and any sentence. This module knows nothing of how gaps are

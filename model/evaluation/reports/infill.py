@@ -50,7 +50,7 @@ class InfillSettings(DraftedSettings):
         None,
         "instead of --data: folder of a set of reports, in which gaps of every size are filled in every way",
     )
-    format: str | None = argument(None, "of --set; by default it is told by the names of its files")
+    format: str | None = argument(None, "format of --set (default: recognised by its file names)")
     scores: str = argument(
         "",
         "with --set: radgraph, chexbert, ratescore and green, with commas between, whose packages are installed",

@@ -54,7 +54,7 @@ def part_of(reports: ReportSet) -> str:
     for part in _PARTS:
         if part in reports.parts:
             return part
-    raise EvaluationError(f"{reports.folder} holds reports for training alone; there are none to measure on.")
+    raise EvaluationError(f"{reports.folder} contains reports for training only, none to measure on.")
 
 
 def all_sizes(
@@ -64,7 +64,7 @@ def all_sizes(
     laid = [report for each in held.of(part) if (report := laid_out(each))]
     reports = drawn_reports(laid, limit, context.settings.seed, context.model)
     if not reports:
-        raise EvaluationError(f"{held.folder} has no report that the model has room for.")
+        raise EvaluationError(f"Every report of {held.folder} is too long for the model.")
     measured = False
     for kind in KINDS:
         drawn = [gaps for report in reports if (gaps := drawn_gaps(report, kind, context.settings.seed))]
@@ -189,7 +189,7 @@ def _foreign(called: str, score: Score, own: _Measured) -> Estimate:
     if isinstance(got, Estimate):
         return got
     # What else was measured is not lost with it.
-    print(f"{called} cannot be told: {got}", file=sys.stderr, flush=True)
+    print(f"{called} cannot be computed: {got}", file=sys.stderr, flush=True)
     return Estimate(None, None, None, 0)
 
 

@@ -26,9 +26,9 @@ def measure(context: Context[SpeedSettings]) -> Iterator[list[Row]]:
     """The rows of each part. Raises EvaluationError for options that do not go together."""
     options, settings = context.options, context.settings
     if options.plots and not options.plots.is_dir():
-        raise EvaluationError(f"{options.plots} is not a folder to write into.")
+        raise EvaluationError(f"{options.plots} is not an existing folder.")
     if unknown := set(options.parts) - set(PARTS):
-        raise EvaluationError(f"There is no part {', '.join(sorted(unknown))} of speed; there are {', '.join(PARTS)}.")
+        raise EvaluationError(f"Unknown part {', '.join(sorted(unknown))}. Available: {', '.join(PARTS)}.")
     if options.sibling and options.published:
         raise EvaluationError("--compare needs a checkpoint beside the sibling's, not --published.")
     if options.published:

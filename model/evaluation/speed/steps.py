@@ -70,7 +70,7 @@ class SpeedSettings(SeededSettings):
     """`widenings`: as in the engine; random weights hardly ever choose a blank and would have every gap widened."""
 
     limit: int = argument(200, "reports with a sentence each, drafted again by either")
-    steps: int | None = argument(None, "at most so many denoising steps a draft")
+    steps: int | None = argument(None, "maximum denoising steps of a draft")
     widenings: int = WIDENINGS
 
 

@@ -1,4 +1,4 @@
-"""Questions answered by one model after another; every answer is kept as soon as it is made.
+"""Questions answered by one model after another; every answer is saved as soon as it is made.
 
 This module knows nothing of whether answers are right.
 """

@@ -25,12 +25,12 @@ def measure(context: Context[VqaSettings]) -> Iterator[list[Row]]:
     if settings.held_out_of and (settings.part or settings.split_seed is not None):
         raise EvaluationError("--held-out-of has part and split from its recipe: leave out --part and --split-seed.")
     if options.judge and not (options.judged and options.drafts):
-        raise EvaluationError("--judge needs --drafts and --judged, so that nothing is lost where it fails.")
+        raise EvaluationError("--judge needs --drafts and --judged, which save each answer and verdict.")
     for_sets = ("format", "part", "split_seed", "held_out_of")
     if options.data and (given := [name for name in for_sets if getattr(settings, name) is not None]):
         raise EvaluationError(f"--{given[0].replace('_', '-')} goes with --questions, not with --data.")
     if options.questions and options.kept:
-        raise EvaluationError("--kept goes with --data; with --questions what is answered is kept in --drafts.")
+        raise EvaluationError("--kept needs --data. With --questions, --drafts saves the answers.")
     groups = (
         [chosen_group(options.questions, settings)]
         if options.questions

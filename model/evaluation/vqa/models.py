@@ -60,7 +60,7 @@ def _against(context: Context, folder: Path, model: str | None) -> Contender:
     try:
         family = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EvaluationError(f"{folder} holds neither an adapter nor a checkpoint.") from error
+        raise EvaluationError(f"{folder} contains neither an adapter nor a checkpoint.") from error
     if family == "gemma4":
         return _sibling(context, str(folder), str(folder), None)
     identity = {"name": folder.name, **_hashes(str(folder), None)}

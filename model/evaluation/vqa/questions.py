@@ -45,7 +45,7 @@ class VqaSettings(DraftedSettings):
 
     limit: int | None = argument(None, f"painted radiographs to ask about (default {PAINTED}); images of a set")
     blank: int = argument(80, "images with their questions for each control")
-    format: str | None = argument(None, "of the set's files, where their names do not tell")
+    format: str | None = argument(None, "format of the set's files (default: recognised by their names)")
     part: str | None = argument(
         None, "which of the owner's parts (default test)", choices=["train", "validation", "test", ALL]
     )
@@ -155,7 +155,7 @@ def chosen_group(folder: Path, settings: VqaSettings) -> Group:
     except (SetError, TrainingError) as error:
         raise EvaluationError(str(error)) from error
     if not wanted and settings.held_out_of is not None:
-        raise EvaluationError(f"{settings.held_out_of} holds no image out.")
+        raise EvaluationError(f"{settings.held_out_of} holds out no image.")
     if not wanted:
         has = f"has no question of the part '{part}', only of {', '.join(loaded.parts)}"
         raise EvaluationError(f"{loaded.name} in {folder} {has}; --split-seed N splits it by image.")

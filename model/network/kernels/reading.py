@@ -1,4 +1,4 @@
-"""What the output layer says, read in two passes over its products: `capped_logits`, `bar` and `read` in one.
+"""The output layer's result, read in two passes over its products: `capped_logits`, `bar` and `read` in one.
 
 A vocabulary has hundreds of thousands of tokens, and a step reads a row of them for every free position. Done one
 operation after the other that is a dozen passes over a matrix in float32 that is larger than what most layers weigh.

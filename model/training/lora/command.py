@@ -1,4 +1,4 @@
-"""`python -m model train lora`: from the command line's options to a run, and to one sentence where it cannot be."""
+"""`python -m model train lora`: from the command line's options to a run, or to an error of one sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model.training.lora.recipe import LoraRecipe, TrainingError, load_recipe
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="folder or hub id; by default the model that the repository ships")
+    parser.add_argument("--model", help="folder or hub id (default: the model in this repository)")
     parser.add_argument("--recipe", type=Path, help="file in TOML, see docs/recipes")
     parser.add_argument(
         "--data", type=Path, nargs="+", help="folders, each a set of questions or of reports in its owner's files"
@@ -25,7 +25,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for adapter, log and state; resumed if it has one")
     parser.add_argument("--seed", type=count, help="by default the recipe's first")
     parser.add_argument("--cpu", action="store_true", help="instead of the devices that accelerate finds")
-    parser.add_argument("--steps", type=count, help="of this call, at most; the same command goes on from there")
+    parser.add_argument("--steps", type=count, help="maximum of this call; the same command resumes there")
     parser.add_argument(
         "--published",
         choices=["diffusion", "autoregressive"],
@@ -46,7 +46,7 @@ def run_lora(options: argparse.Namespace) -> int:
             return measure_steps(options.published, options.steps or 3, options.json, recipe, say)
         _train(options)
     except KeyboardInterrupt:
-        say("Stopped. The same command goes on from the last state that was saved.")
+        say("Stopped. The same command resumes from the last saved state.")
         return 130
     return 0
 

@@ -132,7 +132,7 @@ def fitting(lessons: Sequence[Lesson], encode: Encode, room: int) -> list[Lesson
     """The lessons whose text fits into `room` tokens, cut or not. Raises TrainingError where none does."""
     kept = [lesson for lesson in lessons if 0 < len(encode(lesson.text)) + SPARE_TOKENS <= room]
     if not kept:
-        raise TrainingError(f"Of {len(lessons)} texts none fits into {room} positions; 'canvas' must be larger.")
+        raise TrainingError(f"None of {len(lessons)} texts fits into {room} positions. 'canvas' must be larger.")
     return kept
 
 

@@ -1,4 +1,4 @@
-"""What both families' objectives have in common: how an exercise is asked, and what a loss is told.
+"""The shared parts of both families' objectives: the prompt of an exercise and the input of a loss.
 
 A batch is a dictionary of tensors on the CPU. Its `counts` say over how many tokens each of its losses is a sum, so
 that a step's mean does not depend on how its examples are batched.

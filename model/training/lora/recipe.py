@@ -87,7 +87,7 @@ class LoraRecipe:
         for name in ("steps", "epochs", "warm_up", "weight_decay", "last_learning_rate", "encoder_loss"):
             _demand(getattr(self, name) >= 0, f"'{name}' must not be below 0")
         for name in ("dropout", "noise", "held_out"):
-            _demand(0 <= getattr(self, name) < 1, f"'{name}' must be from 0 up to, and not, 1")
+            _demand(0 <= getattr(self, name) < 1, f"'{name}' must be at least 0 and below 1")
         for name in ("believing", "infill"):
             _demand(0 <= getattr(self, name) <= 1, f"'{name}' must be from 0 to 1")
         _demand((self.steps > 0) != (self.epochs > 0), "either 'steps' or 'epochs' must be above 0")
@@ -138,7 +138,7 @@ def recipe_of(told: dict[str, Any]) -> LoraRecipe:
     """The recipe of a file's keys and values. Raises TrainingError for keys and values that are none of a recipe."""
     known = {field.name: field for field in fields(LoraRecipe)}
     unknown = sorted(set(told) - set(known))
-    _demand(not unknown, f"nothing is called {_listed(unknown)}; there are {_listed(known)}")
+    _demand(not unknown, f"unknown: {_listed(unknown)}; known: {_listed(known)}")
     missing = [name for name, field in known.items() if field.default is MISSING and name not in told]
     _demand(not missing, f"{_listed(missing)} must be given")
     kinds = get_type_hints(LoraRecipe)

@@ -1,4 +1,4 @@
-"""A LoRA run: steps over a course, with log, checkpoints and going on where it was left, on one device or several.
+"""A LoRA run: steps over a course, with a log, checkpoints and resuming, on one device or several.
 
 `accelerate` gives the devices: alone, data-parallel, or sharded (FSDP), as its launcher is configured. Everything that
 is drawn follows from the recipe's seed and a place in the course, so that a run that is cut off and goes on is the run
@@ -206,13 +206,13 @@ def demand_shareable(student: Student, recipe: LoraRecipe, accelerator: Accelera
                 " data-parallel."
             )
         if student.taught:
-            raise TrainingError("A blank cannot be taught under FSDP; launch the run data-parallel.")
+            raise TrainingError("FSDP cannot train a blank; launch the run data-parallel.")
     elif accelerator.distributed_type not in (
         DistributedType.NO,
         DistributedType.MULTI_GPU,
         DistributedType.MULTI_CPU,
     ):
-        raise TrainingError(f"A LoRA run cannot be shared by way of {accelerator.distributed_type.value}.")
+        raise TrainingError(f"A LoRA run does not support {accelerator.distributed_type.value}.")
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def train_lora(run: LoraRun, accelerator: Accelerator, report: Report, stop_afte
     say(
         f"{student.source}: {student.family}, {weights:,} weights in adapters; {len(course):,} of {len(run.lessons):,}"
         f" lessons, {steps} steps of {recipe.examples_a_step}, seed {run.seed}"
-        + (f"; goes on after step {first}" if first else "")
+        + (f"; resumes after step {first}" if first else "")
     )
     log = Log(run.out, first) if main else None
     if log is not None and not first:

@@ -1,4 +1,4 @@
-"""What a LoRA run leaves on the disk: the state to go on from, the log, the adapter. Nothing is ever half written."""
+"""The files of a LoRA run: the state to resume from, the log, the adapter. Nothing is ever half written."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def load_state(folder: Path, run: dict[str, Any]) -> RunState | None:
     try:
         state = RunState(**torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, ValueError, TypeError, EOFError, UnpicklingError) as error:
-        raise TrainingError(f"{path} is not the state of a run, or broken.") from error
+        raise TrainingError(f"{path} is damaged or not the state of a run.") from error
     other = sorted(key for key in {*state.run, *run} if state.run.get(key) != run.get(key))
     if other:
-        raise TrainingError(f"{folder} holds another run, with another {' and '.join(other)}; name another folder.")
+        raise TrainingError(f"{folder} contains a run with another {' and '.join(other)}. Choose another folder.")
     return state
 
 
@@ -72,7 +72,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise TrainingError(f"{path} cannot be written: {reason}. What was saved before is whole.") from error
+        raise TrainingError(f"{path} cannot be written: {reason}. Earlier files are intact.") from error
 
 
 def write(path: Path, content: bytes) -> None:

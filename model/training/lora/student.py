@@ -72,7 +72,7 @@ class Student:
         config = cast(Any, self.network.config)
         begin, piece, end = config.boi_token_id, config.image_token_id, config.eoi_token_id
         if begin is None or piece is None or end is None:
-            raise TrainingError(f"The configuration of {self.source} does not name the tokens of an image.")
+            raise TrainingError(f"The configuration of {self.source} lacks the image tokens.")
         return ImageTokens(begin, piece, end)
 
     @property
@@ -202,7 +202,7 @@ def adapted(student: Student, recipe: LoraRecipe, seed: int) -> PeftModel:
         tuned = get_peft_model(network, config)
     except ValueError as error:
         line = next(iter(str(error).splitlines()), "")
-        raise TrainingError(f"{student.source} takes no such adapter: {line}") from error
+        raise TrainingError(f"{student.source} does not support this adapter: {line}") from error
     if recipe.checkpointing:
         network.activation_checkpointing_enable({"use_reentrant": False})
     network.train()

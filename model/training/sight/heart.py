@@ -1,4 +1,4 @@
-"""The heart's share of the chest's width: learned from masks of heart and lungs, told for any radiograph.
+"""The heart's share of the chest's width: learned from masks of heart and lungs, predicted for any radiograph.
 
 This module knows nothing of labels and reports.
 """

@@ -1,4 +1,4 @@
-"""What is true of the real pictures: the collections' labels, completed by what teachers read that never saw them.
+"""Labels of the real pictures: the collections' own, completed by teachers that were not trained on these pictures.
 
 A program that searches reports misses much and errs at times: against radiologists its 'effusion' has a sensitivity of
 0.38 and a precision of 0.64 (`docs/training.md`). So a label stands where the teachers do not speak against it,
@@ -56,7 +56,7 @@ def load_readings(path: Path) -> Readings:
     """The readings that `train sight` wrote. Raises ValueError where they are of other labels."""
     with np.load(path) as kept:
         if tuple(kept["label_names"].tolist()) != LABELS:
-            raise ValueError(f"{path} was made with other labels; train sight again.")
+            raise ValueError(f"{path} was made with other labels. Train sight again.")
         return Readings(kept["name"], kept["logits"].astype(np.float32), kept["share"].astype(np.float32))
 
 

@@ -356,7 +356,7 @@ class Examples(IterableDataset["HostBatch[NDArray[Any]]"]):
             laid = lay(make(), words, random)
             if laid is not None:
                 return laid
-        raise ValueError(f"Of {MOST_TRIES} tries to ask about a picture none fits: {make()}")
+        raise ValueError(f"None of {MOST_TRIES} questions about a picture fits: {make()}")
 
 
 _WHOLE = [LABELS.index(finding) for finding in WHOLE]

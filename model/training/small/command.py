@@ -24,7 +24,7 @@ class UnusableError(RuntimeError):
 
 
 def _declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tokenizer", type=Path, help="folder whose tokenizer is used; else one is learned")
+    parser.add_argument("--tokenizer", type=Path, help="folder of a tokenizer (default: a new one is trained)")
     parser.add_argument(
         "--data", type=Path, required=True, help="packed radiographs, see python -m model.synthetic.radiographs"
     )
@@ -34,12 +34,12 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights-of", type=Path, help="checkpoint of the same shape whose weights a new run begins with"
     )
-    parser.add_argument("--sight", type=Path, help="folder that train sight left: its tower and readings are used")
+    parser.add_argument("--sight", type=Path, help="output folder of train sight, whose tower and readings are used")
     parser.add_argument("--steps", type=int, help="training steps in all")
     parser.add_argument("--learning-rate", type=float, help="the highest, after the warm-up")
     parser.add_argument("--batch", type=int, help="pictures a step, of each process")
-    parser.add_argument("--cuts", type=int, help="in how many ways the report of each picture is cut")
-    parser.add_argument("--minutes", type=float, help="stop after so long and go on at the next call")
+    parser.add_argument("--cuts", type=int, help="number of ways to cut gaps into each picture's report")
+    parser.add_argument("--minutes", type=float, help="stop after this time; the next call resumes")
     parser.add_argument("--fit", action="store_true", help="a new run has as many steps as --minutes allow")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that write reports, of each process")
@@ -51,7 +51,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 
 def _declare_tokenizer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="packed radiographs, whose questions it learns too")
+    parser.add_argument("--data", type=Path, required=True, help="packed radiographs; their questions are learned too")
     parser.add_argument("--out", type=Path, required=True, help="folder for the tokenizer")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -64,9 +64,9 @@ def _demand_pack(data: Path) -> None:
 def _train(train: Callable[..., None], options: argparse.Namespace) -> int:
     _demand_pack(options.data)
     if options.tokenizer is not None and not (options.tokenizer / "tokenizer.json").is_file():
-        raise UnusableError(f"{options.tokenizer} holds no tokenizer.")
+        raise UnusableError(f"{options.tokenizer} contains no tokenizer.")
     if options.weights_of is not None and not (options.weights_of / "config.json").is_file():
-        raise UnusableError(f"{options.weights_of} holds no checkpoint.")
+        raise UnusableError(f"{options.weights_of} contains no checkpoint.")
     names = ("steps", "learning_rate", "batch", "cuts")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     train(

@@ -44,7 +44,7 @@ def start_from(
         if source is not None and name.endswith(EMBEDDINGS) and source.shape[1:] == weight.shape[1:]:
             source = torch.stack([source[ids].mean(dim=0) for ids in pieces])
         if source is None or source.shape != weight.shape:
-            raise ValueError(f"{checkpoint} is of another shape: its {name} does not fit.")
+            raise ValueError(f"{checkpoint} has another shape: its {name} does not fit.")
         weight.copy_(source)
 
 

@@ -41,7 +41,7 @@ def test_studies_and_priors_of_all_sessions_count_together() -> None:
     first, second = sessions.open(), sessions.open()
     first.open_study(a_study(40))
     first.open_prior(a_study(40))
-    with pytest.raises(OutOfMemoryError, match="memory for images is full"):
+    with pytest.raises(OutOfMemoryError, match="no memory left for images"):
         second.open_study(a_study(21))
     assert second.study is None
     second.open_study(kept := a_study(20))

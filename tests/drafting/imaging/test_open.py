@@ -48,9 +48,9 @@ def test_what_is_no_image_file_at_all_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "bare") == "This file is neither DICOM, PNG nor JPEG."
     (tmp_path / "Poe^Jane").touch()
     assert refusal(tmp_path / "Poe^Jane") == "This file is empty."
-    assert refusal(tmp_path) == "This is not a file."
+    assert refusal(tmp_path) == "This is a folder or a device, not a file."
     os.mkfifo(tmp_path / "pipe")
-    assert refusal(tmp_path / "pipe") == "This is not a file."
+    assert refusal(tmp_path / "pipe") == "This is a folder or a device, not a file."
     assert refusal(tmp_path / "missing") == "This file cannot be opened: No such file or directory."
 
 
@@ -58,10 +58,10 @@ def test_size_is_judged_by_the_header_before_any_decoding(tmp_path: Path) -> Non
     path = tmp_path / "Doe^Jane"
     assert (
         refusal(saved(dicom_dataset(ramp(), Rows=40000, Columns=40000), path))
-        == "The image is too large: 40000 x 40000 pixels take 3,200 MB; the limit is 269 MB."
+        == "The image is too large: 40000 x 40000 pixels need 3,200 MB. The limit is 269 MB."
     )
     sentence = refusal(saved(dicom_dataset(ramp(shape=(40, 16, 20))), path), Limits(decoded_bytes=20_000))
-    assert sentence == "The image is too large: 40 frames of 20 x 16 pixels take 1 MB; the limit is 1 MB."
+    assert sentence == "The image is too large: 40 frames of 20 x 16 pixels need 1 MB. The limit is 1 MB."
     assert "too many frames" in refusal(path, Limits(frames=39))
     Image.new("1", (20000, 20000)).save(path, "PNG")
     assert "20000 x 20000 pixels" in refusal(path)
@@ -78,15 +78,15 @@ def test_size_is_judged_by_the_header_before_any_decoding(tmp_path: Path) -> Non
         ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-            "Opening this file was stopped by the operating system, probably for want of memory.",
+            "The operating system stopped the decoder, probably because memory ran out.",
         ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
-            "The image decoder failed on this file, which is probably damaged.",
+            "The image decoder failed. The file is probably damaged.",
         ),
         (f"raise SystemExit({imaging.EXIT_DISK_FULL})", imaging.DISK_FULL),
-        ("raise SystemExit(3)", "The image decoder failed on this file, which is probably damaged."),
-        ("print('nothing to say')", "The image decoder gave no usable result for this file."),
+        ("raise SystemExit(3)", "The image decoder failed. The file is probably damaged."),
+        ("print('nothing to say')", "The image decoder returned no usable result for this file."),
     ],
 )
 def test_a_worker_that_fails_gives_its_sentence(
@@ -108,7 +108,7 @@ def test_a_disk_that_is_full_is_called_so(tmp_path: Path, monkeypatch: pytest.Mo
     # What arrived does not get into its file.
     with suppress(OSError), FULL.open("wb") as arrived:
         arrived.write(path.read_bytes())
-        with pytest.raises(StudyError, match="disk of the workstation is full"):
+        with pytest.raises(StudyError, match="server's disk is full"):
             open_study(arrived)
 
 

@@ -70,7 +70,7 @@ def test_what_cannot_be_opened_is_left_out_and_said(tmp_path: Path) -> None:
     files = {"1": dicom(1), "2.txt": b"Dear colleague," * 50, "__MACOSX/._1": b"x", "3.zip": b"PK\x03\x04" + bytes(600)}
     study = open_study(zipped(tmp_path / "Doe^Jane", files))
     assert len(study.pictures) == 1
-    assert study.note == "2 files were left out of 3. The first: This file is neither DICOM, PNG nor JPEG."
+    assert study.note == "2 of 3 files were not opened. The first reason: This file is neither DICOM, PNG nor JPEG."
 
 
 def test_pictures_of_different_kinds_make_one_study(tmp_path: Path) -> None:
@@ -83,12 +83,12 @@ def test_pictures_of_different_kinds_make_one_study(tmp_path: Path) -> None:
 
 def test_files_of_two_patients_are_refused(tmp_path: Path) -> None:
     files = {"1": dicom(1, PatientID="47"), "2": dicom(2, PatientID="11")}
-    assert refusal(zipped(tmp_path / "Doe^Jane", files)).startswith("These files are of more than one patient")
+    assert refusal(zipped(tmp_path / "Doe^Jane", files)).startswith("These files belong to more than one patient")
 
 
 def test_archives_that_hold_nothing_to_show_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "Doe^Jane"
-    assert refusal(zipped(path, {})) == "This archive holds no file."
+    assert refusal(zipped(path, {})) == "This archive is empty."
     assert refusal(zipped(path, {"a": b"text" * 200})) == "This file is neither DICOM, PNG nor JPEG."
     assert refusal(zipped(path, {"a": b"text" * 200, "b": b""})).startswith("None of these 2 files can be opened.")
     path.write_bytes(zipped(path, {"1": dicom(1)}).read_bytes()[:-30])
@@ -103,7 +103,7 @@ def test_bombs_are_refused_by_what_comes_out_of_them(tmp_path: Path) -> None:
     bomb = zipped(tmp_path / "Doe^Jane", {"1": bytes(80 * 2**20)})
     assert bomb.stat().st_size < 2**20
     sentence = refusal(bomb, Limits(file_bytes=2**20))
-    assert sentence == "This archive is too large when unpacked; the limit is 2 MB."
+    assert sentence == "This archive is too large when unpacked. The limit is 2 MB."
     # Its own header says that there is nothing in it.
     lying = bytearray(bomb.read_bytes())
     at = lying.index(b"PK\x01\x02") + 24
@@ -111,15 +111,15 @@ def test_bombs_are_refused_by_what_comes_out_of_them(tmp_path: Path) -> None:
     bomb.write_bytes(lying)
     refusal(bomb, Limits(file_bytes=2**20))
     many = zipped(tmp_path / "Doe^John", {str(n): b"" for n in range(30)})
-    assert refusal(many, Limits(frames=20)) == "These are too many files at once; the limit is 20."
-    assert refusal(many, Limits(frames=5)) == "These are too many files at once; the limit is 5."
+    assert refusal(many, Limits(frames=20)) == "Too many files at once. The limit is 20."
+    assert refusal(many, Limits(frames=5)) == "Too many files at once. The limit is 5."
 
 
 def test_files_that_are_too_large_together_are_refused(tmp_path: Path) -> None:
     files = {str(n): dicom(n) for n in range(4)}
     path = zipped(tmp_path / "Doe^Jane", files)
-    assert refusal(path, Limits(decoded_bytes=100)).startswith("These files are too large together:")
-    assert refusal(path, Limits(frames=4, decoded_bytes=159)).startswith("These files are too large together:")
+    assert refusal(path, Limits(decoded_bytes=100)).startswith("Together these files are too large.")
+    assert refusal(path, Limits(frames=4, decoded_bytes=159)).startswith("Together these files are too large.")
     assert len(open_study(path, Limits(frames=4, decoded_bytes=160)).pictures) == 4
 
 

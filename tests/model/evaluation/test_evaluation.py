@@ -383,7 +383,7 @@ def test_what_other_weights_made_is_not_taken_for_these(
     command = ["evaluate", "vqa", "--data", str(packed), "--model", str(tiny_checkpoint), "--limit", "1"]
     assert main([*command, "--kept", str(kept)]) == 2
     (told,) = [line for line in capsys.readouterr().err.splitlines() if str(kept) in line]
-    assert "was begun with other settings (code" in told
+    assert "was started with other settings (code" in told
     assert main(["evaluate", "vqa", "--questions", str(tmp_path), "--kept", str(kept)]) == 2
     assert "--drafts" in capsys.readouterr().err
 

@@ -97,5 +97,5 @@ def test_the_rows_say_how_often_findings_are_told_and_normal_is_called_normal(ex
 
 
 def test_a_folder_that_is_no_such_set_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="holds no set that radiologists read"):
+    with pytest.raises(EvaluationError, match="contains no set read by radiologists"):
         read_by_radiologists(tmp_path)

@@ -269,7 +269,7 @@ def test_a_set_is_measured_on_what_it_keeps_for_that(tmp_path: Path) -> None:
         write(*splits)
         assert part_of(load_reports(tmp_path)) == part
     write("train")
-    with pytest.raises(EvaluationError, match="training alone"):
+    with pytest.raises(EvaluationError, match="training only"):
         part_of(load_reports(tmp_path))
 
 
@@ -322,7 +322,7 @@ def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
         (["--set", "{set}/none"], "none"),
         (["--set", "{empty}"], "no set of reports"),
         (["--set", "{set}", "--format", "csv"], "'csv' is no format"),
-        (["--set", "{set}", "--scores", "bleu"], "no score 'bleu'"),
+        (["--set", "{set}", "--scores", "bleu"], "Unknown score 'bleu'"),
         (["--set", "{set}", "--scores", "radgraph,green"], "pip install radgraph green-score"),
         (["--set", "{set}", "--together", "0"], "at a time"),
         (["--set", "{set}", "--drafts", "{set}/none/drafts.jsonl"], "not a folder"),
@@ -430,7 +430,7 @@ def test_a_package_that_fails_says_so_and_the_rest_is_kept(
     rows = {row.measure: row.estimate for row in sizes._rows("x", DIFFUSION, done, {called: score})}
     assert rows[called].value is None
     assert rows[EXACT].value == 1.0
-    assert capsys.readouterr().err == "RaTEScore cannot be told: ValueError: 1 scores for 2 texts\n"
+    assert capsys.readouterr().err == "RaTEScore cannot be computed: ValueError: 1 scores for 2 texts\n"
 
     def no_weights(self: Any) -> None:
         raise OSError("no weights\nhere")

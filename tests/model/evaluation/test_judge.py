@@ -150,7 +150,7 @@ def test_a_judge_that_is_gone_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kept.jsonl"
     with (
         Ledger(path) as kept,
-        pytest.raises(EvaluationError, match=r"gone; 4 of 6 new verdicts are kept in .*kept\.jsonl"),
+        pytest.raises(EvaluationError, match=r"gone; 4 of 6 new verdicts are saved in .*kept\.jsonl"),
     ):
         judged(ANSWERS, Scripted(fails_after=4), kept)
     again = Scripted()
@@ -194,7 +194,7 @@ def test_a_ledger_drops_what_was_cut_off_and_refuses_what_is_not_its_own(tmp_pat
     with pytest.raises(EvaluationError, match=r"other settings \(seed 1 instead of 2\)"):
         Ledger(path, {"seed": 2, "shares": (1, 2)})
     path.write_text("{}\nnothing\n")
-    with pytest.raises(EvaluationError, match="no JSON in line 2"):
+    with pytest.raises(EvaluationError, match=r"Line 2 of .* is not JSON"):
         Ledger(path)
     path.write_text("{}\n")
     with pytest.raises(EvaluationError, match="does not begin with the settings"):
@@ -203,7 +203,7 @@ def test_a_ledger_drops_what_was_cut_off_and_refuses_what_is_not_its_own(tmp_pat
     with pytest.raises(EvaluationError, match="not a file of JSON lines"):
         Ledger(path)
     assert path.read_text() == "a note without a line end"
-    with pytest.raises(EvaluationError, match="not a file to write into"):
+    with pytest.raises(EvaluationError, match="not a file that can be written"):
         Ledger(tmp_path)
 
 
@@ -215,13 +215,13 @@ def test_a_disk_that_takes_no_more_is_told_in_one_line_and_costs_no_finished_one
         with Ledger(path) as kept:
             for number in range(2):
                 kept.add({"number": number, "text": "x" * 20})
-            with pytest.raises(EvaluationError, match="File too large; 2 finished lines are kept"):
+            with pytest.raises(EvaluationError, match="File too large; 2 finished lines are saved"):
                 kept.add({"number": 2, "text": "x" * 20})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with Ledger(path) as kept:
         assert [line["number"] for line in kept.lines] == [0, 1]
-    with pytest.raises(EvaluationError, match="not a file to write into"):
+    with pytest.raises(EvaluationError, match="not a file that can be written"):
         Ledger(Path("/dev/zero"))
 
 
@@ -238,13 +238,13 @@ def test_the_hand_judged_file_is_whole_and_exact_match_alone_is_no_judge_of_it()
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "holds no verdict"),
+        ("", "contains no verdict"),
         ("nothing", "line 1 is not JSON"),
         ('{"question": "a", "reference": "b", "answer": "c"}', "no text 'verdict'"),
         ('{"question": "a", "reference": "b", "answer": "c", "verdict": "maybe"}', "the verdict is 'maybe'"),
         ('{"question": "a", "reference": "b", "answer": 1, "verdict": "right"}', "no text 'answer'"),
         ("[]", "not a JSON object"),
-        ('{"question": "a", "reference": "b", "answer": "c", "verdict": "right"}\n' * 2, "line 2: the same answer"),
+        ('{"question": "a", "reference": "b", "answer": "c", "verdict": "right"}\n' * 2, "line 2: this answer"),
     ],
 )
 def test_a_broken_file_of_verdicts_is_refused_with_its_line(text: str, told: str, tmp_path: Path) -> None:

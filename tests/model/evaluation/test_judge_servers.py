@@ -87,9 +87,9 @@ def test_a_server_that_fails_for_a_while_is_asked_again(script: str, serve: Serv
 @pytest.mark.parametrize(
     ("script", "tries", "told"),
     [
-        ("nonsense", 3, r"asked 3 times: what it says is no chat completion: <html>Welcome to this printer"),
-        ("hangs", 2, r"asked 2 times: no answer within 0\.5 s\.$"),
-        ("drips", 1, r"asked once: no whole answer within 0\.5 s\.$"),
+        ("nonsense", 3, r"after 3 attempts: the response is not a chat completion: <html>Welcome to this printer"),
+        ("hangs", 2, r"after 2 attempts: no answer within 0\.5 s\.$"),
+        ("drips", 1, r"after 1 attempt: no whole answer within 0\.5 s\.$"),
         ("locked", 3, r"refuses with 401 Incorrect API key provided\.$"),
         ("elsewhere", 3, r"refuses with 307\.$"),
     ],
@@ -127,10 +127,10 @@ def test_waits_grow_and_never_pass_the_longest(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("ftp://127.0.0.1/v1", "is no address of a server"),
-        ("http://", "is no address of a server"),
-        ("http://user:secret@127.0.0.1/v1", "must not hold a password"),
-        ("http://127.0.0.1:port/v1", "cannot be asked: Invalid port"),
+        ("ftp://127.0.0.1/v1", "is not a server's address"),
+        ("http://", "is not a server's address"),
+        ("http://user:secret@127.0.0.1/v1", "must not contain a password"),
+        ("http://127.0.0.1:port/v1", "Invalid port"),
     ],
 )
 def test_a_wrong_address_is_refused_before_anything_is_sent(url: str, told: str) -> None:
@@ -141,7 +141,7 @@ def test_a_wrong_address_is_refused_before_anything_is_sent(url: str, told: str)
 
 @pytest.mark.parametrize("key", ["sec\nret", " secret", "s\u00e9cret", ""])
 def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(EndpointError, match="key holds characters") as raised:
+    with pytest.raises(EndpointError, match="key contains characters") as raised:
         Endpoint("http://127.0.0.1:9/v1", "scripted", key)
     assert "cret" not in str(raised.value)
 
@@ -204,7 +204,7 @@ def test_a_server_that_dies_in_the_middle_costs_one_line_and_no_verdict(
     assert main(command(people, served.url, "--judge-together", "1")) == 2
     told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("verdicts:")]
     assert len(told) == 1
-    assert "4 of 30 new verdicts are kept in" in told[0]
+    assert "4 of 30 new verdicts are saved in" in told[0]
     kept = people.with_name("judged.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(kept) == 4
     served.process.wait(timeout=10)
@@ -230,11 +230,11 @@ def test_a_judge_that_gives_no_verdicts_is_told_of_and_scores_nothing(
         (["--judge", "http://127.0.0.1:9/v1"], "--judge needs --judged"),
         (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/j"], "needs --judge-model"),
         (["--judge", "{}/none", "--judged", "{}/j"], "cannot be loaded as a judge"),
-        (["--judge", "{}/none", "--judged", "{}/j", "--judge-model", "x"], "is no address of a server"),
-        (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/none/j"], "is not a folder to write into"),
+        (["--judge", "{}/none", "--judged", "{}/j", "--judge-model", "x"], "is not a server's address"),
+        (["--judge", "http://127.0.0.1:9/v1", "--judged", "{}/none/j"], "is not an existing folder"),
         (
             ["--judge", "http://127.0.0.1:9/v1", "--judge-model", "x", "--judged", "{}/j", "--judge-key-env", "NO_KEY"],
-            "has no NO_KEY",
+            "NO_KEY for the judge's key is not set",
         ),
         (["--verdicts", "{}/none.jsonl"], "cannot be read"),
     ],

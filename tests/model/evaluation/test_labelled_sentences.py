@@ -99,9 +99,9 @@ def test_a_sentence_that_was_changed_since_is_refused(tmp_path: Path, monkeypatc
         "<AbstractText Label='IMPRESSION'>Normal chest.</AbstractText></r>",
         encoding="utf-8",
     )
-    with pytest.raises(EvaluationError, match="not the one that was labelled"):
+    with pytest.raises(EvaluationError, match="differs from the labelled one"):
         labelled_sentences(labelled, tmp_path)
-    with pytest.raises(EvaluationError, match="name the folder"):
+    with pytest.raises(EvaluationError, match="Name the reports' folder"):
         labelled_sentences(labelled)
 
 

@@ -214,11 +214,11 @@ def asked_of(folder: Path, *more: str) -> list[str]:
         ("", ["--held-out-of", "{}/none.toml"], "cannot be read"),
         ("", ["--held-out-of", "x", "--part", "test"], "leave out --part"),
         ("", ["--judge", "http://127.0.0.1:9/v1", "--judge-model", "x"], "--judge needs --drafts and --judged"),
-        ("", ["--against", "{}/images"], "holds neither an adapter nor a checkpoint"),
+        ("", ["--against", "{}/images"], "contains neither an adapter nor a checkpoint"),
         ("", ["--sibling-adapter", "x"], "--sibling-adapter needs --sibling"),
         ("", ["--sibling", "{}/none"], "is not a folder with a sibling's checkpoint"),
         ("", ["--together", "0"], "At least one draft"),
-        ("", ["--drafts", "{}/none/d.jsonl"], "is not a folder to write into"),
+        ("", ["--drafts", "{}/none/d.jsonl"], "is not an existing folder"),
         ("", ["--model", "{}/images"], "cannot be loaded"),
         ("missing", [], "1 of 6 images are missing"),
         ("cut", [], "cannot be read as an image"),
@@ -289,7 +289,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     assert main(command) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert "2 of" in told
-    assert "new verdicts are kept" in told
+    assert "new verdicts are saved" in told
     # 6 questions of three images, and twice 4 of two, by three models; the settings before them.
     answers = drafts.read_text(encoding="utf-8")
     assert len(answers.splitlines()) == 1 + 3 * (6 + 4 + 4)

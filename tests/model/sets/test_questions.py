@@ -129,7 +129,7 @@ def test_vqa_med_in_the_folder_of_one_archive(tmp_path: Path) -> None:
         (rad(1, "/etc/hosts"), "is not the name of an image"),
         (rad(1, ""), "is not the name of an image"),
         (rad(1, "a.jpg", answer=None), "'answer' is not a text"),
-        (rad(1, "a\ud800.jpg"), "half a character"),
+        (rad(1, "a\ud800.jpg"), "half of a surrogate pair"),
         (rad(1, "a.jpg", answer_type="MAYBE"), "neither CLOSED nor OPEN"),
         ("text", "entry 1 is not an object"),
     ],
@@ -174,7 +174,7 @@ def test_what_is_no_set_or_two_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="vqa_rad and slake"):
         load_questions(tmp_path)
     assert load_questions(tmp_path, "slake").questions[0].image == "b.jpg"
-    with pytest.raises(SetError, match="no format"):
+    with pytest.raises(SetError, match="Unknown format"):
         load_questions(tmp_path, "vqav2")
     with pytest.raises(SetError, match="no question"):
         load_questions(tmp_path, "vqa_med_2019")

@@ -128,9 +128,9 @@ def test_reports_in_json_lines(tmp_path: Path) -> None:
         ({"id": "1", "images": "a.png", "report": ""}, "'images' is not a list"),
         ({"id": "1", "images": [1], "report": ""}, "'images' is not a list"),
         ({"id": "1", "images": []}, "no key 'report'"),
-        (r'{"id": "1", "images": ["\ud800"], "report": ""}', "half a character"),
+        (r'{"id": "1", "images": ["\ud800"], "report": ""}', "half of a surrogate pair"),
         ({"id": "1", "images": [], "report": None}, "'report' is not a text"),
-        ({"id": "1", "images": [], "report": "", "split": "holdout"}, "'holdout' is no split"),
+        ({"id": "1", "images": [], "report": "", "split": "holdout"}, "'holdout' is not a split"),
         ({"id": "1", "images": [], "report": "", "age": "old"}, "'age' is not"),
         ({"id": "1", "images": [], "report": "", "sex": "unknown"}, "'sex' is"),
     ],
@@ -198,9 +198,9 @@ def test_mimic_cxr_without_tables_and_with_the_reports_in_a_folder_of_their_own(
     [
         ("mimic-cxr-2.0.0-split.csv", b"study_id\n1\n", "no column split"),
         ("mimic-cxr-2.0.0-split.csv", b"", "no column study_id"),
-        ("mimic-cxr-2.0.0-split.csv", b"study_id,split\n1\n", "line 2 is cut off"),
+        ("mimic-cxr-2.0.0-split.csv", b"study_id,split\n1\n", "line 2 is incomplete"),
         ("mimic-cxr-2.0.0-split.csv", b"study_id,split\n1,train\n1,test\n", "in two splits"),
-        ("mimic-cxr-2.0.0-split.csv", b"study_id,split\n1,holdout\n", "'holdout' is no split"),
+        ("mimic-cxr-2.0.0-split.csv", b"study_id,split\n1,holdout\n", "'holdout' is not a split"),
         ("mimic-cxr-2.0.0-metadata.csv", b"\xff\xff", "not UTF-8"),
         ("mimic-cxr-2.0.0-metadata.csv.gz", b"not gzip", "cannot be read"),
         ("mimic-cxr-2.0.0-metadata.csv.gz", gzip.compress(b"a" * 1000, mtime=0)[:20], "cannot be read"),
@@ -262,7 +262,7 @@ def test_what_is_no_set_or_two_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="jsonl and open_i"):
         load_reports(tmp_path)
     assert len(load_reports(tmp_path, "open_i").reports) == 1
-    with pytest.raises(SetError, match="no format"):
+    with pytest.raises(SetError, match="Unknown format"):
         load_reports(tmp_path, "padchest")
 
 

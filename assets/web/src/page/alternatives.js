@@ -1,10 +1,12 @@
-// Other texts for a span, and other words for a word: asked of the model, chosen from a list, put in as a draft would be.
+// Other texts for a span, and other words for a word: requested from the model, chosen from a list, inserted as a draft is.
+
+import { waitingText } from "./status.js";
 
 const COUNT = 5;
 const TEXT_SHARE =
-  "How probable the model finds this text, set against the others in this list. The model's belief, not a chance of being right.";
+  "The model's probability for this text among the texts in this list. It is not the probability of being right.";
 const WORD_SHARE =
-  "Its share among the single words, no longer in tokens than this one, that the model would write here, with the image and the rest of the report as they are. The model's belief, not a chance of being right.";
+  "The model's probability for this word, among single words with at most as many tokens, given the image and the rest of the report. It is not the probability of being right.";
 
 /** @param {number} part 0 to 1 */
 export const percent = (part) => `${(part * 100).toFixed(1)} %`;
@@ -85,11 +87,11 @@ export function createAlternatives({ report, aside, lists, hint, refuse, changed
           list.show(textItems(alternatives, span.text));
           list.say(
             alternatives.length
-              ? "↑ ↓ choose · Enter take · Esc leave · % is the share among these texts"
-              : "The model has no words to offer here. Esc leaves.",
+              ? "↑ ↓ to choose, Enter to use, Esc to cancel · % among these texts"
+              : "The model suggests nothing else here. Esc closes the list.",
           );
         },
-        ({ step }, list) => list.say(`Drafting alternatives… step ${step}`),
+        ({ step, place }, list) => list.say(place ? `${waitingText(place)}.` : `Drafting alternatives… step ${step}`),
       );
     },
     /** What else the model would write in the place of a word. @param {import("../report/spans.js").Place|null} place */
@@ -117,7 +119,7 @@ export function createAlternatives({ report, aside, lists, hint, refuse, changed
         false,
         ({ words }, list) => {
           list.show(wordItems(words, word), words.findIndex(({ text }) => text === word));
-          list.say(`↑ ↓ choose · Enter take · Esc leave · all other words ${percent(restOf(words))} · % is the share among these words`);
+          list.say(`↑ ↓ to choose, Enter to use, Esc to cancel · ${percent(restOf(words))} for all other words`);
         },
       );
     },

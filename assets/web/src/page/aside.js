@@ -31,7 +31,7 @@ export function createAside({ desk, send, settings, refuse }) {
             if (message.kind !== "frame" && message.kind !== "progress") return message;
             if (!mine.left) show(message);
           }
-        throw new Error("The connection broke; the report is as it was.");
+        throw new Error("The connection was lost. The report is unchanged.");
       } finally {
         if (asking === mine) asking = null;
         end();

@@ -17,7 +17,7 @@ export function sentence(answer, question) {
 
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
-const EMPTY = "The model's answer comes here.";
+const EMPTY = "The model's answer appears here.";
 const NOTE = "Written by the model. Research use only.";
 
 /**
@@ -51,8 +51,8 @@ export function createAsk({ answer, insert, stop, onclose }) {
       },
     });
   const buttons = [
-    put("Insert open", "open", "As the model's unreviewed text, which a draft may rewrite"),
-    put("Insert locked", "locked", "You have read it: no draft changes it"),
+    put("Insert open", "open", "Insert as unreviewed text by the model; a draft may rewrite it"),
+    put("Insert locked", "locked", "Insert as reviewed; no draft changes it"),
   ];
   const node = el(
     "div",
@@ -88,11 +88,11 @@ export function createAsk({ answer, insert, stop, onclose }) {
       if (of !== study) return;
       said = given?.text.trim() ?? "";
       text.textContent = said || "No answer.";
-      note.textContent = `By the model, not reviewed${given ? ` · seed ${given.seed}` : ""}`;
+      note.textContent = `AI answer, unreviewed${given ? ` · seed ${given.seed}` : ""}`;
     } catch (error) {
       if (of !== study) return;
       text.textContent = error.message;
-      note.textContent = "The report is as it was.";
+      note.textContent = "The report is unchanged.";
     }
     asking = false;
     text.classList.remove("asking");

@@ -63,7 +63,7 @@ export function createAutosave({ now, send, tell, onOther }) {
   /** Another has written a newer version: nothing is sent until the page has chosen. */
   function overtaken() {
     paused = failed = true;
-    tell("Not saved: two versions", true);
+    tell("Not saved: another tab has a newer version", true);
     onOther();
   }
   /** Sends the report as it is now. @returns {Promise<{version: number, writer: string, spans: any[], indication: string}>} */
@@ -99,7 +99,7 @@ export function createAutosave({ now, send, tell, onOther }) {
     /** The version, of this page's own writing, that the desk has of the report as it is now; sent where it has none. */
     async current() {
       while (saving) await saving.catch(() => {});
-      if (paused) throw new Error("This report was changed in another tab; choose first which is kept.");
+      if (paused) throw new Error("Another tab changed this report. First choose which version to keep.");
       if (written !== version || !written || !isAsSaved()) await put();
       return { version, writer };
     },

@@ -37,7 +37,7 @@ export function createConnection() {
   };
 }
 
-const SAFE = "Your text is safe in this page and will be saved when the connection is back. Trying again…";
+const SAFE = "Your text is safe in this tab and will be saved after reconnecting. Reconnecting…";
 
 /** @param {string} what has happened, in a sentence; in place of what the notice has said before */
 export const sayLost = (notices, what) => notices.show("lost", { kind: "lost", text: `${what} ${SAFE}` });
@@ -50,7 +50,7 @@ export function watchConnection(desk, notices) {
       sayLost(notices, "No connection to the server.");
     } else {
       notices.drop("lost");
-      notices.show("back", { text: "The connection is back.", seconds: BACK_SECONDS });
+      notices.show("back", { text: "Connected again.", seconds: BACK_SECONDS });
     }
   });
 }

@@ -29,7 +29,7 @@ export class DeskError extends Error {
 }
 
 const NO_CONNECTION = "No connection to the server.";
-const BROKEN_OFF = "The connection to the server broke; the report is as it was before the draft.";
+const BROKEN_OFF = "The connection was lost. The report is unchanged.";
 const ALIVE_MS = 30_000;
 const HOST_MS = 2_000;
 const HERE_MS = 2_000;
@@ -283,7 +283,7 @@ export const desk = {
     const { limits } = await session();
     if (isLonger(report.spans.map(({ text }) => text).join(""), limits.report_characters)) {
       const most = limits.report_characters.toLocaleString("en");
-      throw new DeskError(`The report is longer than ${most} characters.`, 413);
+      throw new DeskError(`The report has more than ${most} characters.`, 413);
     }
     return (await call("desk/report", json("PUT", report))).json();
   },

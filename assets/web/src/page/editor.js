@@ -28,10 +28,10 @@ import { blank, createTemplates } from "./templates.js";
 import { createTimeline } from "./timeline.js";
 import { createToolbar } from "./toolbar.js";
 
-const NOTHING_OPEN = "Nothing is open: insert a gap or unlock text first.";
-const UNSEEN = "The study that was opened is not on screen yet, so nothing is drafted. Show it, or open another one.";
-const GONE = "The report from before is gone: the desk keeps it for a minute after its page was left. Begin a new one.";
-const CUT_OFF_BY_CONNECTION = "The draft was cut off by the lost connection; the report is as it was before.";
+const NOTHING_OPEN = "Nothing is open. Insert a gap or unlock text first.";
+const UNSEEN = "The new study is not on screen yet, so drafting is off. Show it or open another study.";
+const GONE = "The earlier report is gone: the server keeps it for one minute after its tab is closed. Start a new report.";
+const CUT_OFF_BY_CONNECTION = "The connection was lost during the draft. The report is unchanged.";
 
 /** @param {{element: HTMLElement}} component */
 export function mountEditor({ element }) {
@@ -124,7 +124,7 @@ export function mountEditor({ element }) {
     onShow: (frame) => showPast(frame),
     onKeep(frame) {
       report.finishRun(report.lastFrame());
-      status.say(`Kept step ${frame.step}`);
+      status.say(`Using step ${frame.step}`);
       changed();
       back();
     },
@@ -141,7 +141,7 @@ export function mountEditor({ element }) {
     parent: paper,
     label: "Report",
     placeholder: "Type, or press Draft to let the model write the whole report.",
-    title: `Tab goes to the next gap or unreviewed text. To leave the editor press Escape, then Tab.`,
+    title: `Tab moves to the next gap or unreviewed text. Escape, then Tab leaves the editor.`,
     onChange() {
       changed();
       shared.looking.moved();
@@ -222,7 +222,7 @@ export function mountEditor({ element }) {
       frame(message) {
         clearInterval(clock);
         status.frame(message);
-        timeline.follow(message.step, message.steps);
+        if (!message.place) timeline.follow(message.step, message.steps);
       },
       end({ shown }, text, outcome) {
         clearInterval(clock);
@@ -234,7 +234,7 @@ export function mountEditor({ element }) {
         status.end();
         settings.rememberSeed(outcome?.seed);
         const isToBeRead = outcome && !outcome.stopped && report.counts().unreviewed > 0;
-        status.say(text, isToBeRead ? "Read the marked text; lock or edit what you have reviewed." : text);
+        status.say(text, isToBeRead ? "Read the marked text, then lock or edit it." : text);
         changed();
       },
       fail(error, asked) {
@@ -317,7 +317,7 @@ export function mountEditor({ element }) {
     report.abandonRun();
     if (!report.startRun(Object.keys(frame.spans)).length) {
       timeline.leave();
-      status.say("The text of that run is no longer open.");
+      status.say("The text of that run is now locked.");
       return;
     }
     report.showFrame(frame.spans);
@@ -414,7 +414,7 @@ export function mountEditor({ element }) {
     const all = commands.all();
     const of = (pane) => all.filter((command) => command.pane === pane);
     lists
-      .open({ label: "Commands", filter: "What to do", onchoose: (name) => commands.run(name) })
+      .open({ label: "Commands", filter: "Search commands", onchoose: (name) => commands.run(name) })
       .show(
         [commands.get("draft"), ...of("drafting"), ...of("report")]
           .filter(({ name }) => name !== "nextOpen" && name !== "previousOpen" && name !== "undo" && name !== "redo")

@@ -8,7 +8,7 @@ import { printedKey } from "./keys.js";
 export function reminder({ gaps, unreviewed }) {
   const parts = [];
   if (gaps) parts.push(`${gaps} ${gaps === 1 ? "gap" : "gaps"} left`);
-  if (unreviewed) parts.push("model text not reviewed");
+  if (unreviewed) parts.push("unreviewed AI draft");
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
 

@@ -100,7 +100,7 @@ export function mountGuide(root) {
     if (!mayStart()) {
       if (!running)
         shared.notices.show("guide", {
-          text: "The example needs an empty report; yours is left as it is.",
+          text: "The example needs an empty report. Yours was not changed.",
           seconds: 5,
         });
       return;
@@ -108,7 +108,7 @@ export function mountGuide(root) {
     disarm();
     if (shared.viewer.hasStudy() && !mayReplace) {
       shared.notices.show("guide", {
-        text: "The example opens a study of its own in place of the one on screen.",
+        text: "The example replaces the study on screen with its own.",
         answers: [
           { name: "Watch it", onclick: () => start({ mayReplace: true }) },
           { name: "Keep my study", onclick: () => {} },
@@ -134,36 +134,36 @@ export function mountGuide(root) {
     };
     listen(true);
     try {
-      const opening = "A chest radiograph is opened beside an empty report.";
+      const opening = "A chest radiograph opens beside an empty report.";
       show(opening, foot, answers, 0.05);
       if (!(await Promise.race([shared.viewer.openExample(EXAMPLE), wait(20, signal)])))
         throw new Error("The example study could not be opened.");
       await caption(opening, 1.5);
       shared.editor.put(report());
-      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: there the model may write.`, 4.5);
+      await caption(`“${FINDING}” is locked: no draft changes it. The two gaps are open: the model writes there.`, 4.5);
       point(named("Draft"));
-      await caption("Draft: the model looks at the image and at what is locked, and writes every gap at once.", 3);
+      await caption("Draft: the model reads the image and the locked text, and fills both gaps at once.", 3);
       await drafted(SEEDS[0]);
       const sentence = sentenceThatFollows(shared.editor.text());
       await caption(
         sentence
-          ? "The impression follows what was locked. Model text is dotted until a person has reviewed it."
-          : "The gaps are filled, and what was locked has stayed. Model text is dotted until a person has reviewed it.",
+          ? "The impression follows the locked text. Text by the model is dotted until a person has reviewed it."
+          : "The gaps are filled and the locked text is unchanged. Text by the model is dotted until a person has reviewed it.",
         3.5,
       );
       if (sentence) {
         point(named("Lock"));
         shared.editor.lockText(sentence);
-        await caption(`Lock: “${sentence}” now stays as it is, too.`, 2.5);
+        await caption(`Lock: now “${sentence}” stays as it is, too.`, 2.5);
       }
       point(named("Draft"));
-      await caption("Draft again: everything open is written anew around what is locked.", 2);
+      await caption("Draft again: the model rewrites all open text around the locked text.", 2);
       await drafted(SEEDS[1]);
-      await caption("What was locked has not changed by a letter. The default model is small, and often wrong: read what it writes.", 3);
+      await caption("Not a letter of the locked text has changed. The default model is small and often wrong: read what it writes.", 3);
       finish(mine, "Now you: type, lock, unlock, and press Draft. This report is only an example.");
     } catch (error) {
       if (signal.aborted) return;
-      finish(mine, `The example had to end: ${error.message}`);
+      finish(mine, `The example ended: ${error.message}`);
     }
   }
 
@@ -180,7 +180,7 @@ export function mountGuide(root) {
           shared.editor.clear();
         },
       },
-      { name: "Go on with this one", onclick: close },
+      { name: "Continue with this report", onclick: close },
     ]);
   }
   function stop() {
@@ -188,7 +188,7 @@ export function mountGuide(root) {
     if (!mine) return;
     mine.abort();
     shared.editor.stop();
-    finish(mine, "The example has stopped. Its report is still here to try things on.");
+    finish(mine, "The example has stopped. Its report stays here for you to try.");
   }
 
   // ---- any key, and any touch but of the card itself

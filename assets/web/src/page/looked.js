@@ -29,7 +29,7 @@ export function createLooking({ ask }) {
     study?.show({ on, note });
   }
   /** What is said while there is nothing to show. */
-  const WAITING = "Put the caret into text that the model wrote and that is not locked.";
+  const WAITING = "Place the caret in open text by the model.";
 
   function moved() {
     if (!on) return;

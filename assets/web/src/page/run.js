@@ -2,12 +2,12 @@
 // connection, the server or the page. Knows nothing of how the report keeps its text, nor of the page's buttons.
 
 const STOP_PATIENCE_MS = 5000;
-export const CUT_OFF = "The draft was cut off; the report is as it was.";
+export const CUT_OFF = "The draft was interrupted. The report is unchanged.";
 
 /** What a draft was asked for, so that it can be asked for again: spans by id, or null for all that is open, and the frame
  * that it goes on from. @typedef {{only: string[]|null, start: {run: string, step: number}|null}} Asked */
 /** @typedef {{asked: Asked, sent: boolean, shown: boolean, started: number, stopping: boolean}} Run */
-/** @typedef {{kind: 'frame', step: number, steps: number, seconds: number, spans: Record<string, any>}
+/** @typedef {{kind: 'frame', step: number, steps: number, seconds: number, place?: number, spans: Record<string, any>}
  *   | {kind: 'draft', step?: number, steps: number, seconds: number, seed: number, stopped: boolean, texts: Record<string, string>}
  *   | {kind: 'error', message: string}} Message */
 

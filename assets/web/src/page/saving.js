@@ -37,10 +37,10 @@ export function createSaving({ report, indication, desk, notices, run, tell, fai
   function askWhich() {
     notices().show("other", {
       kind: "warning",
-      text: "This report was changed in another tab. What is on screen here is not saved any more.",
+      text: "Another tab changed this report. Changes in this tab are no longer saved.",
       answers: [
-        { name: "Show the other", onclick: () => choose(true) },
-        { name: "Keep this one", onclick: () => choose(false) },
+        { name: "Show the other version", onclick: () => choose(true) },
+        { name: "Keep this version", onclick: () => choose(false) },
       ],
     });
   }
@@ -85,7 +85,7 @@ export function createSaving({ report, indication, desk, notices, run, tell, fai
         report.startRun(asked.only);
         report.abandonRun(true);
       }
-      offerAgain("The last draft was cut off; the report is as it was before.", asked);
+      offerAgain("The connection was lost during the draft. The report is unchanged.", asked);
     } else if (drafting && tries)
       setTimeout(() => {
         desk.report().then(

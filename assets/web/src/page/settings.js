@@ -40,16 +40,16 @@ export function createSettings({ opener, checkSpelling }) {
   const node = el(
     "div",
     { class: "popover settings", role: "dialog", "aria-label": "Settings", hidden: true },
-    el("label", { for: "workstation-steps" }, "Denoising steps, at most"),
+    el("label", { for: "workstation-steps" }, "Maximum steps"),
     steps,
     el("label", { for: "workstation-seed" }, "Seed"),
     seed,
     el("div", { class: "last-seed" }, lastText, useLast),
     el(
       "label",
-      { class: "check", for: "workstation-spelling", title: "Some browsers send the text to their maker for it" },
+      { class: "check", for: "workstation-spelling", title: "Some browsers send the text to their vendor" },
       spelling,
-      "Spelling underlined by the browser; some send the text to their maker",
+      "Spell checking by the browser. Some browsers send the text to their vendor.",
     ),
   );
   const show = (on) => {

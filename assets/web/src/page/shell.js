@@ -34,7 +34,7 @@ export function mountShell(root, commands) {
     const other = otherTheme();
     themeName.textContent = other === "light" ? "Light" : "Dark";
     themeButton.setAttribute("aria-label", `${themeName.textContent} theme`);
-    themeButton.title = `Change to the ${other} theme; the address keeps the choice`;
+    themeButton.title = `Use the ${other} theme (stored in the address)`;
   }
   nameTheme();
   const tools = el(

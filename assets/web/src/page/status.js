@@ -7,8 +7,17 @@ import { NOTICE } from "../report/text.js";
 /** A run may end before its last step, when nothing changes any more. @param {{step: number, steps: number, seconds: number}} frame */
 export function timeLeft({ step, steps, seconds }) {
   const left = (seconds / step) * (steps - step);
-  return seconds > 0.5 && left >= 1 ? ` · at most ${Math.ceil(left)} s left` : "";
+  return seconds > 0.5 && left >= 1 ? ` · up to ${Math.ceil(left)} s left` : "";
 }
+
+/** @param {number} place in the line of drafts, from 1 */
+export const waitingText = (place) => (place > 1 ? `Waiting, ${place - 1} ahead of you` : "Waiting, you are next");
+
+/** How far a draft is. @param {{step: number, steps: number, seconds: number, place?: number}} frame */
+export const stepText = (frame) =>
+  frame.place
+    ? waitingText(frame.place)
+    : `Step ${frame.step} of ${frame.steps} · ${frame.seconds.toFixed(1)} s${timeLeft(frame)}`;
 
 /** @param {{certaintyButton: HTMLElement, changesButton: HTMLElement}} buttons */
 export function createStatus({ certaintyButton, changesButton }) {
@@ -17,9 +26,9 @@ export function createStatus({ certaintyButton, changesButton }) {
   const legend = el(
     "div",
     { class: "legend" },
-    bead("locked", "Locked", "No draft and no key changes it"),
+    bead("locked", "Locked", "Neither drafts nor typing change it"),
     bead("open", "Open", "The model may rewrite it"),
-    bead("unreviewed", "Model text, not reviewed", "Lock or edit it once you have read it"),
+    bead("unreviewed", "AI draft, unreviewed", "Text by the model, not reviewed: read it, then lock or edit it"),
   );
   const scale = el(
     "div",
@@ -35,7 +44,7 @@ export function createStatus({ certaintyButton, changesButton }) {
       "span",
       { class: "legend-item" },
       el("span", { class: "swatch unaccepted", "aria-hidden": "true" }, "abc"),
-      "not accepted yet",
+      "still changing",
     ),
   );
   const live = el("div", { class: "live", role: "status", "aria-live": "polite" });
@@ -87,12 +96,12 @@ export function createStatus({ certaintyButton, changesButton }) {
     waiting(seconds) {
       stepLine.textContent = `Waiting for the model · ${Math.round(seconds)} s`;
     },
-    /** @param {{step: number, steps: number, seconds: number}} frame */
+    /** @param {{step: number, steps: number, seconds: number, place?: number}} frame `place`: of a draft that waits */
     frame(frame) {
-      const { step, steps, seconds } = frame;
-      progress.classList.remove("waiting");
+      const { step, steps, place } = frame;
+      progress.classList.toggle("waiting", !!place);
       setProgress(steps ? Math.min(1, step / steps) : 0);
-      stepLine.textContent = `Step ${step} of ${steps} · ${seconds.toFixed(1)} s${timeLeft(frame)}`;
+      stepLine.textContent = stepText(frame);
     },
     end() {
       progress.classList.remove("waiting");

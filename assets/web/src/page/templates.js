@@ -35,7 +35,7 @@ export function createTemplates({ root, report, load, lists, hint, fail, isBusy,
     if (isBusy()) return hint("busy");
     if (!template.whole) return report.insertSpans(withIds(template), "template");
     if (!report.isEmpty()) {
-      const chosen = await ask(root, "Replace the report?", "Undo brings back what it says now.", [
+      const chosen = await ask(root, "Replace the report?", "Undo restores the present text.", [
         { value: "yes", name: "Replace", primary: true },
         { value: "", name: "Keep the report" },
       ]);

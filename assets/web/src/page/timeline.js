@@ -25,10 +25,10 @@ export function createTimeline({ onShow, onKeep, onLeave, onContinue }) {
   });
   const place = el("span", { class: "timeline-place" }, "No draft yet");
   const small = (name, title, onclick) => button({ name, title, class: "small", onclick });
-  const goOn = small("Continue from here", "Denoise on from this frame, with a new seed", () =>
+  const goOn = small("Redraft from this step", "Continue denoising from this frame with a new seed", () =>
     onContinue(tape.run, frame()),
   );
-  const keep = small("Keep this", "Keep this frame's text; Undo takes it back", () => {
+  const keep = small("Use this version", "Use this frame's text (Undo reverts it)", () => {
     scrubbing = false;
     onKeep(frame());
     refresh();

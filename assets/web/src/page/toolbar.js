@@ -16,7 +16,7 @@ export function createToolbar(commands) {
     name: "Stop",
     icon: "stop",
     class: "stop wide",
-    title: "Stop: keep what the last frame shows (Esc)",
+    title: "Stop and keep the last frame (Esc)",
     // The second click of a double click on Draft, whose place this button takes, is not meant for it.
     onclick: (event) => event.detail > 1 || commands.run("stop"),
   });
@@ -42,9 +42,9 @@ export function createToolbar(commands) {
       }),
       button("insertGap", { name: "Insert gap", icon: "gap" }),
       button("accept", {
-        name: "Accept",
+        name: "Mark reviewed",
         icon: "accept",
-        title: `Accept: mark the model's text at the caret as reviewed (${shownKey("accept")})`,
+        title: `Mark the model's text at the caret as reviewed (${shownKey("accept")})`,
       }),
     ),
     el(
@@ -59,7 +59,7 @@ export function createToolbar(commands) {
       button("copy", { name: "Copy", icon: "copy", iconOnly: true, title: "Copy the report's text" }),
       button("download", { name: "Download", icon: "download", iconOnly: true, title: "Download the report as a text file" }),
       settings,
-      button("more", { name: "More", icon: "more", iconOnly: true, title: "All that can be done here, with its keys" }),
+      button("more", { name: "More", icon: "more", iconOnly: true, title: "All commands and their keys" }),
     ),
   );
   const helpers = el(
@@ -68,7 +68,7 @@ export function createToolbar(commands) {
     button("templates", {
       name: "Templates",
       icon: "template",
-      title: `Templates and macros (${shownKey("templates")}); or type a dot and a code, then Tab`,
+      title: `Templates and macros (${shownKey("templates")}), or type a dot, a code and Tab`,
     }),
     button("ask", { name: "Ask", icon: "question", title: `Ask a question about the image (${shownKey("ask")})` }),
     button("find", { name: "Find", icon: "find" }),

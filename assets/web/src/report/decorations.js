@@ -25,7 +25,7 @@ class GapWidget extends WidgetType {
     chip.textContent = this.hint || "gap";
     chip.title = "A gap: the model writes here when you press Draft. Backspace removes it.";
     if (this.hint) {
-      chip.title = `A gap with a hint, which the model is told. ${chip.title}`;
+      chip.title = `A gap with a hint for the model: ${this.hint}. The model writes here when you press Draft. Backspace removes it.`;
       chip.setAttribute("role", "img");
       chip.setAttribute("aria-label", `Gap, hint: ${this.hint}`);
     }
@@ -44,7 +44,7 @@ const TITLES = {
   },
   open: {
     radiologist: "Written by you, open: the model may rewrite it",
-    model: "Written by the model, not reviewed",
+    model: "AI draft, unreviewed",
     template: "From the template, open: the model may rewrite it",
   },
 };
@@ -110,9 +110,9 @@ function decorate(state) {
       const reviewed = span.state === "open" && span.author === "model" && span.reviewed;
       const name = `span ${typing ? "typing" : span.state} ${reviewed ? "reviewed" : span.author}`;
       const about = typing
-        ? "Written by you, locked for the model"
+        ? "Written by you, locked"
         : reviewed
-          ? "Written by the model, accepted by you, open: the model may rewrite it"
+          ? "AI draft, reviewed, open: the model may rewrite it"
           : TITLES[span.state][span.author];
       const title = span.hint ? `${about}. Hint: ${span.hint}` : about;
       // One mark a line, so that the padlock stands at the first line only.

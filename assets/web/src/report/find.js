@@ -31,7 +31,7 @@ export function createFind({ report }) {
     report.lookFor(wanted.value);
     const all = found();
     const locked = all.filter((place) => !isFree(place)).length;
-    const parts = [done, wanted.value ? `${all.length} found` : "", locked ? `${locked} locked, kept` : ""];
+    const parts = [done, wanted.value ? `${all.length} found` : "", locked ? `${locked} in locked text, not replaced` : ""];
     count.textContent = parts.filter(Boolean).join(" · ");
   }
   function step(way) {

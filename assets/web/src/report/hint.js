@@ -20,10 +20,10 @@ export function createHint({ text, heeded, ontake, onclose }) {
     "div",
     { class: "menu", role: "dialog", "aria-label": "Hint" },
     el("div", { class: "menu-head" }, heeded
-        ? "What is wanted here: the model is told, the report does not say it"
-        : "What is wanted here, as a note: this model never learned to heed hints and is not told"),
+        ? "What this gap is about. The hint is sent to the model and is not part of the report."
+        : "A note to yourself: this model was not trained with hints, so it is not sent."),
     input,
-    el("div", { class: "menu-message" }, "Enter take · Esc leave · nothing takes the hint away"),
+    el("div", { class: "menu-message" }, "Enter to use, Esc to cancel; empty removes the hint"),
   );
   let open = true;
   function close() {

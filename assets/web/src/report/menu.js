@@ -77,7 +77,7 @@ export function createMenu({ label, filter, message = "", onchoose, onclose, ono
         ),
       ),
     );
-    if (items.length) note.textContent = shown.length ? "↑ ↓ choose · Enter take · Esc leave" : "Nothing has this name or code.";
+    if (items.length) note.textContent = shown.length ? "↑ ↓ to choose, Enter to use, Esc to cancel" : "Nothing matches.";
     mark();
   }
   const bar = (part) => {

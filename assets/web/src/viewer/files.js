@@ -38,7 +38,7 @@ async function entriesIn(folder) {
  * @param {File[]} files @returns {{body: Blob, name: string}} `name` is for the screen alone
  */
 export function packed(files) {
-  if (files.length > MOST_FILES) throw new Error(`These are too many files at once; the limit is ${MOST_FILES}.`);
+  if (files.length > MOST_FILES) throw new Error(`Too many files at once. The limit is ${MOST_FILES}.`);
   if (files.length === 1) return { body: files[0], name: files[0].name };
   const path = (file) => file.webkitRelativePath || file.name;
   const sorted = files

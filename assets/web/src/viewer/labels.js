@@ -5,8 +5,8 @@ import { edgeLetters, isMirrored, scaleBar } from "./geometry.js";
 
 const LOOKED = "Where the model looked — not validated, not an explanation";
 const LOOKED_TITLE =
-  "The attention of the text at the caret to the parts of the picture, less that of the rest of the report. " +
-  "Attention shows what was looked at, not why something was written, and often lies elsewhere than the finding.";
+  "Attention of the text at the caret to the image, minus that of the rest of the report. " +
+  "It does not explain the text, and it often misses the finding.";
 const PLACES = { detector: " at detector", film: " on film" };
 
 const number = (value) =>

@@ -124,7 +124,7 @@ export function createMeasuring({ scene, tools, say, redraw }) {
       tools.written = true;
       if (!cross) {
         placeCross();
-        say("Move the cross with the arrow keys, with Shift far; Enter sets a point.");
+        say("Arrow keys move the cross, Shift moves it further, Enter sets a point.");
         redraw();
       } else if (hold) letGo();
       else {

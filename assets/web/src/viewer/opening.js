@@ -13,8 +13,8 @@
  * }} Screen `none`: no study is on it; `quiet`: takes away what was said of a failure; `keepReport`: null where nothing is to be opened
  */
 
-const BUSY = "Another study is being opened; this one was left alone. Open it again when the other is there.";
-const UNSEEN = "The study is open, but it is not on screen: nothing is drafted until it is.";
+const BUSY = "Another study is still opening, so this one was not opened. Try again when it is on screen.";
+const UNSEEN = "The study could not be shown. Drafting is off until it is on screen.";
 
 /**
  * @param {{screen: Screen, picture: () => Promise<ArrayBuffer>, priorPicture: () => Promise<ArrayBuffer>,
@@ -50,7 +50,7 @@ export function createOpening({ screen, picture, priorPicture, report }) {
   async function showUnseen() {
     const { study: next, name } = unseen;
     try {
-      if (!next.pictures.length) throw new Error("This file holds no picture.");
+      if (!next.pictures.length) throw new Error("This file contains no image.");
       screen.show(next, await picture(), name);
     } catch (error) {
       screen.none();
@@ -92,7 +92,7 @@ export function createOpening({ screen, picture, priorPicture, report }) {
         unseen = { study: next, name };
         await showUnseen();
       } catch (error) {
-        screen.fail(error, study ? "The study on screen is as it was." : "Choose another file, or try again.");
+        screen.fail(error, study ? "The study on screen is unchanged." : "Choose another file, or try again.");
       } finally {
         tell("failed");
         end();

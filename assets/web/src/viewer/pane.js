@@ -41,7 +41,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
 
   // ---- the page
 
-  const canvas = el("canvas", { class: "picture", tabindex: "0", role: "img", "aria-label": `Picture of the ${name}` });
+  const canvas = el("canvas", { class: "picture", tabindex: "0", role: "img", "aria-label": `Image of the ${name}` });
   const lines = svg("svg", { class: "measures", "aria-hidden": "true" });
   const lens = el("canvas", { class: "lens", hidden: true, "aria-hidden": "true" });
   const labels = createLabels(tools);
@@ -283,7 +283,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
     lensPainter.forget();
     lens.width = lens.height = 0;
     lens.hidden = imageBar.hidden = true;
-    canvas.setAttribute("aria-label", `Picture of the ${name}`);
+    canvas.setAttribute("aria-label", `Image of the ${name}`);
     redraw();
   }
 
@@ -316,7 +316,7 @@ export function createPane({ name, tools, fetchPixels, caption, fail, say, onVie
       imageBar.hidden = !scene.several;
       slider.max = String(next.pictures.length);
       nameImage(0);
-      canvas.setAttribute("aria-label", `Picture of the ${name}: ${called}`);
+      canvas.setAttribute("aria-label", `Image of the ${name}: ${called}`);
       scene.reset();
       fetchAhead(1);
     },

@@ -135,7 +135,7 @@ export function mountViewer({ element }) {
       "ol",
       { class: "steps" },
       el("li", {}, el("span", {}, el("b", {}, "Open"), " a study.")),
-      el("li", {}, el("span", {}, el("b", {}, "Type or lock"), " the words you are sure of. They stay as they are.")),
+      el("li", {}, el("span", {}, el("b", {}, "Type or lock"), " the words you are sure of. Nothing changes them.")),
       el("li", {}, el("span", {}, el("b", {}, "Draft"), ": the model writes only what is open.")),
     ),
   );
@@ -173,7 +173,7 @@ export function mountViewer({ element }) {
     tools,
     fetchPixels: (index) => desk.picture(index),
     caption: (index) =>
-      [captionOf(pane.study, index), index ? "The model looks at image 1 only" : ""].filter(Boolean).join("\n"),
+      [captionOf(pane.study, index), index ? "The model sees image 1 only" : ""].filter(Boolean).join("\n"),
     fail,
     say,
     onView: () => priorPane.place(pane.placed),
@@ -184,7 +184,7 @@ export function mountViewer({ element }) {
     name: "prior",
     tools,
     fetchPixels: (index) => desk.priorPicture(index),
-    caption: (index) => [captionOf(priorPane.study, index), "Prior: the model does not see it"].filter(Boolean).join("\n"),
+    caption: (index) => [captionOf(priorPane.study, index), "Prior study: the model does not see it"].filter(Boolean).join("\n"),
     fail,
     say,
     onView: () => pane.place(priorPane.placed),
@@ -207,11 +207,11 @@ export function mountViewer({ element }) {
       el("b", {}, "Prior"),
       priorTitle,
       button({
-        name: "Close prior",
+        name: "Close prior study",
         icon: "close",
         iconOnly: true,
         class: "quiet",
-        title: "Close the prior and forget its pixels (P)",
+        title: "Close the prior study (P)",
         onclick: () => closePrior(),
       }),
     ),
@@ -339,11 +339,11 @@ export function mountViewer({ element }) {
         banner.hidden = true;
       },
       async keepReport(hadStudy) {
-        const gone = hadStudy ? " The indication, the hints and the answers of the former study go." : "";
+        const gone = hadStudy ? " Indication, hints and answers of the previous study are deleted." : "";
         const answer = await ask(
           root,
           "Keep the report?",
-          `The report holds text. Keep it beside the new study, or start with an empty one?${gone}`,
+          `The report has text. Keep it for the new study, or start with an empty report?${gone}`,
           [
             { value: "keep", name: "Keep report", primary: true },
             { value: "clear", name: "Clear report" },
@@ -360,7 +360,7 @@ export function mountViewer({ element }) {
         priorTitle.textContent = priorTitle.title = name;
         priorButton.setAttribute("aria-pressed", "true");
         priorPane.place(pane.placed);
-        say(`Opened prior ${name}.`);
+        say(`Opened prior study ${name}.`);
         if (prior.note) fail(prior.note);
       },
       putPriorAway,
@@ -370,17 +370,17 @@ export function mountViewer({ element }) {
   const { open, openPrior } = opening;
   desk.onStudyLost(() => {
     opening.lost();
-    fail("The server has lost this study; open it again.");
+    fail("The server no longer has this study. Open it again.");
   });
   desk.onRenewed(() => {
     if (!priorPane.study) return;
     putPriorAway();
-    fail("The server has lost the prior; open it again.");
+    fail("The server no longer has this prior study. Open it again.");
   });
   shared.looking.ofStudy({
     show({ on, looked, words, note }) {
       pane.showLooked(on ? { looked, note, words } : null);
-      if (looked) say(`Where the model looked for “${words}”: most ${pane.lookedAt()}. Not validated, not an explanation.`);
+      if (looked) say(`The model looked mostly at the ${pane.lookedAt()} for “${words}”. Not validated, not an explanation.`);
       else if (!on) say("");
       tell(active);
     },
@@ -401,7 +401,7 @@ export function mountViewer({ element }) {
   function closePrior() {
     if (priorSide.contains(document.activeElement)) pane.canvas.focus({ preventScroll: true });
     putPriorAway();
-    say("Prior closed.");
+    say("Prior study closed.");
     desk.closePrior().catch(() => {
       // A session that is gone holds no prior either; a server out of reach forgets it with the session.
     });
@@ -414,8 +414,8 @@ export function mountViewer({ element }) {
     }
     const answer = await ask(
       root,
-      "Open a prior",
-      "An earlier study of the same patient, to look at beside this one. The model does not see it.",
+      "Open a prior study",
+      "An earlier study of the same patient, shown beside this one. The model does not see it.",
       [
         { value: "file", name: "Choose files", primary: true },
         ...(examples.count ? [{ value: "example", name: "An example" }] : []),
@@ -446,7 +446,7 @@ export function mountViewer({ element }) {
       if (asPrior) openAll(files, openPrior, desk.openPrior);
       else openStudy(files);
     } catch {
-      fail("What was dropped cannot be read.");
+      fail("The dropped items cannot be read.");
     }
   }
   shared.viewer = {
@@ -476,9 +476,9 @@ export function mountViewer({ element }) {
   desk.session().then(({ examples: all, resumed }) => {
     // The file's name was never on the desk.
     if (resumed?.study && !opening.study)
-      open(async () => resumed.study, "Study from before the reload", true).then(() => {
+      open(async () => resumed.study, "Study restored after the reload", true).then(() => {
         // Where it cannot be shown again, it is closed on the desk too.
-        if (resumed.prior) openPrior(async () => resumed.prior, "Prior from before the reload");
+        if (resumed.prior) openPrior(async () => resumed.prior, "Prior study restored after the reload");
       });
     examples.fill(all);
     if (!all.length)

@@ -10,7 +10,7 @@ export function readPixels(buffer, picture) {
   const count = picture.width * picture.height * picture.channels;
   const bytes = count * (picture.bits / 8);
   if (buffer.byteLength !== bytes)
-    throw new RangeError(`The picture has ${buffer.byteLength} bytes instead of ${bytes}.`);
+    throw new RangeError(`The image is incomplete: ${buffer.byteLength} of ${bytes} bytes arrived.`);
   return picture.bits === 16 ? new Uint16Array(buffer) : new Uint8Array(buffer);
 }
 

@@ -4,7 +4,7 @@ import { percent, restOf, textItems, wordItems } from "../../src/page/alternativ
 import { createAside } from "../../src/page/aside.js";
 import { reminder } from "../../src/page/export.js";
 import { wholeNumber } from "../../src/page/settings.js";
-import { timeLeft } from "../../src/page/status.js";
+import { stepText, timeLeft } from "../../src/page/status.js";
 
 const asideWith = (messages, { refuse = () => null, send = async () => ({ version: 1 }) } = {}) => {
   const desk = {
@@ -32,9 +32,9 @@ test("what is there so far is shown and the last message is the answer", async (
 
 test("an error, a broken stream and a refusal are each one sentence", async () => {
   await assert.rejects(asideWith([{ kind: "error", message: "Too many." }]).aside.ask({}, () => {}), /Too many/);
-  await assert.rejects(asideWith([]).aside.ask({}, () => {}), /connection broke/);
-  const { aside, desk } = asideWith([], { refuse: () => "A draft is being written." });
-  await assert.rejects(aside.ask({}, () => {}), /being written/);
+  await assert.rejects(asideWith([]).aside.ask({}, () => {}), /connection was lost/);
+  const { aside, desk } = asideWith([], { refuse: () => "A draft is running." });
+  await assert.rejects(aside.ask({}, () => {}), /is running/);
   assert.deepEqual(desk.requests, []);
 });
 
@@ -61,7 +61,7 @@ test("lists say which text stands there now and what share each has", () => {
 test("what is left to do is said to whoever takes the report away", () => {
   assert.equal(reminder({ gaps: 0, unreviewed: 0 }), "");
   assert.equal(reminder({ gaps: 1, unreviewed: 0 }), " (1 gap left)");
-  assert.equal(reminder({ gaps: 2, unreviewed: 1 }), " (2 gaps left, model text not reviewed)");
+  assert.equal(reminder({ gaps: 2, unreviewed: 1 }), " (2 gaps left, unreviewed AI draft)");
 });
 
 test("numbers that are typed are whole and within their bounds, or none", () => {
@@ -74,6 +74,13 @@ test("numbers that are typed are whole and within their bounds, or none", () => 
 
 test("the time left is said once it can be told and is worth it", () => {
   assert.equal(timeLeft({ step: 1, steps: 10, seconds: 0.4 }), "");
-  assert.equal(timeLeft({ step: 5, steps: 10, seconds: 5 }), " · at most 5 s left");
+  assert.equal(timeLeft({ step: 5, steps: 10, seconds: 5 }), " · up to 5 s left");
   assert.equal(timeLeft({ step: 10, steps: 10, seconds: 5 }), "");
+});
+
+test("a draft that waits shows its place in the line instead of a step", () => {
+  const frame = { step: 0, steps: 48, seconds: 2.5 };
+  assert.equal(stepText({ ...frame, place: 3 }), "Waiting, 2 ahead of you");
+  assert.equal(stepText({ ...frame, place: 1 }), "Waiting, you are next");
+  assert.equal(stepText({ step: 2, steps: 48, seconds: 0.4 }), "Step 2 of 48 · 0.4 s");
 });

@@ -141,7 +141,7 @@ test("a page that another has taken over from says that it saves nothing", async
   page.text = "one";
   await page.autosave.put();
   page.autosave.compare({ version: 7, writer: "other" });
-  assert.equal(page.told.at(-1), "Not saved: two versions");
+  assert.equal(page.told.at(-1), "Not saved: another tab has a newer version");
   assert.equal(page.autosave.takeUnsent(), null);
 });
 

@@ -66,7 +66,7 @@ test("a file that cannot be opened leaves the study on screen and its words", as
   seen.outcomes.length = 0;
   await opening.open(broken, "B");
   assert.deepEqual([seen.shown, seen.outcomes], ["A", ["failed"]]);
-  assert.match(seen.failures.at(-1), /Broken\. The study on screen is as it was\./);
+  assert.match(seen.failures.at(-1), /Broken\. The study on screen is unchanged\./);
 });
 
 test("a study whose picture does not come is not on screen until it does, and says so", async () => {
@@ -88,7 +88,7 @@ test("a second study while one is being opened is refused", async () => {
   const first = opening.open(() => new Promise((resolve) => (arrive = resolve)), "A");
   await new Promise((resolve) => setTimeout(resolve, 0));
   await opening.open(() => assert.fail("loaded"), "B");
-  assert.match(seen.failures.at(-1), /Another study is being opened/);
+  assert.match(seen.failures.at(-1), /Another study is still opening/);
   arrive(study("A"));
   await first;
   assert.equal(seen.shown, "A");

@@ -45,7 +45,7 @@ def test_the_command_trains_and_goes_on(
     assert main(["train", "lora", *told, *out]) == 0
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "seed 4; goes on after step 1" in printed.err
+    assert "seed 4; resumes after step 1" in printed.err
     steps = [row["step"] for row in read_log(tmp_path / "out" / "log.jsonl")[1:]]
     assert steps == [1, 2]
 

@@ -88,7 +88,7 @@ def test_reports_lose_sentences_and_paragraphs_too() -> None:
 def test_what_does_not_fit_is_left_out(lessons: list[Lesson]) -> None:
     kept = fitting(lessons, letters, 20)
     assert {lesson.text for lesson in kept} == {"Yes.", "No."}
-    with pytest.raises(TrainingError, match="Of 30 texts none fits into 9 positions"):
+    with pytest.raises(TrainingError, match="None of 30 texts fits into 9 positions"):
         fitting(lessons, letters, 9)
 
 

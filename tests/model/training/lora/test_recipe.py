@@ -34,7 +34,7 @@ def test_both_recipes_of_the_repository_can_be_read() -> None:
         ({"epochs": 1.0}, "either 'steps' or 'epochs'"),
         ({"steps": 0}, "either 'steps' or 'epochs'"),
         ({"infill": 1.2}, "'infill' must be from 0 to 1"),
-        ({"noise": 1.0}, "'noise' must be from 0 up to, and not, 1"),
+        ({"noise": 1.0}, "'noise' must be at least 0 and below 1"),
         ({"targets": ["q_proj", "experts"]}, "'targets' has experts"),
         ({"targets": "q_proj"}, "'targets' must be a list"),
         ({"targets": []}, "'targets' must not be empty"),

@@ -768,6 +768,6 @@ def test_the_commands_train_a_tokenizer_and_with_it_both_models(
         assert main(called) == 0
         assert (out / "checkpoint" / "tokenizer.json").read_text(encoding="utf-8") == learned
         assert main([*called[:-1], str(tmp_path)]) == 2
-        assert "holds no tokenizer" in capsys.readouterr().err
+        assert "contains no tokenizer" in capsys.readouterr().err
     assert main(["train", "default", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
     assert "not a file of packed radiographs" in capsys.readouterr().err

@@ -42,7 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         default=16,
         help="bits for each weight of the experts (default: 16); fewer bits need less GPU memory",
     )
-    parser.add_argument("--engine", choices=["local"], default="local", help="where the model runs (default: local)")
     parser.add_argument("--port", metavar="N", help="from 1 to 65535 (default: the first free port from 7860)")
     parser.add_argument(
         "--framed-by",

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from drafting.engine import Draft, DraftSettings, Engine, EngineError, Frame
-from drafting.exports.text import NOTICE, to_text
+from drafting.exports import EXPORTS
+from drafting.exports.text import NOTICE
 from drafting.imaging.open import open_study
 from drafting.report import Report, ReportError, merge_draft, parse_markup
 from drafting.study import StudyError
 
 WRONG_INPUT = 2
+USUAL_EXPORT = "text"
 
 
 class InputError(ValueError):
@@ -63,7 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="share of an open span's tokens to rewrite, 0 to 1 (default); the least probable first",
     )
     draft.add_argument("--indication", default="", help="reason for the examination; the model reads it")
-    draft.add_argument("--json", action="store_true", help="print one JSON object")
+    form = draft.add_mutually_exclusive_group()
+    form.add_argument("--export", choices=sorted(EXPORTS), help=f"form of the report (default: {USUAL_EXPORT})")
+    form.add_argument("--json", action="store_true", help="print one JSON object")
     draft.add_argument(
         "--frames", type=Path, metavar="FILE.jsonl", help="write every frame to this file, one on each line"
     )
@@ -106,7 +110,7 @@ def _draft(options: argparse.Namespace) -> None:
             best["alternatives"] = [_as_json(outcome) for outcome in outcomes[1:]]
         output = json.dumps(best | {"notice": NOTICE}, ensure_ascii=False) + "\n"
     else:
-        output = to_text(outcomes[0].report)
+        output = EXPORTS[options.export or USUAL_EXPORT](outcomes[0].report)
     # As bytes, because the terminal's encoding and line ends must not touch locked text.
     sys.stdout.buffer.write(output.encode("utf-8"))
     sys.stdout.buffer.flush()

@@ -8,10 +8,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -111,3 +114,19 @@ def test_the_lock_file_holds_every_requirement_with_its_hashes(name: str) -> Non
 def test_both_lock_files_hold_the_same_versions() -> None:
     run, development = (requirements(ROOT / f"{name}.lock") for name in ("requirements", "requirements-dev"))
     assert {package: version for package, version in run.items() if development.get(package) != version} == {}
+
+
+@pytest.mark.parametrize("extra", ["oauth", "mcp"])
+def test_the_pins_satisfy_the_extras_of_gradio_that_a_space_installs(extra: str) -> None:
+    assert extra in metadata.metadata("gradio").get_all("Provides-Extra", [])
+    pins = requirements(ROOT / "requirements.txt") | requirements(ROOT / "requirements.lock")
+    pins |= dict(line.split("==") for line in PROJECT["optional-dependencies"]["mcp"])
+    wanted = [Requirement(line) for line in metadata.requires("gradio") or []]
+    wanted = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": extra})]
+    assert [f"{one.name}{one.specifier}" for one in wanted if not _admits(one, pins)] == []
+
+
+def _admits(wanted: Requirement, pins: dict[str, str]) -> bool:
+    """Whether a requirement takes the pinned version of its package, if one is pinned."""
+    version = pins.get(canonicalize_name(wanted.name))
+    return version is None or version in wanted.specifier

@@ -15,6 +15,7 @@ import pytest
 
 from drafting.__main__ import main
 from drafting.engine import Draft, DraftSettings
+from drafting.exports import EXPORTS
 from drafting.imaging.open import open_study
 from drafting.report import parse_markup
 from model.engine.local import LocalEngine
@@ -179,6 +180,14 @@ def test_without_json_the_report_itself_is_printed(call: Any, tmp_path: Path) ->
     assert found["notice"].encode("utf-8") in said.out
 
 
+def test_an_export_of_the_registry_writes_the_report(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXPORTS, "loud", lambda report: report.text.upper())
+    said = call("draft", PNG, written(tmp_path, REPORTS["no gap"]), "--export", "loud")
+    assert (said.code, said.out) == (0, b"FINDINGS:\nALL OF THIS IS LOCKED.\n")
+
+
 def test_frames_are_written_one_object_a_line(call: Any, tmp_path: Path) -> None:
     markup, frames = REPORTS["four gaps, two of them with text"], tmp_path / "frames.jsonl"
     found = object_in(
@@ -291,6 +300,7 @@ def test_a_wrong_report_is_refused_in_one_line(content: bytes | None, call: Any,
         ("--samples", "0"),
         ("--samples", "65"),
         ("--seed", str(2**63 - 1), "--samples", "2"),
+        ("--export", "text"),
     ],
     ids=" ".join,
 )

@@ -96,7 +96,7 @@ def _above_baselines(rows: Sequence[Row]) -> Met:
     of_all.pop(ORIGINAL, None)
     highs = [row.estimate.high for row in of_all.values() if row.estimate.high is not None]
     low = own.estimate.low if own else None
-    aim = f"above the intervals of: {'; '.join(of_all) or 'baselines'}"
+    aim = f"lower end above the upper end of: {'; '.join(of_all) or 'baselines'}"
     return Met(
         "finding-level F1 of the infilled sentence, real reports",
         aim,
@@ -113,7 +113,7 @@ def _blank_at_chance(rows: Sequence[Row]) -> Met:
     at_chance = [(row.estimate.low or 0) <= 0.5 <= (row.estimate.high or 0) for _, row in told]
     return Met(
         "the same with a blank image: AUROC",
-        f"0.5 within 9 in 10 intervals (is in {sum(at_chance)} of {len(told)})",
+        f"9 of 10 intervals contain 0.5 ({sum(at_chance)} of {len(told)} do)",
         farthest,
         bool(told) and sum(at_chance) >= 0.9 * len(told),
     )

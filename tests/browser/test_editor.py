@@ -179,9 +179,9 @@ def test_tab_goes_through_gaps_fields_and_unreviewed_text_and_back(desk: Desk) -
 def test_spelling_is_the_browsers_and_only_when_asked_for(desk: Desk) -> None:
     assert desk.editor.get_attribute("spellcheck") == "false"
     desk.button("Settings").click()
-    desk.page.get_by_label(re.compile("Spelling")).check()
+    desk.page.get_by_label(re.compile("Spell checking")).check()
     assert desk.editor.get_attribute("spellcheck") == "true"
-    desk.page.get_by_label(re.compile("Spelling")).uncheck()
+    desk.page.get_by_label(re.compile("Spell checking")).uncheck()
     assert desk.editor.get_attribute("spellcheck") == "false"
 
 

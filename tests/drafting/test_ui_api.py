@@ -90,7 +90,7 @@ def test_a_study_is_opened_drafted_and_closed(site: Site, client: Client, engine
     [
         ("/open_study", ["not base64!"], "not base64"),
         ("/open_study", [base64.b64encode(b"a letter").decode()], r"\.$"),
-        ("/open_example", ["efusion"], "there are effusion"),
+        ("/open_example", ["efusion"], "Available: effusion"),
         ("/draft", ["nobody", "[[]]"], "session has ended"),
         ("/stop", ["nobody"], "session has ended"),
         ("/close_study", [""], "session has ended"),
@@ -110,8 +110,8 @@ def test_what_is_refused_is_a_sentence_and_leaves_no_session(
     [
         ("[[ never closed", {}, "has no"),
         ("[[]]" * 2001, {}, "more than 2,000 spans"),
-        ("x" * 100_001 + "[[]]", {}, "longer than 100,000 characters"),
-        ("[[]]", {"indication": "x" * 2001}, "longer than 2,000 characters"),
+        ("x" * 100_001 + "[[]]", {}, "more than 100,000 characters"),
+        ("[[]]", {"indication": "x" * 2001}, "more than 2,000 characters"),
         ("[[]]", {"seed": -1}, "seed"),
         ("[[]]", {"steps": 1001}, "steps"),
     ],

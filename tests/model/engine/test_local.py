@@ -603,7 +603,7 @@ def test_without_blanks_an_answer_is_given(without_blanks: LocalEngine, study: S
 
 
 def test_no_question_is_not_answered(engine: LocalEngine, study: Study) -> None:
-    with pytest.raises(EngineError, match="no question"):
+    with pytest.raises(EngineError, match="The question is empty"):
         finish(engine.answer(study, " \n", DraftSettings()))
 
 

@@ -54,7 +54,7 @@ def test_where_there_is_nothing_to_look_for_it_is_said(engine: LocalEngine) -> N
     for id, part in ((gap.id, None), (heading.id, None), ("gone", None), (text.id, (5, 5)), (text.id, (900, 950))):
         with pytest.raises(EngineError, match="no text"):
             engine.looked(a_study(), REPORT, id, part)
-    with pytest.raises(EngineError, match="open a study"):
+    with pytest.raises(EngineError, match="Open a study first"):
         engine.looked(None, REPORT, text.id)
 
 

@@ -92,5 +92,5 @@ def test_without_blanks_answers_are_compared(tiny_model: DraftingModel, study: S
 
 
 def test_an_empty_answer_is_not_compared(engine: EvaluationEngine, study: Study) -> None:
-    with pytest.raises(EngineError, match="no text"):
+    with pytest.raises(EngineError, match="is empty"):
         engine.likelihoods(study, "Is there air?", ["Yes.", ""])

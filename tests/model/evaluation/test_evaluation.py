@@ -479,7 +479,7 @@ def test_both_siblings_are_timed_at_the_same_work(
 
 def test_a_part_of_speed_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "speed", "--parts", "steps,nonsense"]) == 2
-    assert "no part nonsense" in capsys.readouterr().err
+    assert "Unknown part nonsense" in capsys.readouterr().err
 
 
 def short_report() -> WrittenReport:

@@ -321,11 +321,11 @@ def test_every_method_fills_the_same_gaps_and_leaves_rows_and_lines(
         (["--data", "x.npz", "--scores", "green"], "go with --set"),
         (["--set", "{set}/none"], "none"),
         (["--set", "{empty}"], "no set of reports"),
-        (["--set", "{set}", "--format", "csv"], "'csv' is no format"),
+        (["--set", "{set}", "--format", "csv"], "Unknown format of reports: 'csv'"),
         (["--set", "{set}", "--scores", "bleu"], "Unknown score 'bleu'"),
         (["--set", "{set}", "--scores", "radgraph,green"], "pip install radgraph green-score"),
         (["--set", "{set}", "--together", "0"], "at a time"),
-        (["--set", "{set}", "--drafts", "{set}/none/drafts.jsonl"], "not a folder"),
+        (["--set", "{set}", "--drafts", "{set}/none/drafts.jsonl"], "not an existing folder"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

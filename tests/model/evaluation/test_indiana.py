@@ -25,7 +25,7 @@ def write(folder: Path, number: int, findings: str, impression: str, indication:
 
 def test_an_odd_report_is_neither_listed_nor_read(tmp_path: Path) -> None:
     odd = write(tmp_path, 3, "Clear lungs.", "Normal.")
-    with pytest.raises(EvaluationError, match="odd number"):
+    with pytest.raises(EvaluationError, match="odd-numbered reports are reserved"):
         read_report(odd)
     with pytest.raises(EvaluationError, match="even number"):
         even_files(tmp_path)

@@ -310,7 +310,7 @@ def test_the_command_answers_judges_compares_and_goes_on_after_its_judge_was_gon
     assert rows[same, "all, right by the judge: McNemar, p"]["value"] == 1.0
 
     assert main([*command, "--seed", "1"]) == 2
-    assert "begun with other settings" in capsys.readouterr().err
+    assert "was started with other settings" in capsys.readouterr().err
 
 
 def test_adapters_of_both_families_are_compared(questions: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_both_recipes_of_the_repository_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ({"learning_rat": 1}, "nothing is called learning_rat"),
+        ({"learning_rat": 1}, "unknown: learning_rat"),
         ({"held_out": 0.5, "held_out_images": ["a"]}, "'held_out' and 'held_out_images' cannot both be given"),
         ({"rank": 0}, "'rank' must be at least 1"),
         ({"rank": 1.5}, "'rank' must be a whole number"),

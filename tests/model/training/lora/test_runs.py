@@ -88,11 +88,11 @@ def test_another_run_does_not_go_on_in_the_same_folder(
     kept = run(checkpoints["diffusion"], tiny_recipe(steps=1), lessons, tmp_path)
     with pytest.raises(TrainingError, match="contains a run with another recipe"):
         run(checkpoints["diffusion"], tiny_recipe(steps=2), lessons, tmp_path)
-    with pytest.raises(TrainingError, match="with another data;"):
+    with pytest.raises(TrainingError, match="with another data"):
         run(checkpoints["diffusion"], tiny_recipe(steps=1), lessons[1:], tmp_path)
     assert equal(kept, load_file(tmp_path / "adapter" / "adapter_model.safetensors"))
     (tmp_path / "state.pt").write_bytes(b"PK broken")
-    with pytest.raises(TrainingError, match=r"state\.pt is not the state of a run, or broken"):
+    with pytest.raises(TrainingError, match=r"state\.pt is damaged or not the state of a run"):
         run(checkpoints["diffusion"], tiny_recipe(steps=1), lessons, tmp_path)
 
 

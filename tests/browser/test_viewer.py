@@ -332,7 +332,7 @@ def test_several_files_are_a_series_in_its_own_order(viewer: Viewer, tmp_path: P
     assert seen == sorted(set(seen))
     assert name.inner_text() == "Image 5 / 5"
     assert viewer.pane.get_by_text("The model sees image 1 only").is_visible()
-    viewer.pane.get_by_label("Image of the study").fill("1")
+    viewer.pane.get_by_role("slider", name="Image of the study").fill("1")
     viewer.settle()
     assert viewer.gray(0.5, 0.5) == 0
 

@@ -77,7 +77,7 @@ def test_a_click_on_a_word_lists_others_and_enter_puts_one_in_as_one_step(desk: 
     assert [text.split("\n")[0] for text in options.all_inner_texts()] == ["normal", "large", "tiny"]
     assert "now" in options.first.inner_text()
     assert "62.5 %" in options.first.inner_text()
-    assert desk.page.get_by_text(re.compile("all other words 6.3 %")).is_visible()
+    assert desk.page.get_by_text(re.compile("6.3 % for all other words")).is_visible()
     press(desk, "ArrowDown", "Enter")
     desk.wait_until(lambda: SENTENCE.replace("normal", "large") in desk.text)
     after = saved(desk)

@@ -33,8 +33,8 @@ needs_axe = pytest.mark.skipif(
 DICOM = ROOT.parent / "shared" / "data" / "dicom"
 # Milliseconds in which what a test waits for must come, also on a machine with ten times its work.
 PATIENCE = 180_000
-# A second or two for a gap, on two cores.
-UNHURRIED_STEPS = 80
+# A few seconds for a gap on two quiet cores, so that a test sees the run that it stops or types into.
+UNHURRIED_STEPS = 240
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
